@@ -1,0 +1,102 @@
+"""Every exception of ctpdeploy, each with the exit code that the command line returns for it.
+
+::
+
+    CtpdeployError                  1   unexpected failure
+    ├── UsageError                  2   the command or its configuration is wrong
+    │   └── UnknownKeyError         2   a configuration key that does not exist
+    ├── BatchError                  3   some cases of a batch failed, the others are done
+    ├── InputError                  4   a file, case or bundle is refused
+    ├── BackendError                5   a backend or an engine is not to be had
+    │   └── MissingPackageError     5   an optional package is not installed
+    └── GuardError                  6   numbers that may not be trusted
+        └── GateError               6   an export that is not equal to its source
+
+A message is one sentence that says what is wrong, where, and what to do.
+"""
+
+import difflib
+from collections.abc import Iterable
+from enum import IntEnum
+
+__all__ = [
+    "BackendError",
+    "BatchError",
+    "CtpdeployError",
+    "ExitCode",
+    "GateError",
+    "GuardError",
+    "InputError",
+    "MissingPackageError",
+    "UnknownKeyError",
+    "UsageError",
+]
+
+
+class ExitCode(IntEnum):
+    """What the process returns to the shell."""
+
+    DONE = 0
+    FAILURE = 1
+    USAGE = 2
+    BATCH = 3
+    INPUT = 4
+    BACKEND = 5
+    GUARD = 6
+
+
+class CtpdeployError(Exception):
+    """Base of all errors that ctpdeploy raises on purpose."""
+
+    exit_code = ExitCode.FAILURE
+
+
+class UsageError(CtpdeployError, ValueError):
+    """The command line or the configuration asks for something that cannot be."""
+
+    exit_code = ExitCode.USAGE
+
+
+class UnknownKeyError(UsageError):
+    """A configuration holds a key that no setting has; names the nearest one."""
+
+    def __init__(self, key: str, known: Iterable[str], where: str) -> None:
+        names = sorted(known)
+        near = difflib.get_close_matches(key, names, n=1, cutoff=0.4)
+        hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(names)}."
+        super().__init__(f"Unknown key '{key}' in {where}: {hint}")
+
+
+class BatchError(CtpdeployError):
+    """Some cases of a batch failed while the others were written."""
+
+    exit_code = ExitCode.BATCH
+
+
+class InputError(CtpdeployError, ValueError):
+    """A file, a case or a bundle cannot be used as it is."""
+
+    exit_code = ExitCode.INPUT
+
+
+class BackendError(CtpdeployError, RuntimeError):
+    """The backend asked for does not work on this machine."""
+
+    exit_code = ExitCode.BACKEND
+
+
+class MissingPackageError(BackendError, ImportError):
+    """An optional package is needed and not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"The package '{package}' is not installed: run pip install 'ctpdeploy[{extra}]'.")
+
+
+class GuardError(CtpdeployError, ArithmeticError):
+    """A result holds NaN or infinity, or a numeric check did not hold."""
+
+    exit_code = ExitCode.GUARD
+
+
+class GateError(GuardError):
+    """The exported networks differ from the trained ones by more than allowed; nothing was published."""

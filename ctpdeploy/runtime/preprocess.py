@@ -1,0 +1,142 @@
+"""Preprocessing, the one reference: a case becomes the slices that the networks take.
+
+Training and deployment both call :func:`preprocess`; its constants travel inside the bundle. In order: the
+perfusion window from q(t) (equations 2, 3), C_e frames, the temporal maximum F_l (equation 1), scaling to [0, 1],
+and resampling of each slice to the networks' grid where the case has another.
+
+Scaling: the source states it for DWI alone (minimum to 99th percentile of the volume). The same rule serves CBF and
+CBV, whose units differ between vendors; MTT and Tmax are seconds, CT is HU, and keep fixed windows.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctpdeploy.runtime.case import Case, FloatArray
+from ctpdeploy.runtime.window import PerfusionWindow, accumulated_intensity, perfusion_window
+
+__all__ = [
+    "FEATURE_NAMES",
+    "PreprocessConfig",
+    "SliceBatch",
+    "preprocess",
+    "resampling_matrices",
+    "resize",
+    "scale_dwi",
+]
+
+FEATURE_NAMES = ("cbf", "cbv", "mtt", "tmax", "mip")
+"""Channels of ``SliceBatch.features``: F_o and F_l."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreprocessConfig:
+    """Constants of the preprocessing.
+
+    Attributes:
+        slice_shape: rows and columns of the networks' grid; normalisation statistics span all of it.
+        run_length: K of equations 2 and 3.
+        frames: C_e, frames given to the feature extractor.
+        cta_window: HU that become 0 and 1 in the frames and in the MIP.
+        flow_percentile: percentile of a CBF or CBV volume that becomes 1.
+        time_window: seconds of MTT and Tmax that become 1.
+        dwi_percentile: percentile of a DWI volume that becomes 1 (section 4.1 of the source).
+    """
+
+    slice_shape: tuple[int, int] = (256, 256)
+    run_length: int = 5
+    frames: int = 6
+    cta_window: tuple[float, float] = (0.0, 200.0)
+    flow_percentile: float = 99.0
+    time_window: float = 20.0
+    dwi_percentile: float = 99.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceBatch:
+    """All slices of a case, ready for the networks.
+
+    Attributes:
+        frames: I*, float32 ``(N, C_e, H, W)`` in [0, 1].
+        features: F_o and F_l, float32 ``(N, 5, H, W)`` in [0, 1], channels as in ``FEATURE_NAMES``.
+        window: the perfusion window behind ``frames``.
+    """
+
+    frames: NDArray[np.float32]
+    features: NDArray[np.float32]
+    window: PerfusionWindow
+
+
+def preprocess(case: Case, config: PreprocessConfig) -> SliceBatch:
+    """Turn a case into network input."""
+    window = perfusion_window(
+        accumulated_intensity(case.series), run_length=config.run_length, frames=config.frames
+    )
+    frames = _window(case.series[list(window.frames)], *config.cta_window)
+    features = [
+        _to_percentile(case.maps["cbf"], config.flow_percentile),
+        _to_percentile(case.maps["cbv"], config.flow_percentile),
+        _window(case.maps["mtt"], 0.0, config.time_window),
+        _window(case.maps["tmax"], 0.0, config.time_window),
+        _window(case.series.max(axis=0), *config.cta_window),
+    ]
+    rows, columns = resampling_matrices(case, config.slice_shape)
+    return SliceBatch(
+        frames=np.stack([resize(frame, rows, columns) for frame in frames], axis=1),
+        features=np.stack([resize(feature, rows, columns) for feature in features], axis=1),
+        window=window,
+    )
+
+
+def scale_dwi(dwi: FloatArray, config: PreprocessConfig) -> NDArray[np.float32]:
+    """I_d: a DWI volume scaled to [0, 1] from its minimum to its percentile, the rest clipped."""
+    return _to_percentile(dwi, config.dwi_percentile)
+
+
+def resampling_matrices(case: Case, shape: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Matrices that take a slice of the case to ``shape``, centred, with square pixels, cropping nothing.
+
+    ``rows @ slice @ columns.T`` resamples; where the grids agree both are identities. Outside the source the
+    result is 0, the scaled value of air.
+    """
+    height, width = case.series.shape[2:]
+    _, dy, dx = case.geometry.spacing
+    pixel = max(height * dy / shape[0], width * dx / shape[1])
+    return _triangle(height, shape[0], pixel / dy), _triangle(width, shape[1], pixel / dx)
+
+
+def resize(
+    volume: NDArray[np.float32], rows: NDArray[np.float32], columns: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Apply resampling matrices to ``(D, H, W)`` slice by slice; returns the input itself where they change nothing."""
+    if all(len(m) == m.shape[1] and np.array_equal(m, np.eye(len(m))) for m in (rows, columns)):
+        return volume
+    return np.asarray(rows @ volume @ columns.T, dtype=np.float32)
+
+
+def _triangle(size_in: int, size_out: int, step: float) -> NDArray[np.float32]:
+    """Linear interpolation as a ``(size_out, size_in)`` matrix, widened to a low-pass filter when it shrinks.
+
+    ``step`` is the size of an output pixel in input pixels; both grids share their centre.
+    """
+    centre = (np.arange(size_out) - (size_out - 1) / 2) * step + (size_in - 1) / 2
+    distance = np.abs(np.arange(size_in)[None, :] - centre[:, None])
+    weight = np.clip(1.0 - distance / max(step, 1.0), 0.0, None)
+    total = weight.sum(axis=1, keepdims=True)
+    return np.divide(weight, total, out=np.zeros_like(weight), where=total > 0).astype(np.float32)
+
+
+def _window(volume: NDArray[Any], low: float, high: float) -> NDArray[np.float32]:
+    """Scale ``low .. high`` to 0 .. 1 and clip."""
+    scaled = (volume.astype(np.float32) - np.float32(low)) / np.float32(high - low)
+    return np.clip(scaled, 0.0, 1.0, out=scaled)
+
+
+def _to_percentile(volume: FloatArray, percentile: float) -> NDArray[np.float32]:
+    """Scale minimum .. percentile of the volume to 0 .. 1 and clip; a constant volume becomes 0."""
+    low, high = float(volume.min()), float(np.percentile(volume, percentile))
+    if high <= low:
+        return np.zeros(volume.shape, dtype=np.float32)
+    return _window(volume, low, high)
