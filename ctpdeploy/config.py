@@ -96,7 +96,9 @@ def _checked(value: object, annotation: object, name: str) -> object:
             except UsageError:
                 continue
     elif origin is tuple:
-        kinds = arguments[:1] * len(value) if isinstance(value, list | tuple) and ... in arguments else arguments
+        kinds = (
+            arguments[:1] * len(value) if isinstance(value, list | tuple) and ... in arguments else arguments
+        )
         if isinstance(value, list | tuple) and len(value) == len(kinds):
             return tuple(_checked(item, kind, name) for item, kind in zip(value, kinds, strict=True))
     elif annotation is float and isinstance(value, int | float) and not isinstance(value, bool):

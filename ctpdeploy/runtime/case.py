@@ -10,7 +10,7 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
-from nibabel.orientations import apply_orientation, io_orientation
+from nibabel.orientations import apply_orientation, io_orientation, ornt_transform
 from numpy.typing import NDArray
 
 __all__ = ["MAP_NAMES", "MAP_UNITS", "BoolArray", "Case", "FloatArray", "Geometry"]
@@ -22,6 +22,9 @@ MAP_NAMES = ("cbf", "cbv", "mtt", "tmax")
 """The perfusion maps F_o, in the order in which every network takes them."""
 
 MAP_UNITS = {"cbf": "ml/100g/min", "cbv": "ml/100g", "mtt": "s", "tmax": "s"}
+
+CANONICAL = np.array([[0, 1], [1, 1], [2, 1]])
+"""nibabel's orientation of right, anterior, superior."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +53,8 @@ class Geometry:
 
     def to_file(self, volume: NDArray[Any]) -> NDArray[Any]:
         """Case axes ``(D, H, W)`` back to the axes of the source file ``(X, Y, Z)``."""
-        forward = io_orientation(self.header.get_best_affine())
-        axes = np.argsort(forward[:, 0])  # canonical axis -> file axis
-        backward = np.stack([forward[:, 0].argsort(), forward[axes, 1]], axis=1)
-        return apply_orientation(volume.T, backward)
+        source = io_orientation(self.header.get_best_affine())
+        return apply_orientation(volume.T, ornt_transform(CANONICAL, source))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -95,7 +95,9 @@ def scale_dwi(dwi: FloatArray, config: PreprocessConfig) -> NDArray[np.float32]:
     return _to_percentile(dwi, config.dwi_percentile)
 
 
-def resampling_matrices(case: Case, shape: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def resampling_matrices(
+    case: Case, shape: tuple[int, int]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Matrices that take a slice of the case to ``shape``, centred, with square pixels, cropping nothing.
 
     ``rows @ slice @ columns.T`` resamples; where the grids agree both are identities. Outside the source the

@@ -70,7 +70,9 @@ def perfusion_window(curve: FloatArray, *, run_length: int, frames: int) -> Perf
     if falling.size:
         end = int(falling[-1])
     else:
-        warnings.append(f"No {run_length} falling steps in q(t) after T_s: the window ends at the last frame.")
+        warnings.append(
+            f"No {run_length} falling steps in q(t) after T_s: the window ends at the last frame."
+        )
     if end - start + 1 < frames:
         start, end = 0, last
         warnings.append(f"Fewer than {frames} frames in the window: the whole series is taken.")
