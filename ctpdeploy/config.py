@@ -78,7 +78,7 @@ def parse_overrides(overrides: Iterable[str]) -> dict[str, object]:
 
 def to_dict(config: object) -> dict[str, object]:
     """The configuration as plain mappings, lists and scalars, ready for JSON."""
-    return dataclasses.asdict(config)  # type: ignore[call-overload, no-any-return]
+    return dataclasses.asdict(config)  # type: ignore[call-overload]
 
 
 def _checked(value: object, annotation: object, name: str) -> object:
@@ -96,17 +96,14 @@ def _checked(value: object, annotation: object, name: str) -> object:
             except UsageError:
                 continue
     elif origin is tuple:
-        kinds = (
-            arguments[:1] * len(value) if isinstance(value, list | tuple) and ... in arguments else arguments
-        )
+        kinds = arguments[:1] * len(value) if isinstance(value, list | tuple) and ... in arguments else arguments
         if isinstance(value, list | tuple) and len(value) == len(kinds):
             return tuple(_checked(item, kind, name) for item, kind in zip(value, kinds, strict=True))
     elif annotation is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     elif annotation is types.NoneType and value is None:
         return None
-    elif isinstance(annotation, type) and isinstance(value, annotation):
-        if annotation is not int or not isinstance(value, bool):
-            return value
+    elif isinstance(annotation, type) and type(value) is annotation:
+        return value
     wanted = getattr(annotation, "__name__", str(annotation))
     raise UsageError(f"{name} is {value!r}, which is not {wanted}.")

@@ -71,9 +71,7 @@ class SliceBatch:
 
 def preprocess(case: Case, config: PreprocessConfig) -> SliceBatch:
     """Turn a case into network input."""
-    window = perfusion_window(
-        accumulated_intensity(case.series), run_length=config.run_length, frames=config.frames
-    )
+    window = perfusion_window(accumulated_intensity(case.series), run_length=config.run_length, frames=config.frames)
     frames = _window(case.series[list(window.frames)], *config.cta_window)
     features = [
         _to_percentile(case.maps["cbf"], config.flow_percentile),
@@ -95,9 +93,7 @@ def scale_dwi(dwi: FloatArray, config: PreprocessConfig) -> NDArray[np.float32]:
     return _to_percentile(dwi, config.dwi_percentile)
 
 
-def resampling_matrices(
-    case: Case, shape: tuple[int, int]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def resampling_matrices(case: Case, shape: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Matrices that take a slice of the case to ``shape``, centred, with square pixels, cropping nothing.
 
     ``rows @ slice @ columns.T`` resamples; where the grids agree both are identities. Outside the source the
@@ -109,9 +105,7 @@ def resampling_matrices(
     return _triangle(height, shape[0], pixel / dy), _triangle(width, shape[1], pixel / dx)
 
 
-def resize(
-    volume: NDArray[np.float32], rows: NDArray[np.float32], columns: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def resize(volume: NDArray[np.float32], rows: NDArray[np.float32], columns: NDArray[np.float32]) -> NDArray[np.float32]:
     """Apply resampling matrices to ``(D, H, W)`` slice by slice; returns the input itself where they change nothing."""
     if all(len(m) == m.shape[1] and np.array_equal(m, np.eye(len(m))) for m in (rows, columns)):
         return volume

@@ -70,9 +70,7 @@ def perfusion_window(curve: FloatArray, *, run_length: int, frames: int) -> Perf
     if falling.size:
         end = int(falling[-1])
     else:
-        warnings.append(
-            f"No {run_length} falling steps in q(t) after T_s: the window ends at the last frame."
-        )
+        warnings.append(f"No {run_length} falling steps in q(t) after T_s: the window ends at the last frame.")
     if end - start + 1 < frames:
         start, end = 0, last
         warnings.append(f"Fewer than {frames} frames in the window: the whole series is taken.")
@@ -80,9 +78,7 @@ def perfusion_window(curve: FloatArray, *, run_length: int, frames: int) -> Perf
         warnings.append(f"The series has {last + 1} frames: some of the {frames} are repeated.")
     # floor(x + 0.5), not numpy's banker's rounding, so that C++ and CUDA choose the same frames
     chosen = np.floor(np.linspace(start, end, frames) + 0.5).astype(int)
-    return PerfusionWindow(
-        start=start, end=end, frames=tuple(chosen.tolist()), curve=curve, warnings=tuple(warnings)
-    )
+    return PerfusionWindow(start=start, end=end, frames=tuple(chosen.tolist()), curve=curve, warnings=tuple(warnings))
 
 
 def _run_starts(condition: NDArray[np.bool_], length: int) -> NDArray[np.int64]:

@@ -1,0 +1,63 @@
+"""What runs the networks: the protocol that every backend fulfils."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctpdeploy.runtime.preprocess import SliceBatch
+
+__all__ = ["Engine", "EngineInfo", "SliceOutputs"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceOutputs:
+    """What the networks say of each slice, on their own grid.
+
+    Attributes:
+        extractor: F_h, float32 ``(N, 1, H, W)``.
+        pseudo_dwi: I_g, float32 ``(N, 1, H, W)``, about [0, 1], not clipped.
+        probability: softmax probability of lesion, float32 ``(N, H, W)``.
+    """
+
+    extractor: NDArray[np.float32]
+    pseudo_dwi: NDArray[np.float32]
+    probability: NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineInfo:
+    """What really runs, for the report.
+
+    Attributes:
+        backend: name in the registry of backends.
+        device: the processor in words.
+        precision: number format of the network's arithmetic.
+        versions: versions of the packages involved.
+    """
+
+    backend: str
+    device: str
+    precision: str
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+class Engine(Protocol):
+    """Runs the three networks on slices.
+
+    Contract:
+        * ``run`` takes any number of slices N >= 1 of the bundle's height and width, and returns new arrays that
+          the caller owns;
+        * slices are independent: a slice gives the same outputs in every batch;
+        * outputs may hold NaN or infinity; who asks for them checks.
+    """
+
+    @property
+    def info(self) -> EngineInfo:
+        """What really runs."""
+        ...
+
+    def run(self, batch: SliceBatch) -> SliceOutputs:
+        """Run the networks on all slices of a batch."""
+        ...
