@@ -21,10 +21,10 @@ __all__ = [
     "FEATURE_NAMES",
     "PreprocessConfig",
     "SliceBatch",
+    "from_network_grid",
     "preprocess",
-    "resampling_matrices",
-    "resize",
     "scale_dwi",
+    "to_network_grid",
 ]
 
 FEATURE_NAMES = ("cbf", "cbv", "mtt", "tmax", "mip")
@@ -80,10 +80,9 @@ def preprocess(case: Case, config: PreprocessConfig) -> SliceBatch:
         _window(case.maps["tmax"], 0.0, config.time_window),
         _window(case.series.max(axis=0), *config.cta_window),
     ]
-    rows, columns = resampling_matrices(case, config.slice_shape)
     return SliceBatch(
-        frames=np.stack([resize(frame, rows, columns) for frame in frames], axis=1),
-        features=np.stack([resize(feature, rows, columns) for feature in features], axis=1),
+        frames=np.stack([to_network_grid(frame, case, config) for frame in frames], axis=1),
+        features=np.stack([to_network_grid(feature, case, config) for feature in features], axis=1),
         window=window,
     )
 
@@ -93,20 +92,35 @@ def scale_dwi(dwi: FloatArray, config: PreprocessConfig) -> NDArray[np.float32]:
     return _to_percentile(dwi, config.dwi_percentile)
 
 
-def resampling_matrices(case: Case, shape: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Matrices that take a slice of the case to ``shape``, centred, with square pixels, cropping nothing.
+def to_network_grid(volume: NDArray[np.float32], case: Case, config: PreprocessConfig) -> NDArray[np.float32]:
+    """Resample ``(D, H, W)`` of a case to ``(D, *slice_shape)``: centred, square pixels, cropping nothing.
 
-    ``rows @ slice @ columns.T`` resamples; where the grids agree both are identities. Outside the source the
-    result is 0, the scaled value of air.
+    Outside the source the result is 0, the scaled value of air. Where the grids agree the input itself is returned.
     """
+    rows, columns = _steps(case, config)
+    height, width = config.slice_shape
+    return _resize(volume, _triangle(volume.shape[1], height, rows), _triangle(volume.shape[2], width, columns))
+
+
+def from_network_grid(volume: NDArray[np.float32], case: Case, config: PreprocessConfig) -> NDArray[np.float32]:
+    """The way back of :func:`to_network_grid`: ``(D, *slice_shape)`` to the voxels of the case."""
+    rows, columns = _steps(case, config)
     height, width = case.series.shape[2:]
+    return _resize(volume, _triangle(volume.shape[1], height, 1 / rows), _triangle(volume.shape[2], width, 1 / columns))
+
+
+def _steps(case: Case, config: PreprocessConfig) -> tuple[float, float]:
+    """Size of a network pixel in rows and columns of the case."""
+    (height, width), (rows, columns) = case.series.shape[2:], config.slice_shape
     _, dy, dx = case.geometry.spacing
-    pixel = max(height * dy / shape[0], width * dx / shape[1])
-    return _triangle(height, shape[0], pixel / dy), _triangle(width, shape[1], pixel / dx)
+    pixel = max(height * dy / rows, width * dx / columns)
+    return pixel / dy, pixel / dx
 
 
-def resize(volume: NDArray[np.float32], rows: NDArray[np.float32], columns: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Apply resampling matrices to ``(D, H, W)`` slice by slice; returns the input itself where they change nothing."""
+def _resize(
+    volume: NDArray[np.float32], rows: NDArray[np.float32], columns: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """``rows @ slice @ columns.T`` for each slice; the volume itself where that changes nothing."""
     if all(len(m) == m.shape[1] and np.array_equal(m, np.eye(len(m))) for m in (rows, columns)):
         return volume
     return np.asarray(rows @ volume @ columns.T, dtype=np.float32)

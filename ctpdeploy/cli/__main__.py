@@ -1,0 +1,5 @@
+"""``python -m ctpdeploy.cli``."""
+
+from ctpdeploy.cli import main
+
+main()

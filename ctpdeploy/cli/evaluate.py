@@ -1,0 +1,78 @@
+"""``ctpdeploy evaluate``: scores of a run or a bundle on cases with a lesion drawn."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ctpdeploy.cli.terminal import mean_and_std, print_json, print_table, progress, say
+
+if TYPE_CHECKING:
+    from ctpdeploy.runtime import Pipeline
+
+__all__ = ["evaluate", "evaluate_cases", "print_scores"]
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="Run folder (evaluated in torch) or bundle.")],
+    data: Annotated[Path, typer.Argument(help="Folder of cases with their lesion masks (OT).")],
+    out: Annotated[Path, typer.Option(help="Folder for scores.csv and summary.json.")] = Path("evaluation"),
+    backend: Annotated[str, typer.Option(help="Backend for a bundle.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Dice, precision, recall and volume error per case and mean ± std, beside the rule Tmax > 6 s and rCBF < 30 %.
+
+    Example: ctpdeploy evaluate demo/demo.ctpbundle demo/test --out demo/evaluation
+    """
+    summary = evaluate_cases(_open(model, backend), data, out)
+    if as_json:
+        print_json(summary)
+    else:
+        print_scores(summary)
+        say(f"Scores of each case are in {out / 'scores.csv'}.")
+
+
+def _open(model: Path, backend: str) -> "Pipeline":
+    """A pipeline from a bundle, or from a run folder with torch as its engine."""
+    from ctpdeploy.runtime import Pipeline
+    from ctpdeploy.runtime.bundle import MANIFEST
+
+    if (model / MANIFEST).is_file() or not (model / "config.json").is_file():
+        return Pipeline.open(model, backend)
+    from ctpdeploy.train import open_run
+
+    return open_run(model)
+
+
+def evaluate_cases(pipeline: "Pipeline", data: Path, out: Path) -> dict[str, Any]:
+    """Score every case under ``data`` and write ``scores.csv`` and ``summary.json`` into ``out``."""
+    from ctpdeploy.runtime import find_cases, read_case
+    from ctpdeploy.runtime.evaluation import as_csv, score_case, summarise
+
+    folders = find_cases(data)
+    scores = []
+    with progress() as display:
+        task = display.add_task("evaluate", total=len(folders), text="")
+        for folder in folders:
+            display.update(task, text=folder.name)
+            case = read_case(folder)
+            scores.append(score_case(case, pipeline.predict(case)))
+            display.advance(task)
+    summary = summarise(scores)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "scores.csv").write_text(as_csv(scores), encoding="utf-8")
+    (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    return summary
+
+
+def print_scores(summary: dict[str, Any]) -> None:
+    """The summary as a table: methods down, scores across."""
+    from ctpdeploy.runtime.evaluation import SCORES
+
+    names = {"networks": "networks", "threshold_rule": "Tmax > 6 s and rCBF < 30 %"}
+    rows = [
+        [label, *(mean_and_std(summary[method][s]["mean"], summary[method][s]["std"]) for s in SCORES)]
+        for method, label in names.items()
+    ]
+    print_table([f"mean ± std of {summary['cases']} cases", "Dice", "precision", "recall", "volume error"], rows)

@@ -1,0 +1,151 @@
+"""``ctpdeploy infer``: from a study on disk to a lesion mask on disk."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ctpdeploy.cli.terminal import print_json, print_table, progress, say
+from ctpdeploy.errors import BatchError, CtpdeployError, UsageError
+
+if TYPE_CHECKING:
+    from ctpdeploy.runtime import Case, Pipeline
+
+__all__ = ["infer"]
+
+EXPLICIT = "A case given by its files; leave out all four maps to have them computed from the series."
+
+
+def infer(
+    bundle: Annotated[Path, typer.Argument(help="Bundle made by ctpdeploy export.")],
+    inputs: Annotated[
+        list[Path] | None, typer.Argument(help="Cases laid out as ISLES 2018, or folders of such cases.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the results: one folder a case.")] = Path("results"),
+    ctp: Annotated[Path | None, typer.Option(help=f"Raw 4D series. {EXPLICIT}")] = None,
+    cbf: Annotated[Path | None, typer.Option(help="CBF map; integers are tenths of ml/100g/min.")] = None,
+    cbv: Annotated[Path | None, typer.Option(help="CBV map; integers are tenths of ml/100g.")] = None,
+    mtt: Annotated[Path | None, typer.Option(help="MTT map in s.")] = None,
+    tmax: Annotated[Path | None, typer.Option(help="Tmax map in s.")] = None,
+    name: Annotated[str, typer.Option(help="Name of the case given by --ctp.")] = "case",
+    backend: Annotated[
+        str, typer.Option(help="What runs the networks: auto, or a name that ctpdeploy doctor lists. Never another.")
+    ] = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Skip cases that this bundle has done already.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the reports as JSON.")] = False,
+) -> None:
+    """Find the lesion in one case, in a folder of cases, or in explicit files.
+
+    For each case: lesion mask, probability and pseudo-DWI as NIfTI in the geometry of the series, report.json and
+    overview.png. A case that cannot be used is refused in one sentence and leaves nothing behind; the others go on.
+
+    Example: ctpdeploy infer demo/demo.ctpbundle demo/test --out results
+    """
+    from ctpdeploy.runtime import Bundle, Pipeline, read_case
+    from ctpdeploy.runtime.study import read_study
+
+    files = {"ctp": ctp, "cbf": cbf, "cbv": cbv, "mtt": mtt, "tmax": tmax}
+    given = {key: path for key, path in files.items() if path is not None}
+    if bool(given) == bool(inputs):
+        raise UsageError("Give either cases or the files of one case (--ctp ...), for example: infer BUNDLE CASE.")
+    readers: dict[str, Callable[[], Case]] = {}
+    if given:
+        readers[name] = lambda: read_study(name, given)
+    for folder in _cases(inputs or []):
+        if folder.name in readers:
+            raise UsageError(f"Two cases are called {folder.name}: infer them into different --out folders.")
+        readers[folder.name] = lambda folder=folder: read_case(folder)  # type: ignore[misc]
+
+    opened = Bundle.open(bundle)
+    pipeline = Pipeline.open(bundle, backend)
+    source = {"bundle": {"name": bundle.resolve().name, "sha256": opened.sha256}, "backend_requested": backend}
+    reports = _run_all(readers, pipeline, out, source, resume=resume)
+    if as_json:
+        print_json({"cases": reports})
+    else:
+        _print(reports, out)
+
+
+def _cases(inputs: list[Path]) -> list[Path]:
+    from ctpdeploy.runtime import find_cases
+
+    return [case.resolve() for path in inputs for case in find_cases(path)]
+
+
+def _run_all(
+    readers: "dict[str, Callable[[], Case]]",
+    pipeline: "Pipeline",
+    out: Path,
+    source: dict[str, Any],
+    *,
+    resume: bool,
+) -> list[dict[str, Any]]:
+    """One case after the other; in a batch, one that is refused does not stop the others."""
+    reports, refused = [], []
+    with progress() as display:
+        task = display.add_task("infer", total=len(readers), text="")
+        for identifier, read in readers.items():
+            display.update(task, text=identifier)
+            done = _finished(out / identifier, source) if resume else None
+            try:
+                reports.append(done or _run_one(read, pipeline, out, source))
+            except CtpdeployError as error:
+                if len(readers) == 1:
+                    raise
+                say(f"Error: {identifier}: {error}")
+                refused.append(identifier)
+            display.advance(task)
+    if refused:
+        raise BatchError(
+            f"{len(refused)} of {len(readers)} cases failed ({', '.join(refused)}); the others are in {out}."
+        )
+    return reports
+
+
+def _run_one(read: "Callable[[], Case]", pipeline: "Pipeline", out: Path, source: dict[str, Any]) -> dict[str, Any]:
+    from ctpdeploy.runtime.writers import REPORT, write_prediction
+
+    start = time.perf_counter()
+    case = read()
+    read_seconds = time.perf_counter() - start
+    folder = write_prediction(out, case, pipeline.predict(case), source=source, read_seconds=read_seconds)
+    return _load(folder / REPORT)
+
+
+def _finished(folder: Path, source: dict[str, Any]) -> dict[str, Any] | None:
+    """The report of an earlier run of the same bundle, or None."""
+    from ctpdeploy.runtime.writers import REPORT
+
+    if not (folder / REPORT).is_file():
+        return None
+    report = _load(folder / REPORT)
+    return report if report.get("bundle") == source["bundle"] else None
+
+
+def _load(path: Path) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return report
+
+
+def _print(reports: list[dict[str, Any]], out: Path) -> None:
+    rows = [
+        [
+            report["case"],
+            f"{report['lesion']['volume_ml']:.1f}",
+            str(len(report["lesion"]["components"])),
+            report["engine"]["backend"],
+            f"{_file_to_mask(report['seconds']):.2f}",
+            str(len(report["warnings"])),
+        ]
+        for report in reports
+    ]
+    print_table(["case", "lesion ml", "components", "backend", "file to mask s", "warnings"], rows)
+    say(f"Masks, reports and overview.png are in {out}. Research use only, not for clinical use.")
+
+
+def _file_to_mask(seconds: dict[str, float]) -> float:
+    """Everything but the picture."""
+    return sum(value for stage, value in seconds.items() if stage != "overview")

@@ -1,0 +1,53 @@
+"""``ctpdeploy phantom``: a synthetic data set."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ctpdeploy.cli.terminal import progress, say
+
+if TYPE_CHECKING:
+    from ctpdeploy.phantom import PhantomConfig
+
+__all__ = ["make_cases", "phantom"]
+
+
+def phantom(
+    out: Annotated[Path, typer.Argument(help="Folder for the cases; made if it is not there.")],
+    cases: Annotated[int, typer.Option(min=1, help="How many patients.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
+    size: Annotated[int, typer.Option(min=32, help="Rows and columns of a slice.")] = 256,
+    info_gap: Annotated[
+        float,
+        typer.Option(min=0.0, max=1.0, help="How much the raw series knows that the maps do not; 0 for nothing."),
+    ] = 1.0,
+) -> None:
+    """Write synthetic stroke patients as ISLES 2018 lies on disk, with DWI and the truth.
+
+    Patients are made of equations: no patient's data is in them, and scores on them are not clinical.
+
+    Example: ctpdeploy phantom data --cases 20 --seed 1
+    """
+    from ctpdeploy.phantom import PhantomConfig
+
+    make_cases(out, cases=cases, seed=seed, config=PhantomConfig(size=size, info_gap=info_gap))
+    say(f"{cases} synthetic cases are in {out}. Scores on them are not clinical.")
+
+
+def make_cases(out: Path, *, cases: int, seed: int, config: "PhantomConfig", first: int = 1) -> None:
+    """Write cases ``first`` and on, with a progress bar, on as many cores as there are."""
+    from ctpdeploy.phantom import write_dataset
+
+    with progress() as display:
+        task = display.add_task("phantom", total=cases, text="")
+        write_dataset(
+            out,
+            cases=cases,
+            seed=seed,
+            config=config,
+            first=first,
+            workers=min(os.cpu_count() or 1, cases),
+            on_case=lambda folder: display.update(task, advance=1, text=folder.name),
+        )

@@ -1,0 +1,130 @@
+"""From a run folder to a sealed bundle."""
+
+import importlib.metadata
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from onnx import ModelProto
+
+from ctpdeploy import __version__
+from ctpdeploy.config import merge
+from ctpdeploy.errors import InputError
+from ctpdeploy.export.fold import fold
+from ctpdeploy.export.gate import Verification, verify
+from ctpdeploy.export.graph import export_network, merge_pipeline, tensor_shapes
+from ctpdeploy.runtime.bundle import Bundle, Network, sha256_of
+from ctpdeploy.runtime.case import Case
+from ctpdeploy.runtime.preprocess import FEATURE_NAMES, PreprocessConfig, SliceBatch, preprocess
+from ctpdeploy.runtime.writers import whole_folder
+from ctpdeploy.train.networks import load_chain
+from ctpdeploy.train.networks.chain import Chain
+
+__all__ = ["VERIFICATION", "export_run"]
+
+VERIFICATION = "verification.json"
+CHECKPOINT = "checkpoints/best"
+
+
+def export_run(
+    run: Path, out: Path, cases: Sequence[Case], on_step: Callable[[str], None] = lambda _: None
+) -> Verification:
+    """Fold, export, verify and seal the best checkpoint of a run.
+
+    Args:
+        run: folder written by training.
+        out: bundle to make; must not exist.
+        cases: what the gate compares on, at least one.
+        on_step: told in words what happens next.
+
+    Raises:
+        InputError: ``run`` is no run folder.
+        UsageError: ``out`` exists.
+        GateError: the export differs from the trained networks; nothing was published.
+    """
+    config, chain = _read_config(run), load_chain(run / CHECKPOINT)
+    constants = merge(PreprocessConfig(), config["preprocess"], where=str(run / "config.json"))  # type: ignore[arg-type]
+    with whole_folder(out) as folder:
+        on_step("folding normalisation")
+        folded = fold(chain)
+        models = _export_networks(folded, constants, folder, on_step)
+        files = {name: folder / f"{name}.onnx" for name in models}
+        on_step("gate: torch float64 against the exported graphs")
+        batch = _concatenate([preprocess(case, constants) for case in cases])
+        verification = verify(chain, folded, files, batch, [case.identifier for case in cases])
+        verification.write(folder / VERIFICATION)
+        on_step("sealing")
+        parameters = {name: sum(p.numel() for p in network.parameters()) for name, network in chain.named_children()}
+        parameters["pipeline"] = sum(parameters.values())
+        Bundle(
+            folder=folder,
+            networks={name: _describe(model, files[name], parameters[name]) for name, model in models.items()},
+            preprocess=constants,
+            provenance=_provenance(run, config),
+        ).write_manifest()
+    return verification
+
+
+def _read_config(run: Path) -> dict[str, object]:
+    file = run / "config.json"
+    if not file.is_file():
+        raise InputError(f"{run} is not a run folder: it has no config.json; make one with ctpdeploy train.")
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+        return {**config, "preprocess": dict(config["preprocess"])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{file} is damaged ({error}): train again.") from error
+
+
+def _export_networks(
+    folded: Chain, constants: PreprocessConfig, folder: Path, on_step: Callable[[str], None]
+) -> dict[str, ModelProto]:
+    """Write the three networks and their merger."""
+    plane = constants.slice_shape
+    tensors = {
+        "extractor": ((constants.frames, *plane), "frames", "extractor"),
+        "generator": ((len(FEATURE_NAMES) + 1, *plane), "features_and_extractor", "pseudo_dwi"),
+        "slnet": ((1, *plane), "pseudo_dwi", "logits"),
+    }
+    models = {}
+    for name, (shape, inputs, outputs) in tensors.items():
+        on_step(f"exporting {name}")
+        models[name] = export_network(
+            getattr(folded, name), folder / f"{name}.onnx", shape=shape, inputs=inputs, outputs=outputs
+        )
+    models["pipeline"] = merge_pipeline(**models, path=folder / "pipeline.onnx")
+    return models
+
+
+def _describe(model: ModelProto, file: Path, parameters: int) -> Network:
+    return Network(
+        file=file.name,
+        sha256=sha256_of(file),
+        inputs=tensor_shapes(model.graph.input),
+        outputs=tensor_shapes(model.graph.output),
+        opset=model.opset_import[0].version,
+        parameters=parameters,
+        nodes=len(model.graph.node),
+    )
+
+
+def _concatenate(batches: Sequence[SliceBatch]) -> SliceBatch:
+    return SliceBatch(
+        frames=np.concatenate([batch.frames for batch in batches]),
+        features=np.concatenate([batch.features for batch in batches]),
+        window=batches[0].window,
+    )
+
+
+def _provenance(run: Path, config: dict[str, object]) -> dict[str, object]:
+    """Where the networks come from, without paths or names of this machine."""
+    return {
+        "system": "dwi_olh",
+        "run": run.resolve().name,
+        "config": config,
+        "config_sha256": sha256_of(run / "config.json"),
+        "split_sha256": sha256_of(run / "split.json"),
+        "versions": {"ctpdeploy": __version__}
+        | {package: importlib.metadata.version(package) for package in ("torch", "onnx", "onnxscript")},
+    }

@@ -1,0 +1,15 @@
+"""The workstation: a case in, a prediction out. NumPy, SciPy, nibabel and an inference engine; never torch.
+
+::
+
+    read_case -> Case -> preprocess -> SliceBatch -> Engine.run -> SliceOutputs -> postprocess -> Prediction -> write_*
+"""
+
+from ctpdeploy.runtime.bundle import Bundle
+from ctpdeploy.runtime.case import Case
+from ctpdeploy.runtime.isles2018 import find_cases, read_case
+from ctpdeploy.runtime.pipeline import Pipeline
+from ctpdeploy.runtime.postprocess import Prediction
+from ctpdeploy.runtime.writers import write_prediction
+
+__all__ = ["Bundle", "Case", "Pipeline", "Prediction", "find_cases", "read_case", "write_prediction"]

@@ -1,0 +1,35 @@
+"""The backends by name, and the choice among them."""
+
+from types import ModuleType
+from typing import Final
+
+from ctpdeploy.errors import BackendError, UsageError
+from ctpdeploy.runtime import ort
+from ctpdeploy.runtime.bundle import Bundle
+from ctpdeploy.runtime.engine import Engine
+
+__all__ = ["AUTO", "BACKENDS", "open_engine"]
+
+BACKENDS: Final[dict[str, ModuleType]] = {ort.NAME: ort}
+"""Best first. Each module has ``open_engine(bundle)`` and ``unavailable_because()``."""
+
+AUTO: Final = "auto"
+
+
+def open_engine(bundle: Bundle, backend: str = AUTO) -> Engine:
+    """Open the backend asked for, never another; ``"auto"`` takes the first that this machine can run.
+
+    Raises:
+        UsageError: no backend has this name.
+        BackendError: it cannot run here.
+    """
+    if backend != AUTO:
+        if backend not in BACKENDS:
+            raise UsageError(f"There is no backend '{backend}': choose {AUTO} or {', '.join(BACKENDS)}.")
+        engine: Engine = BACKENDS[backend].open_engine(bundle)
+        return engine
+    reasons = {name: module.unavailable_because() for name, module in BACKENDS.items()}
+    for name, reason in reasons.items():
+        if reason is None:
+            return open_engine(bundle, name)
+    raise BackendError("No backend can run here. " + " ".join(f"{name}: {why}" for name, why in reasons.items()))

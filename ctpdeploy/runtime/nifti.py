@@ -1,0 +1,112 @@
+"""Reading one NIfTI file, and saying in one sentence why it cannot be read."""
+
+import math
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+from numpy.typing import NDArray
+
+from ctpdeploy.errors import InputError
+
+__all__ = ["Volume", "read_volume"]
+
+_UNREADABLE = (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, MemoryError, zlib.error)
+_MILLISECONDS_ABOVE = 20.0
+"""No CT perfusion study samples more slowly than this many seconds: a larger step is in milliseconds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Volume:
+    """A NIfTI file in memory.
+
+    Attributes:
+        path: where it came from.
+        data: ``(X, Y, Z)`` or ``(X, Y, Z, T)`` in the type of the file, or float32 where the header scales it.
+        header: its header, reduced to three dimensions.
+        scaled: whether slope and intercept of the header were applied.
+        time_step: seconds between frames; 0 if the header does not say or there is one frame only.
+    """
+
+    path: Path
+    data: NDArray[Any]
+    header: nib.Nifti1Header
+    scaled: bool
+    time_step: float
+
+    @property
+    def affine(self) -> NDArray[np.float64]:
+        """The file's affine ``(4, 4)``."""
+        return self.header.get_best_affine()
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Voxel size ``(dx, dy, dz)`` in mm: from pixdim where the affine is the identity, else from the affine."""
+        if self.has_identity_affine:
+            x, y, z = self.header.get_zooms()[:3]
+        else:
+            x, y, z = nib.affines.voxel_sizes(self.affine)
+        return float(x), float(y), float(z)
+
+    @property
+    def has_identity_affine(self) -> bool:
+        """Whether the affine is the identity, as in all of ISLES 2018, and so says nothing."""
+        return bool(np.allclose(self.affine, np.eye(4)))
+
+
+def read_volume(path: Path) -> Volume:
+    """Read a ``.nii`` or ``.nii.gz`` file into memory.
+
+    Axes of length one behind the third are dropped.
+
+    Raises:
+        InputError: the file is missing, not NIfTI, truncated, has no voxels, or holds NaN or infinity.
+    """
+    try:
+        image = nib.Nifti1Image.from_filename(path, mmap=False)
+        data = np.asanyarray(image.dataobj)
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist: check the path.") from error
+    except _UNREADABLE as error:
+        reason = str(error).split("\n")[0] or type(error).__name__
+        raise InputError(f"{path} is not a complete NIfTI file ({reason}): copy or convert it again.") from error
+    if data.ndim < 3 or 0 in data.shape or data.dtype.kind not in "iuf":
+        raise InputError(
+            f"{path} holds an array of shape {data.shape} and type {data.dtype}, not a volume of numbers: "
+            "give a NIfTI file with at least three axes."
+        )
+    scaled = data.dtype != image.header.get_data_dtype()
+    if data.dtype.kind == "f":
+        _require_finite(data, path)
+        data = data.astype(np.float32, copy=False) if scaled or data.dtype.itemsize > 8 else data
+    header = image.header.copy()
+    header.set_data_shape(data.shape[:3])
+    return Volume(
+        path=path,
+        data=data.reshape(data.shape[:3] + tuple(n for n in data.shape[3:] if n > 1), order="A"),
+        header=header,
+        scaled=scaled,
+        time_step=_time_step(image.header),
+    )
+
+
+def _require_finite(data: NDArray[Any], path: Path) -> None:
+    """Refuse NaN and infinity; one sum finds them without a copy of the data."""
+    if not math.isfinite(data.sum(dtype=np.float64)):
+        count = int(np.count_nonzero(~np.isfinite(data)))
+        raise InputError(f"{path} holds NaN or infinity in {count} voxels: make it again, with 0 outside the brain.")
+
+
+def _time_step(header: nib.Nifti1Header) -> float:
+    """Seconds between frames, from the last axis longer than one behind the third."""
+    shape, zooms = header.get_data_shape(), header.get_zooms()
+    steps = [float(zoom) for n, zoom in zip(shape[3:], zooms[3:], strict=True) if n > 1]
+    if not steps or not math.isfinite(steps[-1]) or steps[-1] <= 0:
+        return 0.0
+    in_milliseconds = header.get_xyzt_units()[1] == "msec" or steps[-1] > _MILLISECONDS_ABOVE
+    return steps[-1] / 1000.0 if in_milliseconds else steps[-1]

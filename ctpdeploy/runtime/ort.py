@@ -1,0 +1,74 @@
+"""ONNX Runtime on the CPU: the backend that runs everywhere."""
+
+import importlib.metadata
+import platform
+
+import numpy as np
+
+from ctpdeploy.errors import BackendError
+from ctpdeploy.optional import available, require
+from ctpdeploy.runtime.bundle import Bundle
+from ctpdeploy.runtime.engine import EngineInfo, SliceOutputs
+from ctpdeploy.runtime.preprocess import SliceBatch
+
+__all__ = ["NAME", "OrtCpuEngine", "open_engine", "unavailable_because"]
+
+NAME = "ort-cpu"
+_PROVIDER = "CPUExecutionProvider"
+_OUTPUTS = ("extractor", "pseudo_dwi", "probability")
+
+
+def unavailable_because() -> str | None:
+    """Why the backend cannot run here and what to do, or None if it can."""
+    if not available("onnxruntime"):
+        return "onnxruntime is not installed: run pip install 'ctpdeploy[cpu]'."
+    if not hasattr(require("onnxruntime", extra="cpu"), "InferenceSession"):
+        return "onnxruntime is half removed: run pip install --force-reinstall onnxruntime."
+    return None
+
+
+def open_engine(bundle: Bundle) -> "OrtCpuEngine":
+    """Load the merged network of a bundle.
+
+    Raises:
+        BackendError: ONNX Runtime is missing or refuses the network.
+        InputError: the bundle is damaged.
+    """
+    return OrtCpuEngine(bundle)
+
+
+class OrtCpuEngine:
+    """The merged network in one ONNX Runtime session.
+
+    Slices go one at a time: a slice keeps all cores busy, and a batch would only take more memory.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        reason = unavailable_because()
+        if reason is not None:
+            raise BackendError(f"The backend {NAME} cannot run: {reason}")
+        onnxruntime = require("onnxruntime", extra="cpu")
+        path = bundle.network_file("pipeline")
+        try:
+            self._session = onnxruntime.InferenceSession(path, providers=[_PROVIDER])
+        except Exception as error:  # ONNX Runtime's exceptions share no base class
+            raise BackendError(f"ONNX Runtime {onnxruntime.__version__} refuses {path}: {error}") from error
+
+    @property
+    def info(self) -> EngineInfo:
+        """What really runs."""
+        return EngineInfo(
+            backend=NAME,
+            device=platform.processor() or platform.machine(),
+            precision="fp32",
+            versions={"onnxruntime": importlib.metadata.version("onnxruntime")},
+        )
+
+    def run(self, batch: SliceBatch) -> SliceOutputs:
+        """Run the networks on all slices of a batch."""
+        slices = [
+            self._session.run(_OUTPUTS, {"frames": frames[None], "features": features[None]})
+            for frames, features in zip(batch.frames, batch.features, strict=True)
+        ]
+        extractor, pseudo_dwi, probability = (np.concatenate(parts) for parts in zip(*slices, strict=True))
+        return SliceOutputs(extractor=extractor, pseudo_dwi=pseudo_dwi, probability=probability)

@@ -1,0 +1,116 @@
+"""Results on disk: a folder for each case, whole or not at all.
+
+::
+
+    OUT/case_1/
+      sub-case1_desc-lesion_mask.nii.gz        uint8 {0, 1}
+      sub-case1_desc-lesion_probseg.nii.gz     float32
+      sub-case1_desc-pseudo_dwi.nii.gz         float32
+      overview.png
+      report.json
+
+Volumes have the header of the source series, so that they overlay it in any viewer; names follow BIDS derivatives.
+"""
+
+import json
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from ctpdeploy import INTENDED_USE
+from ctpdeploy.errors import UsageError
+from ctpdeploy.runtime.case import Case, Geometry
+from ctpdeploy.runtime.overview import write_overview
+from ctpdeploy.runtime.postprocess import Prediction
+from ctpdeploy.runtime.report import build_report
+
+__all__ = ["OVERVIEW", "REPORT", "whole_folder", "write_prediction", "write_volume"]
+
+REPORT = "report.json"
+OVERVIEW = "overview.png"
+
+
+def write_prediction(
+    out: Path, case: Case, prediction: Prediction, *, source: Mapping[str, Any], read_seconds: float
+) -> Path:
+    """Write everything that was found in a case.
+
+    Args:
+        out: folder of results; the case gets a folder of its own in it, replaced if it is there.
+        case: what was read.
+        prediction: what was found.
+        source: what to say in the report of the bundle and the backend asked for.
+        read_seconds: time it took to read the case.
+
+    Returns:
+        The folder of the case.
+    """
+    label = re.sub(r"[^0-9A-Za-z]", "", case.identifier) or "case"
+    names = {
+        "mask": f"sub-{label}_desc-lesion_mask.nii.gz",
+        "probability": f"sub-{label}_desc-lesion_probseg.nii.gz",
+        "pseudo_dwi": f"sub-{label}_desc-pseudo_dwi.nii.gz",
+        "overview": OVERVIEW,
+    }
+    start = time.perf_counter()
+    with whole_folder(out / case.identifier, replace=True) as folder:
+        write_volume(folder / names["mask"], prediction.mask.astype(np.uint8), case.geometry)
+        write_volume(folder / names["probability"], prediction.probability, case.geometry)
+        write_volume(folder / names["pseudo_dwi"], prediction.pseudo_dwi, case.geometry)
+        volumes_written = time.perf_counter()
+        write_overview(folder / names["overview"], case, prediction)
+        seconds = {
+            "read": read_seconds,
+            **prediction.seconds,
+            "write": volumes_written - start,
+            "overview": time.perf_counter() - volumes_written,
+        }
+        report = build_report(case, prediction, source=source, seconds=seconds, outputs=names)
+        (folder / REPORT).write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    return out / case.identifier
+
+
+def write_volume(path: Path, volume: NDArray[Any], geometry: Geometry) -> None:
+    """Write ``(D, H, W)`` as NIfTI in the geometry of the source file."""
+    header = geometry.header.copy()
+    header.set_data_dtype(volume.dtype)
+    header.set_slope_inter(1, 0)
+    header["cal_min"] = header["cal_max"] = 0
+    header["descrip"] = f"ctpdeploy. {INTENDED_USE}".encode()
+    # the affine that the header already states: pixdim and the form codes stay as in the source
+    nib.save(nib.Nifti1Image(geometry.to_file(volume), header.get_best_affine(), header), path)
+
+
+@contextmanager
+def whole_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
+    """A folder that appears under its name when the block ends, and leaves nothing behind if it fails.
+
+    Args:
+        folder: the name it gets.
+        replace: take the place of an earlier one, which stays until the new one is complete.
+
+    Raises:
+        UsageError: there is such a folder already and ``replace`` is off.
+    """
+    if folder.exists() and not replace:
+        raise UsageError(f"{folder} exists already: choose another name or remove it.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
+    try:
+        content = partial / "new"
+        content.mkdir()
+        yield content
+        if folder.exists():
+            folder.rename(partial / "old")
+        content.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
