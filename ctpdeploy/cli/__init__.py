@@ -51,7 +51,7 @@ def _options(
 def run(arguments: list[str]) -> int:
     """Run a command line and return its exit code (see ctpdeploy.errors)."""
     try:
-        app(arguments)
+        app(arguments, prog_name="ctpdeploy")
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(ExitCode.FAILURE)
     except Exception as error:

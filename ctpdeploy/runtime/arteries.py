@@ -27,6 +27,7 @@ EARLY_FRAMES = 1.0
 TIME_SMOOTHING = 0.8  # standard deviation in frames
 AIF_VOXELS = 12
 VOF_VOXELS = 20
+VOF_AREA = 0.9  # of the largest; large pixels leave few voxels within a sinus
 VENOUS_DELAY = 2.0  # s after the arteries
 
 
@@ -104,7 +105,9 @@ def _vascular_input(
 ) -> VascularInput:
     """Average the chosen voxels, and the late ones of the largest area."""
     aif = curves[:, arteries].mean(axis=1, dtype=np.float64)
-    veins = late[np.argsort(-curves[:, late].sum(axis=0), kind="stable")[:VOF_VOXELS]]
+    area = curves[:, late].sum(axis=0, dtype=np.float64)
+    largest = np.argsort(-area, kind="stable")[:VOF_VOXELS]
+    veins = late[largest[area[largest] >= VOF_AREA * area.max(initial=0.0)]]
     warnings: tuple[str, ...] = ()
     if veins.size:
         vof = curves[:, veins].mean(axis=1, dtype=np.float64)

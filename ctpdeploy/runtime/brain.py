@@ -43,7 +43,7 @@ def _slice_mask(image: FloatArray, pixel: tuple[float, float]) -> BoolArray:
         return _largest(_erode(image > 0.0, pixel))
     head = ndimage.binary_fill_holes(image > SKIN_HU)
     skull = _erode(_dilate(bone, pixel), pixel, CLOSING_MM) | bone
-    inside = ndimage.binary_fill_holes(skull) & ~bone & head
+    inside = ndimage.binary_fill_holes(skull) & ~skull & head
     return ndimage.binary_fill_holes(_largest(_erode(inside, pixel)))
 
 

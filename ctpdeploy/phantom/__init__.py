@@ -1,0 +1,9 @@
+"""The digital CT perfusion phantom: patients made of equations, written as ISLES 2018 studies.
+
+Scores on the phantom are never clinical: they serve orderings, regressions and parity of training and deployment.
+"""
+
+from ctpdeploy.phantom.patient import Patient, PhantomConfig, make_patient
+from ctpdeploy.phantom.writer import write_dataset
+
+__all__ = ["Patient", "PhantomConfig", "make_patient", "write_dataset"]

@@ -1,0 +1,56 @@
+"""Diffusion-weighted MR of the same head: S = PD exp(-TE / T2) exp(-b ADC), and the lesion drawn on it."""
+
+import numpy as np
+from scipy import ndimage
+
+from ctpdeploy.phantom.anatomy import Head
+from ctpdeploy.phantom.fields import Volume, smooth_noise
+from ctpdeploy.phantom.ischaemia import Tissue
+from ctpdeploy.runtime.case import BoolArray
+
+__all__ = ["draw_lesion", "make_dwi"]
+
+B_VALUE = 1000.0  # s/mm2
+ECHO_TIME = 85.0  # ms
+GREY, WHITE, CSF = (0.82, 99.0, 0.82e-3), (0.70, 79.0, 0.72e-3), (1.0, 2000.0, 3.0e-3)
+OLD = (0.85, 350.0, 2.0e-3)
+"""Proton density, T2 in ms, ADC in mm2/s."""
+
+BLUR_MM = 1.8  # FWHM
+BIAS = 0.12
+NOISE = 0.03  # of grey matter
+SCALE = 1000.0
+RATER_SIGMA_MM = 1.0
+RATER_JITTER = 0.12
+
+
+def make_dwi(head: Head, tissue: Tissue, onset_hours: float, rng: np.random.Generator) -> Volume:
+    """The image ``(D, H, W)`` float32, grey matter near 150; zero-mean bias field and Rician noise included.
+
+    In the core the ADC falls to 0.55 to 0.70 of its value, and T2 grows from the third hour on (shine-through).
+    """
+    density, t2, adc = (
+        np.select([head.grey, head.white, head.csf], values, 0.0) for values in zip(GREY, WHITE, CSF, strict=True)
+    )
+    old = tissue.old
+    density, t2, adc = ((1 - old) * now + old * then for now, then in zip((density, t2, adc), OLD, strict=True))
+    adc = adc * (1 - tissue.core * (1 - rng.uniform(0.55, 0.70)) - 0.08 * tissue.penumbra)
+    t2 = t2 * (1 + tissue.core * np.clip(0.05 * (onset_hours - 3.0), 0.0, 0.3))
+    signal = SCALE * density * np.exp(-ECHO_TIME / np.maximum(t2, 1.0) - B_VALUE * adc)
+    bias = np.exp(BIAS * smooth_noise(rng, 45.0, head.grid))
+    image = _blur(head.grid.average(signal * bias), head.grid.spacing, BLUR_MM / 2.355)
+    level = NOISE * SCALE * GREY[0] * np.exp(-ECHO_TIME / GREY[1] - B_VALUE * GREY[2])
+    real, imaginary = (level * rng.standard_normal(image.shape, dtype=np.float32) for _ in range(2))
+    return np.hypot(image + real, imaginary).astype(np.float32)
+
+
+def draw_lesion(head: Head, tissue: Tissue, rng: np.random.Generator) -> BoolArray:
+    """The infarct as a rater draws it, ``(D, H, W)``: more than half of a voxel, with a smoothed, uncertain border."""
+    share = _blur(head.grid.average(tissue.core), head.grid.spacing, RATER_SIGMA_MM)
+    doubt = RATER_JITTER * head.grid.average(smooth_noise(rng, 3.0, head.grid))
+    return share + np.where((share > 0.1) & (share < 0.9), doubt, 0) > 0.5
+
+
+def _blur(image: Volume, spacing: tuple[float, float, float], sigma_mm: float) -> Volume:
+    """Gaussian smoothing within each slice."""
+    return ndimage.gaussian_filter(image, (0.0, sigma_mm / spacing[1], sigma_mm / spacing[2]), mode="nearest")

@@ -1,0 +1,96 @@
+"""The voxel grid in millimetres, and smooth random fields that do not depend on it.
+
+Everything in a patient is a function of place. The same seed therefore gives the same head at every grid size: a
+field draws its numbers on a lattice in millimetres, and only then is evaluated at the voxels.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from ctpdeploy.runtime.case import FloatArray
+
+__all__ = ["Grid", "Volume", "logistic", "smooth_noise"]
+
+Volume = NDArray[np.floating[Any]]
+"""One number a voxel: float32, fine ``(D * subslices, H, W)`` or averaged ``(D, H, W)``."""
+
+LATTICE_BOX = ((-95.0, 115.0), (-160.0, 130.0), (-145.0, 145.0))
+"""z, y and x of the head with its surroundings, in mm."""
+
+BSPLINE_ENERGY = 151.0 / 315.0
+"""Integral of the squared cubic B-spline: the variance that one axis of the lattice keeps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """Centres of the fine voxels: the slices of a study, each cut into thinner ones for partial volume.
+
+    Attributes:
+        z: ``(D * subslices,)`` in mm, towards the head's top.
+        y: ``(H,)`` in mm, towards the front.
+        x: ``(W,)`` in mm, towards the patient's right.
+        subslices: fine slices in each slice.
+        spacing: size of the study's voxels ``(dz, dy, dx)`` in mm.
+    """
+
+    z: FloatArray
+    y: FloatArray
+    x: FloatArray
+    subslices: int
+    spacing: tuple[float, float, float]
+
+    @classmethod
+    def centred(
+        cls, *, size: int, slices: int, subslices: int, fov: float, thickness: float, bottom: float, centre_y: float
+    ) -> "Grid":
+        """A square grid of a field of view of ``fov`` mm, and slices of ``thickness`` mm from ``bottom`` upwards."""
+        pixel = fov / size
+        offsets = (np.arange(size) - (size - 1) / 2) * pixel
+        z = bottom + (np.arange(slices * subslices) + 0.5) * thickness / subslices
+        return cls(z=z, y=centre_y + offsets, x=offsets, subslices=subslices, spacing=(thickness, pixel, pixel))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Slices, rows and columns of the study ``(D, H, W)``."""
+        return len(self.z) // self.subslices, len(self.y), len(self.x)
+
+    def average(self, volume: NDArray[Any]) -> Volume:
+        """Partial volume: the mean over the fine slices of each slice, ``(D, H, W)``."""
+        depth, height, width = self.shape
+        return volume.reshape(depth, self.subslices, height, width).mean(axis=1, dtype=np.float32)
+
+
+def smooth_noise(rng: np.random.Generator, sigma_mm: float, grid: Grid) -> Volume:
+    """Gaussian noise of mean 0 and variance 1, smooth over ``sigma_mm``.
+
+    White noise on a lattice of pitch h, interpolated by cubic B-splines, is white noise smoothed by a kernel of
+    standard deviation h / sqrt(3) (a cubic B-spline is four boxes folded); so h = sqrt(3) sigma and no filter runs.
+    """
+    pitch = np.sqrt(3.0) * sigma_mm
+    counts = [int(np.ceil((high - low) / pitch)) + 3 for low, high in LATTICE_BOX]
+    values = rng.standard_normal(counts, dtype=np.float32) / np.float32(BSPLINE_ENERGY**1.5)
+    for axis, centres in enumerate((grid.z, grid.y, grid.x)):
+        weights = _bspline((centres - LATTICE_BOX[axis][0]) / pitch, counts[axis])
+        folded = weights @ values.reshape(len(values), -1)
+        values = np.moveaxis(folded.reshape(-1, *values.shape[1:]), 0, -1)  # after three turns: z, y, x again
+    return np.ascontiguousarray(values)
+
+
+def logistic(x: NDArray[Any]) -> NDArray[Any]:
+    """1 / (1 + exp(-x)), without overflow."""
+    return 0.5 * (1.0 + np.tanh(0.5 * x))
+
+
+def _bspline(position: FloatArray, count: int) -> sparse.csr_array:
+    """Cubic B-spline weights ``(len(position), count)`` of lattice points at -1, 0, 1, ... (positions are inside)."""
+    cell = np.clip(np.floor(position).astype(int), 0, count - 4)
+    u = np.clip(position - cell, 0.0, 1.0)
+    taps = ((1 - u) ** 3, 3 * u**3 - 6 * u**2 + 4, -3 * u**3 + 3 * u**2 + 3 * u + 1, u**3)
+    columns = cell[:, None] + np.arange(4)
+    rows = np.broadcast_to(np.arange(len(u))[:, None], columns.shape)
+    weights = (np.stack(taps, axis=1) / 6).astype(np.float32)
+    return sparse.csr_array((weights.ravel(), (rows.ravel(), columns.ravel())), shape=(len(u), count))

@@ -1,0 +1,99 @@
+"""The scanner: noise and drift on the ideal series, a plain CT, and the perfusion maps of its workstation.
+
+The maps come from the noisy series by the project's own deconvolution, never from the truth. What they lose on the
+way, fine detail, vessels, CSF and all that lies beyond their clipping, is what the raw series still holds.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft, ndimage
+
+from ctpdeploy.phantom.fields import Volume
+from ctpdeploy.runtime.case import MAP_NAMES, FloatArray
+from ctpdeploy.runtime.perfusion import PerfusionConfig, PerfusionMaps, perfusion_maps, smooth_in_plane
+
+__all__ = ["measure", "plain_ct", "workstation_maps"]
+
+NOISE_BAND = 0.35  # 1/mm
+DRIFT_LIMIT, DRIFT_SIGMA = 0.05, 0.01  # HU
+PLAIN_NOISE = 0.5  # of a frame's noise: a plain CT has four times the dose
+PLAIN_FLOOR, PLAIN_CEILING = (-30, -20), 3071  # HU
+SMOOTHING_FWHM_MM = 4.0
+MEDIAN_MM = 2.7
+TISSUE_HU = (14.0, 75.0)
+VESSEL_HU = 60.0
+CEILINGS = {"cbf": 100.0, "cbv": 12.0, "mtt": 24.0, "tmax": 24.0}
+STEPS = {"cbf": 1.0, "cbv": 0.1, "mtt": 0.5, "tmax": 0.5}
+
+
+def measure(series: Volume, pixel: float, sigma: float, rng: np.random.Generator) -> Volume:
+    """A series ``(T, D, H, W)`` as it is measured, with noise, and a drift of at most 0.05 HU of whole frames.
+
+    More drift would drown q(t), a frame's sum, in which the bolus is a small part.
+
+    Args:
+        series: HU, without noise; not changed.
+        pixel: mm.
+        sigma: standard deviation in HU at a pixel small enough to hold all of the noise's spectrum.
+        rng: source of the noise.
+    """
+    amplitude, profile = _noise_amplitude(series.shape[-2:], pixel), sigma * _noise_profile(series.shape[-2:], pixel)
+    drift = np.clip(rng.normal(0.0, DRIFT_SIGMA, len(series)), -DRIFT_LIMIT, DRIFT_LIMIT).astype(np.float32)
+    noisy = series + drift[:, None, None, None]
+    for frame in noisy:
+        frame += profile * _coloured_noise(frame.shape, amplitude, rng)
+    return noisy
+
+
+def plain_ct(baseline: Volume, pixel: float, sigma: float, rng: np.random.Generator) -> NDArray[np.int32]:
+    """The plain CT ``(D, H, W)`` in whole HU, cut off below at -30 to -20 HU as those of ISLES 2018 are."""
+    noisy = measure(baseline[None], pixel, PLAIN_NOISE * sigma, rng)[0]
+    return np.clip(np.rint(noisy), rng.integers(*PLAIN_FLOOR), PLAIN_CEILING).astype(np.int32)
+
+
+def workstation_maps(
+    series: Volume, times: FloatArray, spacing: tuple[float, float, float]
+) -> tuple[dict[str, NDArray[np.float32]], PerfusionMaps]:
+    """Maps ``(D, H, W)`` as a vendor shows them, in the units of the runtime, and the analysis behind them.
+
+    Deconvolution, a median filter of about 3 pixels of 0.9 mm, zero in CSF, bone and vessels, clipping, quantisation.
+
+    Raises:
+        InputError: no artery was found in the series.
+    """
+    analysis = perfusion_maps(series, times, spacing, PerfusionConfig(smoothing_fwhm_mm=SMOOTHING_FWHM_MM))
+    footprint = (1, *(int(MEDIAN_MM / size) | 1 for size in spacing[1:]))
+    mean = smooth_in_plane(series.mean(axis=0), analysis.brain, spacing, SMOOTHING_FWHM_MM)
+    rise = series.max(axis=0) - series[: max(2, len(series) // 10)].mean(axis=0)
+    vessels = ndimage.maximum_filter(rise, footprint) > VESSEL_HU
+    shown = analysis.brain & (mean > TISSUE_HU[0]) & (mean < TISSUE_HU[1]) & ~vessels
+    maps = {}
+    for name in MAP_NAMES:
+        value = np.clip(ndimage.median_filter(analysis.maps[name], footprint), 0.0, CEILINGS[name]) * shown
+        maps[name] = (np.rint(value / STEPS[name]) * STEPS[name]).astype(np.float32)
+    return maps, analysis
+
+
+def _noise_amplitude(shape: tuple[int, ...], pixel: float) -> NDArray[np.float32]:
+    """Square root of the noise power A f exp(-(f / 0.35)^2), a ramp filter with its window, for a real FFT.
+
+    A makes the integral over all frequencies 1, so that larger pixels, which hold fewer of them, are less noisy.
+    """
+    frequency = np.hypot(fft.fftfreq(shape[0], pixel)[:, None], fft.rfftfreq(shape[1], pixel))
+    scale = 2.0 / (np.pi**1.5 * NOISE_BAND**3)
+    return (np.sqrt(scale * frequency * np.exp(-((frequency / NOISE_BAND) ** 2))) / pixel).astype(np.float32)
+
+
+def _noise_profile(shape: tuple[int, ...], pixel: float) -> NDArray[np.float32]:
+    """Relative noise by distance from the centre: more in the middle, where fewer photons arrive."""
+    rows, columns = ((np.arange(size) - (size - 1) / 2) * pixel for size in shape)
+    radius = np.hypot(rows[:, None], columns)
+    return (1.25 - 0.35 * np.clip(radius / 85.0, 0, 1.2) ** 2).astype(np.float32)
+
+
+def _coloured_noise(
+    shape: tuple[int, ...], amplitude: NDArray[np.float32], rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Noise of the given spectrum in each slice of ``(D, H, W)``."""
+    white = rng.standard_normal(shape, dtype=np.float32)
+    return fft.irfft2(fft.rfft2(white) * amplitude, s=shape[-2:])

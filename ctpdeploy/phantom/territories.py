@@ -1,0 +1,78 @@
+"""Vascular territories as signed distances, and where clots sit.
+
+A territory is the distance in mm to its border, positive inside. Then a union is the larger distance, an
+intersection the smaller, and the rest of the brain the negative; collaterals, which enter at the border, need the
+same number.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ctpdeploy.phantom.anatomy import Head, ellipsoid
+from ctpdeploy.phantom.fields import Volume, smooth_noise
+
+__all__ = ["SITES", "Site", "Territories", "make_territories", "occluded"]
+
+Site = Literal["M1", "M2 superior", "M2 inferior", "ICA-T", "PCA", "ACA"]
+
+SITES: dict[Site, float] = {
+    "M1": 0.40,
+    "M2 superior": 0.20,
+    "M2 inferior": 0.20,
+    "ICA-T": 0.10,
+    "PCA": 0.06,
+    "ACA": 0.04,
+}
+"""How often each site of occlusion is drawn."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Territories:
+    """Signed distances in mm to the borders of both sides' territories, ``(D * subslices, H, W)``.
+
+    Attributes:
+        aca, mca, pca: the three cerebral arteries.
+        superior: part of ``mca`` behind the superior M2 branch; the rest is the inferior one's.
+        deep: end arteries of M1 to the basal ganglia.
+    """
+
+    aca: Volume
+    mca: Volume
+    pca: Volume
+    superior: Volume
+    deep: Volume
+
+
+def make_territories(head: Head, rng: np.random.Generator) -> Territories:
+    """Draw the borders: planes and cones that follow the usual maps, shifted by smooth noise."""
+    u = abs(head.x) + 2.5 * smooth_noise(rng, 12.0, head.grid)
+    y = head.y + 4.0 * smooth_noise(rng, 12.0, head.grid)
+    z = head.z
+    parting = 14 + 0.22 * np.clip(y, -40, 60) + 0.12 * np.clip(z - 20, 0, 40)
+    aca = np.minimum(np.minimum(parting - u, y + 45), z + 8)
+    occipital = -52 - 0.25 * (u - 35) - 0.25 * np.clip(z - 10, -30, 50) - y
+    thalamus = 11 * (1 - ellipsoid((abs(head.x), head.y, z), (11, -19, 6), (10, 13, 12)))
+    pca = np.maximum(occipital, thalamus)
+    mca = np.minimum(-aca, -pca)
+    basal = 14 * (1 - ellipsoid((abs(head.x), head.y, z), (25, 4, 4), (14, 24, 18)))
+    superior = y + 8 + 0.3 * (z - 20)
+    return Territories(aca=aca, mca=mca, pca=pca, superior=superior, deep=np.minimum(basal, mca))
+
+
+def occluded(site: Site, territories: Territories) -> Volume:
+    """Signed distance in mm to the border of what a clot at ``site`` cuts off, on both sides."""
+    match site:
+        case "M1":
+            return territories.mca
+        case "M2 superior":
+            return np.minimum(territories.mca, territories.superior)
+        case "M2 inferior":
+            return np.minimum(territories.mca, -territories.superior)
+        case "ICA-T":
+            return np.maximum(territories.mca, territories.aca)
+        case "PCA":
+            return territories.pca
+        case "ACA":
+            return territories.aca

@@ -1,0 +1,127 @@
+"""Large vessels as tubes along centre lines, and the small ones of the brain's surface.
+
+Centre lines are MNI-like millimetres as in :mod:`ctpdeploy.phantom.anatomy`, radii in mm, both chosen after the
+usual calibres (internal carotid 4 to 5 mm, M1 3 mm, superior sagittal sinus 6 to 7 mm in diameter).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctpdeploy.phantom.anatomy import Head, Point
+from ctpdeploy.phantom.fields import Volume, smooth_noise
+
+__all__ = ["VESSELS", "Vessel", "pial_fraction", "tubes"]
+
+JITTER_MM = 1.2
+PIAL_FRACTION = 0.35
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vessel:
+    """A vessel of the right side or the midline.
+
+    Attributes:
+        name: the anatomist's short name.
+        radius: mm.
+        points: centre line.
+        paired: whether the left side has its mirror image.
+        vein: whether venous blood flows in it.
+    """
+
+    name: str
+    radius: float
+    points: tuple[Point, ...]
+    paired: bool = True
+    vein: bool = False
+
+
+VESSELS = (
+    Vessel(name="ICA", radius=2.3, points=((12, 0, -30), (13, 3, -14))),
+    Vessel(name="M1", radius=1.6, points=((13, 3, -14), (24, 2, -13), (36, 4, -10))),
+    Vessel(name="M2 superior", radius=1.1, points=((36, 4, -10), (41, 8, 0), (42, 14, 12), (48, 20, 26), (56, 12, 40))),
+    Vessel(
+        name="M2 inferior", radius=1.1, points=((36, 4, -10), (42, -8, 0), (45, -24, 10), (52, -40, 22), (56, -48, 36))
+    ),
+    Vessel(
+        name="A2",
+        radius=1.1,
+        points=((13, 3, -14), (3, 18, -10), (3, 36, 0), (3, 38, 16), (3, 16, 34), (3, -20, 44)),
+    ),
+    Vessel(name="P2", radius=1.1, points=((3, -24, -16), (18, -30, -12), (22, -52, -4), (12, -74, 4), (8, -88, 12))),
+    Vessel(name="basilar artery", radius=1.8, points=((0, -24, -40), (0, -24, -16)), paired=False),
+    Vessel(name="transverse sinus", radius=3.5, points=((5, -84, -22), (45, -72, -26), (58, -50, -30)), vein=True),
+    Vessel(
+        name="straight sinus",
+        radius=2.0,
+        points=((0, -30, 6), (0, -48, 14), (0, -62, 8), (0, -84, -16), (0, -92, -18)),
+        paired=False,
+        vein=True,
+    ),
+    Vessel(
+        name="superior sagittal sinus",
+        radius=3.2,
+        points=(
+            (0, 62, 18),
+            (0, 56, 48),
+            (0, 30, 70),
+            (0, -30, 82),
+            (0, -70, 66),
+            (0, -92, 34),
+            (0, -98, 6),
+            (0, -92, -18),
+        ),
+        paired=False,
+        vein=True,
+    ),
+)
+
+
+def tubes(head: Head, rng: np.random.Generator) -> Iterator[tuple[Vessel, int, NDArray[np.int64], Volume]]:
+    """Every vessel of a patient: the vessel, its side (+1 right, -1 left), fine voxels and its share of them.
+
+    The share is ``clip((radius - distance) / pixel + 1/2, 0, 1)``, the partial volume at the wall.
+    """
+    pixel = head.grid.spacing[2]
+    for vessel in VESSELS:
+        for side in (1, -1) if vessel.paired else (1,):
+            line = np.array(vessel.points, dtype=np.float64)
+            line[1:-1] += rng.normal(0.0, JITTER_MM, size=(len(line) - 2, 3))
+            line[:, 0] *= side
+            voxels, distance = _near(head, line, vessel.radius + pixel)
+            share = np.clip((vessel.radius - distance) / pixel + 0.5, 0, 1).astype(np.float32)
+            yield vessel, side, voxels[share > 0], share[share > 0]
+
+
+def pial_fraction(head: Head, rng: np.random.Generator) -> Volume:
+    """Share of small arteries in the subarachnoid CSF, up to ``PIAL_FRACTION``."""
+    noise = smooth_noise(rng, 1.2, head.grid)
+    return np.where(head.csf & (head.depth < 22), np.clip(0.5 * (noise - 1.2), 0, PIAL_FRACTION), 0).astype(np.float32)
+
+
+def _near(head: Head, line: NDArray[np.float64], reach: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Fine voxels around a polyline and their distance to it in mm."""
+    low, high = line.min(axis=0) - reach, line.max(axis=0) + reach
+    rows = np.flatnonzero((head.z.min(axis=(1, 2)) < high[2]) & (head.z.max(axis=(1, 2)) > low[2]))
+    if not rows.size:
+        return np.empty(0, dtype=np.int64), np.empty(0)
+    slab = slice(rows[0], rows[-1] + 1)
+    boxed = np.ones(head.x[slab].shape, dtype=bool)
+    for axis, (bottom, top) in zip((head.x, head.y, head.z), zip(low, high, strict=True), strict=True):
+        boxed &= (axis[slab] > bottom) & (axis[slab] < top)
+    voxels = np.flatnonzero(boxed) + slab.start * head.x[0].size
+    places = np.stack([axis.ravel()[voxels] for axis in (head.x, head.y, head.z)], axis=1).astype(np.float64)
+    segments = pairwise(line)
+    return voxels, np.min([_segment_distance(places, start, end) for start, end in segments], axis=0)
+
+
+def _segment_distance(
+    places: NDArray[np.float64], start: NDArray[np.float64], end: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Distance of points ``(N, 3)`` to the segment from ``start`` to ``end``."""
+    along = end - start
+    share = np.clip((places - start) @ along / (along @ along), 0.0, 1.0)
+    return np.linalg.norm(places - start - share[:, None] * along, axis=1)

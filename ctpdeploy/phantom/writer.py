@@ -1,0 +1,148 @@
+"""Patients on disk, as ISLES 2018 has them: one folder a case, one folder and one 6-digit number a volume.
+
+As there, the affine is the identity (sform code 2, qform code 0), voxel size and frame interval stand in ``pixdim``
+alone, volumes are not compressed, and CBF and CBV are whole numbers, ten times ml/100g/min and ml/100g.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from ctpdeploy import __version__
+from ctpdeploy.errors import InputError
+from ctpdeploy.phantom.patient import Patient, PhantomConfig, make_patient
+
+__all__ = ["write_dataset"]
+
+FLOW_SCALE = 10
+FIRST_ID, IDS_PER_CASE = 100_000, 10
+NOTICE = "Synthetic: made of equations by ctpdeploy.phantom; no patient's data."
+
+
+def write_dataset(
+    out: Path,
+    *,
+    cases: int,
+    seed: int = 0,
+    config: PhantomConfig | None = None,
+    first: int = 1,
+    workers: int = 1,
+    on_case: Callable[[Path], None] | None = None,
+) -> list[Path]:
+    """Write synthetic cases ``out/case_<first>`` and on.
+
+    A case depends on its number, the seed and the configuration alone, never on the other cases nor on ``workers``.
+    A case folder appears whole or not at all.
+
+    Args:
+        out: folder of the data set, made if missing.
+        cases: how many.
+        seed: of the whole data set.
+        config: defaults to ``PhantomConfig()``.
+        first: number of the first case.
+        workers: processes; with more than one, the caller's main module must be importable (``if __name__ ==
+            "__main__"``).
+        on_case: called with each case folder, in order, when it is written.
+
+    Returns:
+        The case folders, in order.
+
+    Raises:
+        InputError: one of the case folders exists already; nothing is written then.
+    """
+    folders = [out / f"case_{number}" for number in range(first, first + cases)]
+    for folder in folders:
+        if folder.exists():
+            raise InputError(f"The case folder {folder} exists already: choose another folder or remove it.")
+    out.mkdir(parents=True, exist_ok=True)
+    job = partial(_write_case, out, seed, config or PhantomConfig())
+    for folder in _run(job, range(first, first + cases), workers):
+        if on_case is not None:
+            on_case(folder)
+    return folders
+
+
+def _run(job: Callable[[int], Path], numbers: range, workers: int) -> Iterator[Path]:
+    """Results of the job in order, here or in processes."""
+    if workers <= 1:
+        yield from map(job, numbers)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(job, numbers)
+
+
+def _write_case(out: Path, seed: int, config: PhantomConfig, number: int) -> Path:
+    """Make and write one case under a temporary name, then give it its own."""
+    patient = make_patient(np.random.SeedSequence(seed, spawn_key=(number,)), config)
+    folder, partial_folder = out / f"case_{number}", out / f".case_{number}.partial"
+    shutil.rmtree(partial_folder, ignore_errors=True)
+    try:
+        for offset, (name, volume) in enumerate(_volumes(patient).items()):
+            identifier = FIRST_ID + IDS_PER_CASE * number + offset
+            _write_volume(partial_folder, f"SMIR.Brain.XX.O.{name}.{identifier:06d}", volume, patient)
+        truth = json.dumps(_truth(patient, seed, number, config), indent=2, sort_keys=True)
+        (partial_folder / "truth.json").write_text(truth + "\n", encoding="utf-8")
+        partial_folder.rename(folder)
+    except BaseException:
+        shutil.rmtree(partial_folder, ignore_errors=True)
+        raise
+    return folder
+
+
+def _volumes(patient: Patient) -> dict[str, NDArray[Any]]:
+    """Volumes by ISLES' names and in its number formats, ``([T,] D, H, W)``."""
+    maps = patient.maps
+    return {
+        "CT_4DPWI": patient.series,
+        "CT": patient.ct,
+        "CT_CBF": np.rint(FLOW_SCALE * maps["cbf"]).astype(np.uint16),
+        "CT_CBV": np.rint(FLOW_SCALE * maps["cbv"]).astype(np.uint16),
+        "CT_MTT": maps["mtt"].astype(np.float64),
+        "OT": patient.lesion.astype(np.uint8),
+        "CT_Tmax": maps["tmax"].astype(np.float64),
+        "MR_DWI": patient.dwi,
+    }
+
+
+def _write_volume(case: Path, stem: str, volume: NDArray[Any], patient: Patient) -> None:
+    """Write ``([T,] D, H, W)`` as ``<stem>/<stem>.nii`` with axes ``(X, Y, Z[, T])``."""
+    header = nib.Nifti1Header()
+    header.set_data_dtype(volume.dtype)
+    header.set_data_shape(volume.shape[::-1])
+    dz, dy, dx = patient.spacing
+    interval = patient.times[1] - patient.times[0]
+    header.set_zooms((dx, dy, dz, interval)[: volume.ndim])
+    header["pixdim"][4] = interval
+    header.set_sform(np.eye(4), code=2)
+    folder = case / stem
+    folder.mkdir(parents=True)
+    nib.save(nib.Nifti1Image(volume.T, None, header=header), folder / f"{stem}.nii")
+
+
+def _truth(patient: Patient, seed: int, number: int, config: PhantomConfig) -> dict[str, Any]:
+    """What no scanner knows, for the side-car file."""
+    voxel_ml = float(np.prod(patient.spacing)) / 1000.0
+    volumes = {name: float(patient.truth[name].sum() * voxel_ml) for name in ("core", "penumbra", "old")}
+    return {
+        "notice": NOTICE,
+        "version": __version__,
+        "seed": seed,
+        "case": number,
+        "attempt": patient.attempt,
+        "config": asdict(config),
+        "stroke": asdict(patient.stroke),
+        "bolus": asdict(patient.bolus),
+        "aif_hu": [round(float(value), 3) for value in patient.aif],
+        "lesion_ml": patient.lesion_ml,
+        "volumes_ml": volumes,
+    }

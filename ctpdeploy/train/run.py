@@ -1,0 +1,162 @@
+"""The run folder: everything about a training run, written so that stopping at any moment loses no more than an epoch.
+
+::
+
+    config.json           the configuration
+    split.json            the cases of each part
+    metrics.jsonl         one line an epoch: learning rate, loss terms, validation Dice, seconds
+    checkpoints/last/     the four networks, optimiser.safetensors, state.json
+    checkpoints/best/     the same without the optimiser, of the epoch with the highest validation Dice
+
+Files and checkpoint folders are written under a temporary name and then renamed.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ctpdeploy.config import merge, to_dict
+from ctpdeploy.errors import InputError, UsageError
+from ctpdeploy.runtime.pipeline import Pipeline
+from ctpdeploy.train.networks.checkpoint import load_chain
+from ctpdeploy.train.settings import TrainConfig
+from ctpdeploy.train.split import Split
+from ctpdeploy.train.torch_engine import TorchEngine
+
+__all__ = ["RunFolder", "RunState", "open_run"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunState:
+    """How far a run has come.
+
+    Attributes:
+        epoch: epochs completed.
+        best_epoch: the one with the highest validation Dice, counted from 1; 0 before the first.
+        best_dice: that Dice; -1 before the first.
+    """
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_dice: float = -1.0
+
+    def after_epoch(self, dice: float) -> "RunState":
+        """The state after one more epoch with this validation Dice; of equals the earlier one stays the best."""
+        epoch = self.epoch + 1
+        if dice > self.best_dice:
+            return RunState(epoch=epoch, best_epoch=epoch, best_dice=dice)
+        return RunState(epoch=epoch, best_epoch=self.best_epoch, best_dice=self.best_dice)
+
+
+class RunFolder:
+    """A run on disk.
+
+    Args:
+        path: the folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def check_empty(self) -> None:
+        """Refuse to begin where there is something already.
+
+        Raises:
+            UsageError: the folder is not empty.
+        """
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise UsageError(f"{self.path} is not empty: resume the run in it, or name another folder.")
+
+    def begin(self, config: TrainConfig, split: Split) -> None:
+        """Make the folder and say what is trained on what."""
+        (self.path / "checkpoints").mkdir(parents=True)
+        _write(self.path / "split.json", _json(asdict(split)))
+        _write(self.path / "config.json", _json(to_dict(config)))
+
+    def check_same(self, config: TrainConfig, split: Split) -> None:
+        """Refuse to resume another run.
+
+        Raises:
+            InputError: there is no run in the folder.
+            UsageError: it was begun with another configuration or other cases.
+        """
+        for name, content, what in (
+            ("config.json", to_dict(config), "another configuration"),
+            ("split.json", asdict(split), "other cases"),
+        ):
+            if _read(self.path / name) != json.loads(_json(content)):
+                raise UsageError(f"The run in {self.path} was begun with {what}: see its {name}, or begin elsewhere.")
+
+    def checkpoint(self, name: str) -> Path:
+        """The folder of the checkpoint ``"last"`` or ``"best"``."""
+        path = self.path / "checkpoints" / name
+        aside = _aside(path)
+        if not path.exists() and aside.exists():  # stopped between the two renames of save()
+            aside.rename(path)
+        return path
+
+    def state(self) -> RunState:
+        """How far the run has come.
+
+        Raises:
+            InputError: its state cannot be read.
+        """
+        file = self.checkpoint("last") / "state.json"
+        return RunState(**_read(file)) if file.exists() else RunState()
+
+    def save(self, name: str, state: RunState, write: Callable[[Path], None]) -> None:
+        """Replace a checkpoint; ``write`` puts the tensors into the folder that it is given."""
+        path = self.checkpoint(name)
+        new, old = path.with_name(f".{name}.new"), _aside(path)
+        for leftover in (new, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+        new.mkdir()
+        write(new)
+        _write(new / "state.json", _json(asdict(state)))
+        if path.exists():
+            path.rename(old)
+        new.rename(path)
+        shutil.rmtree(old, ignore_errors=True)
+
+    def append_metrics(self, record: Mapping[str, float]) -> None:
+        """Add the line of an epoch to ``metrics.jsonl``, in place of what an epoch that was not completed left."""
+        file = self.path / "metrics.jsonl"
+        lines = file.read_text(encoding="utf-8").splitlines(keepends=True) if file.exists() else []
+        kept = [line for line in lines if json.loads(line)["epoch"] < record["epoch"]]
+        _write(file, "".join([*kept, json.dumps(dict(record)) + "\n"]))
+
+
+def open_run(path: Path, *, checkpoint: str = "best") -> Pipeline:
+    """A pipeline that runs a checkpoint of a run in eager PyTorch, preprocessing as it was trained.
+
+    Raises:
+        InputError: there is no such checkpoint, or it cannot be read.
+        UsageError: the configuration of the run is none of this version.
+    """
+    config = merge(TrainConfig(), _read(path / "config.json"), where=str(path / "config.json"))
+    chain = load_chain(RunFolder(path).checkpoint(checkpoint))
+    return Pipeline(TorchEngine(chain), config.preprocess)
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.old")
+
+
+def _json(content: object) -> str:
+    return json.dumps(content, indent=2) + "\n"
+
+
+def _write(file: Path, text: str) -> None:
+    temporary = file.with_name(f".{file.name}.new")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(file)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file} cannot be read: {error}. Is {file.parent} the folder of a run?") from error

@@ -1,0 +1,158 @@
+"""The command line as its users meet it: results, refusals and exit codes."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import studies
+
+from ctpdeploy.cli import run
+from ctpdeploy.errors import ExitCode
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Path:
+    return studies.write_isles(tmp_path / "in" / "case_7", shape=(70, 66, 2), frames=16)
+
+
+@pytest.mark.parametrize("command", ["", "demo", "phantom", "train", "export", "infer", "evaluate", "doctor"])
+def test_help_teaches(command: str, capsys: pytest.CaptureFixture[str]):
+    assert run([*command.split(), "--help"]) == ExitCode.DONE
+    text = capsys.readouterr().out
+    assert "Usage: ctpdeploy" in text
+    if command in ("phantom", "train", "export", "infer", "evaluate"):
+        assert f"Example: ctpdeploy {command}" in " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["infer"],
+        ["infer", "x.ctpbundle"],
+        ["infer", "x.ctpbundle", "case", "--ctp", "a.nii"],
+        ["phantom", "out", "--cases", "0"],
+        ["phantom", "out", "--info-gap", "2"],
+        ["train", "data", "--out", "run", "--preset", "huge"],
+        ["train", "data", "--out", "run", "--set", "epoch=3"],
+    ],
+)
+def test_usage_errors_exit_with_two(arguments: list[str]):
+    assert run(arguments) == ExitCode.USAGE
+
+
+def test_an_unknown_setting_names_the_nearest(capsys: pytest.CaptureFixture[str]):
+    run(["train", "data", "--out", "run", "--set", "epoch=3"])
+    assert "did you mean 'epochs'" in capsys.readouterr().err
+
+
+def test_infer_on_a_case_of_another_hospital(bundle_folder: Path, case: Path, tmp_path: Path, capsys):  # noqa: ANN001
+    out = tmp_path / "out"
+    assert run(["infer", str(bundle_folder), str(case), "--out", str(out), "--json"]) == ExitCode.DONE
+    report = json.loads(capsys.readouterr().out)["cases"][0]
+    assert report["case"] == "case_7"
+    assert report["engine"]["backend"] == "ort-cpu"
+    mask = studies.load(out / "case_7" / "sub-case7_desc-lesion_mask.nii.gz")
+    assert mask.shape == (70, 66, 2)
+    assert set(np.unique(mask)) <= {0, 1}
+
+
+def test_infer_on_explicit_files_gives_what_the_folder_gives(bundle_folder: Path, case: Path, tmp_path: Path):
+    files = {name: str(studies.find(case, m)) for name, m in studies.MODALITIES.items()}
+    options = [argument for name, path in files.items() for argument in (f"--{name}", path)]
+    assert run(["infer", str(bundle_folder), *options, "--name", "mine", "--out", str(tmp_path / "a")]) == 0
+    assert run(["infer", str(bundle_folder), str(case), "--out", str(tmp_path / "b")]) == 0
+    explicit = studies.load(tmp_path / "a" / "mine" / "sub-mine_desc-lesion_probseg.nii.gz")
+    folder = studies.load(tmp_path / "b" / "case_7" / "sub-case7_desc-lesion_probseg.nii.gz")
+    np.testing.assert_array_equal(explicit, folder)
+
+
+def test_one_bad_case_is_refused_and_leaves_nothing(bundle_folder: Path, case: Path, tmp_path: Path, capsys):  # noqa: ANN001
+    studies.find(case, "CT_CBF").write_text("no image")
+    assert run(["infer", str(bundle_folder), str(case), "--out", str(tmp_path / "out")]) == ExitCode.INPUT
+    assert not (tmp_path / "out").exists()
+    error = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Error:")]
+    assert len(error) == 1
+    assert "CT_CBF" in error[0]
+
+
+def test_one_bad_case_of_a_folder_does_not_stop_the_others(bundle_folder: Path, case: Path, tmp_path: Path, capsys):  # noqa: ANN001
+    bad = studies.write_isles(case.parent / "case_8")
+    studies.find(bad, "CT_MTT").unlink()
+    arguments = ["infer", str(bundle_folder), str(case.parent), "--out", str(tmp_path / "out")]
+    assert run(arguments) == ExitCode.BATCH
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["case_7"]
+    assert "case_8 lacks MTT" in capsys.readouterr().err
+
+
+def test_resume_skips_what_this_bundle_has_done(bundle_folder: Path, case: Path, tmp_path: Path, capsys):  # noqa: ANN001
+    arguments = ["infer", str(bundle_folder), str(case), "--out", str(tmp_path / "out"), "--json", "--resume"]
+    assert run(arguments) == ExitCode.DONE
+    first = capsys.readouterr().out
+    studies.find(case, "CT_CBF").write_text("no image")  # would be refused if it were read again
+    assert run(arguments) == ExitCode.DONE
+    assert capsys.readouterr().out == first
+    assert run(arguments[:-1]) == ExitCode.INPUT
+
+
+def test_a_backend_that_is_not_there(bundle_folder: Path, case: Path, tmp_path: Path, monkeypatch):  # noqa: ANN001
+    monkeypatch.setattr("ctpdeploy.runtime.ort.available", lambda _: False)
+    arguments = ["infer", str(bundle_folder), str(case), "--out", str(tmp_path / "out"), "--backend", "ort-cpu"]
+    assert run(arguments) == ExitCode.BACKEND
+    assert not (tmp_path / "out").exists()
+
+
+def test_evaluate_scores_run_and_bundle_alike(
+    trained_run: Path,
+    bundle_folder: Path,
+    phantom_folder: Path,
+    tmp_path: Path,
+    capsys,  # noqa: ANN001
+):
+    scores = []
+    for model in (trained_run, bundle_folder):
+        assert run(["evaluate", str(model), str(phantom_folder), "--out", str(tmp_path), "--json"]) == ExitCode.DONE
+        scores.append(json.loads(capsys.readouterr().out))
+        assert len((tmp_path / "scores.csv").read_text().splitlines()) == 1 + 2 * 4
+    assert scores[0]["threshold_rule"] == scores[1]["threshold_rule"]
+    assert scores[0]["networks"]["dice"]["mean"] == pytest.approx(scores[1]["networks"]["dice"]["mean"], abs=1e-3)
+    assert run(["evaluate", str(bundle_folder), str(phantom_folder), "--out", str(tmp_path)]) == ExitCode.DONE
+    assert "Tmax > 6 s and rCBF < 30 %" in capsys.readouterr().out
+
+
+def test_phantom_writes_cases_and_never_over_them(tmp_path: Path):
+    arguments = ["phantom", str(tmp_path / "data"), "--cases", "1", "--size", "64", "--seed", "3"]
+    assert run(arguments) == ExitCode.DONE
+    assert (tmp_path / "data" / "case_1" / "truth.json").is_file()
+    assert run(arguments) == ExitCode.INPUT
+
+
+def test_doctor_knows_the_backends(capsys: pytest.CaptureFixture[str]):
+    assert run(["doctor", "--json"]) == ExitCode.DONE
+    findings = json.loads(capsys.readouterr().out)
+    assert findings["backends"] == {"ort-cpu": None}
+    assert run(["doctor"]) == ExitCode.DONE
+    assert "ort-cpu" in capsys.readouterr().out
+
+
+def test_an_unexpected_error_is_one_sentence_unless_debugging(capsys, monkeypatch):  # noqa: ANN001
+    def fail(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("ctpdeploy.cli.doctor.examine", fail)
+    assert run(["doctor"]) == ExitCode.FAILURE
+    assert "Unexpected RuntimeError: a bug" in capsys.readouterr().err
+    with pytest.raises(RuntimeError):
+        run(["--debug", "doctor"])
+
+
+def test_demo_does_not_write_over_anything(tmp_path: Path):
+    (tmp_path / "precious.txt").write_text("x")
+    assert run(["demo", str(tmp_path)]) == ExitCode.USAGE
+    assert [path.name for path in tmp_path.iterdir()] == ["precious.txt"]
+
+
+def test_version(capsys: pytest.CaptureFixture[str]):
+    assert run(["--version"]) == ExitCode.DONE
+    assert capsys.readouterr().out.startswith("ctpdeploy 0.")

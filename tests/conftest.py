@@ -1,0 +1,45 @@
+"""What the tests share: small synthetic patients, a run trained on them, and its bundle, each made once."""
+
+from pathlib import Path
+
+import pytest
+
+from ctpdeploy.config import merge
+from ctpdeploy.phantom import PhantomConfig, write_dataset
+from ctpdeploy.runtime import Case, read_case
+
+SIZE = 64
+
+
+@pytest.fixture(scope="session")
+def phantom_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four patients of 64 x 64 x 2 voxels and 20 frames."""
+    folder = tmp_path_factory.mktemp("phantom")
+    write_dataset(folder, cases=4, seed=7, config=PhantomConfig(size=SIZE, slices=2, frames=20))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def phantom_case(phantom_folder: Path) -> Case:
+    return read_case(phantom_folder / "case_1")
+
+
+@pytest.fixture(scope="session")
+def trained_run(tmp_path_factory: pytest.TempPathFactory, phantom_folder: Path) -> Path:
+    """A run of two epochs at width 4."""
+    from ctpdeploy.train import PRESETS, train
+
+    config = merge(PRESETS["tiny"], {"width": 4, "epochs": 2, "preprocess": {"slice_shape": [SIZE, SIZE]}})
+    run = tmp_path_factory.mktemp("trained") / "run"
+    train(phantom_folder, run, config)
+    return run
+
+
+@pytest.fixture(scope="session")
+def bundle_folder(trained_run: Path, phantom_case: Case) -> Path:
+    """The bundle of that run."""
+    from ctpdeploy.export import export_run
+
+    bundle = trained_run.with_name("small.ctpbundle")
+    export_run(trained_run, bundle, [phantom_case])
+    return bundle

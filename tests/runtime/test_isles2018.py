@@ -1,0 +1,106 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import studies
+from numpy.testing import assert_allclose, assert_array_equal
+
+from ctpdeploy.errors import InputError
+from ctpdeploy.runtime.isles2018 import case_files, find_cases, read_case
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Path:
+    return studies.write_isles(tmp_path / "case_7")
+
+
+def test_every_volume_is_found_by_its_own_name(case: Path):
+    files = case_files(case)
+    assert set(files) == {"ctp", "cbf", "cbv", "mtt", "tmax", "lesion"}
+    for name, word in {"ctp": "CT_4DPWI", "cbf": "CT_CBF", "lesion": "OT"}.items():
+        assert f".{word}." in files[name].name
+
+
+def test_values_units_and_axes(case: Path):
+    read = read_case(case)
+    x, y, z = studies.SHAPE
+    assert read.series.shape == (studies.FRAMES, z, y, x)
+    assert read.series.dtype == np.float32
+    stored = studies.maps()
+    for name, file in {"cbf": "CT_CBF", "cbv": "CT_CBV"}.items():
+        assert_allclose(read.maps[name], stored[file].T / 10, rtol=1e-6)
+    assert_allclose(read.maps["mtt"], stored["CT_MTT"].T, rtol=1e-6)
+    assert all(volume.dtype == np.float32 for volume in read.maps.values())
+    assert_allclose(read.geometry.spacing, (6.0, 0.9, 0.9), rtol=1e-6)
+    assert read.geometry.spacing_source == "pixdim"
+    assert_array_equal(read.times, np.arange(studies.FRAMES))
+    assert read.lesion is not None
+    assert_array_equal(read.lesion, (stored["CT_Tmax"] > 9).T)
+    assert read.dwi is None
+    assert read.warnings == ()
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_names_of_the_first_release_and_compression(tmp_path: Path, suffix: str):
+    case = studies.write_isles(tmp_path / "case_1", prefix="MR_", suffix=suffix)
+    dwi = "SMIR.Brain.XX.O.MR_DWI.339201"
+    studies.save(case / dwi / f"{dwi}{suffix}", studies.bolus_series()[..., 3], zooms=(0.9, 0.9, 6.0))
+    read = read_case(case)
+    assert read.dwi is not None
+    assert_array_equal(read.dwi, studies.bolus_series()[..., 3].T)
+
+
+def test_two_slices_and_singleton_axes(tmp_path: Path):
+    case = studies.write_isles(tmp_path / "case_1", shape=(24, 20, 2))
+    path = studies.find(case, "CT_4DPWI")
+    studies.save(path, studies.bolus_series((24, 20, 2))[:, :, :, None], zooms=(0.9, 0.9, 12.0, 1.0, 1.0))
+    cbf = studies.find(case, "CT_CBF")
+    studies.save(cbf, studies.maps((24, 20, 2))["CT_CBF"][..., None], zooms=(0.9, 0.9, 12.0))
+    for name in ("CT_CBV", "CT_MTT", "CT_Tmax", "OT"):
+        old = studies.find(case, name)
+        data = studies.load(old)
+        studies.save(old, data, zooms=(0.9, 0.9, 12.0))
+    read = read_case(case)
+    assert read.series.shape == (studies.FRAMES, 2, 20, 24)
+    assert read.maps["cbf"].shape == (2, 20, 24)
+
+
+def test_a_missing_frame_interval_is_one_second_and_said(case: Path):
+    path = studies.find(case, "CT_4DPWI")
+    content = bytearray(path.read_bytes())
+    content[92:96] = np.float32(0).tobytes()  # pixdim[4]
+    path.write_bytes(content)
+    read = read_case(case)
+    assert_array_equal(read.times, np.arange(studies.FRAMES))
+    assert "1 s is assumed" in read.warnings[0]
+
+
+def test_milliseconds_are_recognised(case: Path):
+    path = studies.find(case, "CT_4DPWI")
+    studies.save(path, studies.bolus_series(), zooms=(0.9, 0.9, 6.0, 1500.0))
+    assert_allclose(read_case(case).times[1], 1.5)
+
+
+def test_cases_come_in_natural_order_and_without_what_archives_leave(tmp_path: Path):
+    for number in (10, 2, 1):
+        studies.write_isles(tmp_path / "TRAINING" / f"case_{number}")
+    junk = tmp_path / "__MACOSX" / "case_1" / "._SMIR.Brain.XX.O.CT_4DPWI.1.nii"
+    junk.parent.mkdir(parents=True)
+    junk.write_bytes(b"x")
+    assert [folder.name for folder in find_cases(tmp_path)] == ["case_1", "case_2", "case_10"]
+    assert find_cases(tmp_path / "TRAINING" / "case_2") == [tmp_path / "TRAINING" / "case_2"]
+
+
+def test_two_files_of_one_kind_are_refused(case: Path):
+    studies.save(case / "again" / "SMIR.Brain.XX.O.CT_CBF.1.nii", studies.maps()["CT_CBF"])
+    with pytest.raises(InputError, match="two CBF files"):
+        read_case(case)
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path):
+    with pytest.raises(InputError, match="No case in"):
+        find_cases(tmp_path)
+    with pytest.raises(InputError, match="no ISLES 2018 volumes"):
+        read_case(tmp_path)
+    with pytest.raises(InputError, match="not a folder"):
+        find_cases(tmp_path / "nowhere")

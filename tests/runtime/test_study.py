@@ -1,0 +1,209 @@
+"""Bad input is expected input: each kind is refused in one sentence that names the file."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import studies
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+from ctpdeploy.errors import InputError
+from ctpdeploy.runtime.isles2018 import case_files, read_case
+from ctpdeploy.runtime.nifti import read_volume
+from ctpdeploy.runtime.study import read_study
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Path:
+    return studies.write_isles(tmp_path / "case_7")
+
+
+def with_value(value: float) -> Callable[[Path], None]:
+    def spoil(path: Path) -> None:
+        data = studies.load(path).astype(np.float32)
+        data[3, 4, 1] = value
+        studies.save(path, data, zooms=(0.9, 0.9, 6.0))
+
+    return spoil
+
+
+def truncate(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+def truncate_compressed(path: Path) -> None:
+    packed = path.with_suffix(".nii.gz")
+    nib.save(nib.load(path), packed)
+    path.unlink()
+    truncate(packed)
+
+
+def text(path: Path) -> None:
+    path.write_text("this is not an image\n" * 40)
+
+
+def absurd_size(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[42:48] = np.array([32000, 32000, 32000], dtype="<i2").tobytes()
+    path.write_bytes(content)
+
+
+BAD = {
+    "NaN": ("CT_MTT", with_value(np.nan), "NaN or infinity in 1 voxels"),
+    "infinity": ("CT_Tmax", with_value(np.inf), "NaN or infinity"),
+    "truncated series": ("CT_4DPWI", truncate, "not a complete NIfTI file"),
+    "truncated map": ("CT_CBV", truncate, "not a complete NIfTI file"),
+    "truncated gzip": ("CT_CBV", truncate_compressed, "not a complete NIfTI file"),
+    "text": ("CT_CBF", text, "not a complete NIfTI file"),
+    "empty": ("CT_CBF", lambda path: path.write_bytes(b""), "not a complete NIfTI file"),
+    "absurd header": ("CT_CBF", absurd_size, "not a complete NIfTI file"),
+    "other shape": ("CT_Tmax", lambda path: studies.save(path, np.ones((24, 20, 2))), "has shape (24, 20, 2)"),
+    "3D series": ("CT_4DPWI", lambda path: studies.save(path, np.ones(studies.SHAPE)), "is one 3D volume"),
+    "one frame": ("CT_4DPWI", lambda path: studies.save(path, np.ones((*studies.SHAPE, 1))), "at least two frames"),
+    "other voxels": (
+        "CT_MTT",
+        lambda path: studies.save(path, studies.maps()["CT_MTT"], zooms=(0.8, 0.8, 6.0)),
+        "other axes or voxel sizes",
+    ),
+    "mirrored": (
+        "CT_MTT",
+        lambda path: studies.save(path, studies.maps()["CT_MTT"], affine=np.diag([-0.9, 0.9, 6.0, 1.0])),
+        "other axes or voxel sizes",
+    ),
+    "two dimensions": ("CT_CBF", lambda path: studies.save(path, np.ones((24, 20))), "at least three axes"),
+    "colour": (
+        "CT_CBF",
+        lambda path: studies.save(path, np.zeros(studies.SHAPE, dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")])),
+        "not a volume of numbers",
+    ),
+    "missing map": ("CT_MTT", lambda path: path.unlink(), "lacks MTT"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_bad_input_is_refused_by_name(case: Path, kind: str):
+    modality, spoil, message = BAD[kind]
+    spoil(studies.find(case, modality))
+    with pytest.raises(InputError) as refusal:
+        read_case(case)
+    assert message in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+    assert (modality if kind != "missing map" else "case_7") in str(refusal.value)
+
+
+def test_a_study_without_series_is_refused(case: Path):
+    files = case_files(case)
+    del files["ctp"]
+    with pytest.raises(InputError, match="no raw CT perfusion series"):
+        read_study("case_7", files)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path):
+    with pytest.raises(InputError, match=r"nowhere\.nii does not exist"):
+        read_volume(tmp_path / "nowhere.nii")
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(position=st.integers(0, 351), value=st.integers(0, 255), length=st.integers(300, 1800))
+def test_a_damaged_header_is_read_or_refused_but_never_crashes(tmp_path: Path, position: int, value: int, length: int):
+    path = studies.save(tmp_path / "map.nii", np.ones((8, 7, 3), dtype=np.float64), zooms=(1.0, 1.0, 5.0))
+    content = bytearray(path.read_bytes())
+    content[position] = value
+    path.write_bytes(content[:length])
+    try:
+        assert np.isfinite(read_volume(path).data).all()
+    except InputError as refusal:
+        assert "map.nii" in str(refusal)
+
+
+def test_volumes_that_lie_elsewhere_are_refused(tmp_path: Path):
+    affine = np.diag([0.9, 0.9, 6.0, 1.0])
+    moved = affine.copy()
+    moved[0, 3] = 5.0
+    series = studies.save(tmp_path / "ctp.nii", studies.bolus_series(), affine=affine)
+    paths = {"ctp": series}
+    for name, data in studies.maps().items():
+        where = moved if name == "CT_CBV" else affine
+        paths[name[3:].lower()] = studies.save(tmp_path / f"{name}.nii", data, affine=where)
+    with pytest.raises(InputError, match=r"CT_CBV\.nii lies elsewhere"):
+        read_study("moved", paths)
+
+
+def test_any_orientation_of_the_file_gives_the_same_case(tmp_path: Path):
+    """Stored left to right or right to left, in any order of axes: the case has one orientation."""
+    ras = nib.Nifti1Image(studies.bolus_series(), np.diag([0.9, 0.8, 6.0, 1.0]))
+    paths = {"ctp": tmp_path / "ras.nii", **explicit_maps(tmp_path, ras.affine, "ras")}
+    nib.save(ras, paths["ctp"])
+    expected = read_study("ras", paths)
+    assert_allclose(expected.geometry.spacing, (6.0, 0.8, 0.9), rtol=1e-6)
+    for codes in ("LPS", "LAS", "RSA", "PIR"):
+        transform = nib.orientations.ornt_transform(
+            nib.orientations.axcodes2ornt("RAS"), nib.orientations.axcodes2ornt(codes)
+        )
+        turned = {"ctp": tmp_path / f"{codes}.nii"}
+        nib.save(ras.as_reoriented(transform), turned["ctp"])
+        for name in ("cbf", "cbv", "mtt", "tmax"):
+            turned[name] = tmp_path / f"{codes}_{name}.nii"
+            nib.save(nib.load(paths[name]).as_reoriented(transform), turned[name])
+        read = read_study(codes, turned)
+        assert_array_equal(read.series, expected.series)
+        assert_array_equal(read.maps["tmax"], expected.maps["tmax"])
+        assert_allclose(read.geometry.spacing, expected.geometry.spacing)
+        stored = studies.load(turned["tmax"])
+        assert_array_equal(read.geometry.to_file(read.maps["tmax"]), stored.astype(np.float32))
+
+
+def explicit_maps(folder: Path, affine: np.ndarray, prefix: str) -> dict[str, Path]:
+    return {
+        name[3:].lower(): studies.save(folder / f"{prefix}_{name}.nii", data, affine=affine)
+        for name, data in studies.maps().items()
+    }
+
+
+def test_series_as_int16_stay_int16_and_scaled_ones_become_hu(tmp_path: Path):
+    affine = np.diag([0.9, 0.9, 6.0, 1.0])
+    paths = explicit_maps(tmp_path, affine, "x")
+    whole = np.rint(studies.bolus_series()).astype(np.int16)
+    paths["ctp"] = studies.save(tmp_path / "int16.nii", whole, affine=affine)
+    assert read_study("a", paths).series.dtype == np.int16
+
+    image = nib.Nifti1Image(whole + 1024, affine)
+    image.header.set_slope_inter(1.0, -1024.0)
+    raw = tmp_path / "scaled.nii"
+    image.header.set_data_dtype(np.int16)
+    image.header["scl_slope"], image.header["scl_inter"] = 1.0, -1024.0
+    header = image.header.binaryblock
+    raw.write_bytes(header + b"\0" * 4 + (whole + 1024).astype("<i2").tobytes(order="F"))
+    patched = bytearray(raw.read_bytes())
+    patched[108:112] = np.float32(352).tobytes()
+    patched[344:348] = b"n+1\0"
+    patched[112:120] = np.array([1.0, -1024.0], dtype="<f4").tobytes()
+    raw.write_bytes(patched)
+    paths["ctp"] = raw
+    read = read_study("b", paths).series
+    assert read.dtype == np.float32
+    assert_array_equal(read, np.transpose(whole, (3, 2, 1, 0)))
+
+
+def test_masks_that_read_almost_one_are_lesion(case: Path):
+    path = studies.find(case, "OT")
+    truth = studies.load(path)
+    studies.save(path, truth * 0.9999, zooms=(0.9, 0.9, 6.0))
+    lesion = read_case(case).lesion
+    assert lesion is not None
+    assert_array_equal(lesion, truth.T.astype(bool))
+
+
+def test_without_any_map_they_are_computed_from_the_series(phantom_folder: Path):
+    folder = phantom_folder / "case_2"
+    given = read_case(folder)
+    computed = read_study("raw", {"ctp": case_files(folder)["ctp"]})
+    assert any("computed from the series" in warning for warning in computed.warnings)
+    brain = (given.maps["cbf"] > 0) & (computed.maps["cbf"] > 0)
+    assert brain.mean() > 0.1
+    assert np.corrcoef(given.maps["tmax"][brain], computed.maps["tmax"][brain])[0, 1] > 0.8

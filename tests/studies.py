@@ -1,0 +1,77 @@
+"""Studies written independently of ctpdeploy's own writer, as another hospital's software would."""
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+SHAPE = (24, 20, 3)
+FRAMES = 12
+MODALITIES = {"ctp": "CT_4DPWI", "cbf": "CT_CBF", "cbv": "CT_CBV", "mtt": "CT_MTT", "tmax": "CT_Tmax"}
+
+
+def save(path: Path, data: np.ndarray, *, affine: np.ndarray | None = None, zooms: tuple[float, ...] = ()) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = nib.Nifti1Image(data, np.eye(4) if affine is None else affine)
+    if zooms:
+        image.header["pixdim"][1 : 1 + len(zooms)] = zooms
+    nib.save(image, path)
+    return path
+
+
+def load(path: Path) -> np.ndarray:
+    """The array of a file, in memory: a mapped file may not be written over."""
+    return np.asanyarray(nib.load(path, mmap=False).dataobj)
+
+
+def bolus_series(shape: tuple[int, ...] = SHAPE, frames: int = FRAMES, *, falls: bool = True) -> np.ndarray:
+    """``(X, Y, Z, T)`` float32: a warm block in air whose intensity rises and, if asked, falls again."""
+    rng = np.random.default_rng(3)
+    head = np.full(shape, -1000.0)
+    head[2:-2, 2:-2] = 35.0 + rng.normal(0, 1, head[2:-2, 2:-2].shape)
+    t = np.arange(frames)
+    curve = (
+        np.minimum(t, frames // 2) if not falls else np.concatenate([t[: frames // 2], t[: frames - frames // 2][::-1]])
+    )
+    return (head[..., None] + np.where(head > -500, 1.0, 0.0)[..., None] * curve).astype(np.float32)
+
+
+def maps(shape: tuple[int, ...] = SHAPE) -> dict[str, np.ndarray]:
+    """CBF and CBV as uint16 in tenths, MTT and Tmax as float64 seconds; background 0; MTT = 60 CBV / CBF."""
+    inside = np.zeros(shape, dtype=bool)
+    inside[2:-2, 2:-2] = True
+    rng = np.random.default_rng(4)
+    cbf, cbv = rng.uniform(20, 60, shape), rng.uniform(2, 4, shape)
+    tmax = rng.uniform(1, 12, shape)
+    return {
+        "CT_CBF": np.where(inside, cbf * 10, 0).astype(np.uint16),
+        "CT_CBV": np.where(inside, cbv * 10, 0).astype(np.uint16),
+        "CT_MTT": np.where(inside, 60 * cbv / cbf, 0.0),
+        "CT_Tmax": np.where(inside, tmax, 0.0),
+    }
+
+
+def write_isles(
+    folder: Path,
+    *,
+    shape: tuple[int, int, int] = SHAPE,
+    frames: int = FRAMES,
+    zooms: tuple[float, float, float] = (0.9, 0.9, 6.0),
+    prefix: str = "CT_",
+    suffix: str = ".nii",
+    falls: bool = True,
+) -> Path:
+    """A case folder in ISLES 2018's layout with ids that step irregularly."""
+    volumes = {"CT_4DPWI": bolus_series(shape, frames, falls=falls), **maps(shape)}
+    volumes["CT"] = volumes["CT_4DPWI"][..., 0].astype(np.int32)
+    volumes["OT"] = (maps(shape)["CT_Tmax"] > 9).astype(np.uint8)
+    for number, (name, data) in enumerate(volumes.items()):
+        stem = f"SMIR.Brain.XX.O.{name.replace('CT_', prefix)}.{987001 + 13 * number}"
+        step = (1.0,) if data.ndim == 4 else ()
+        save(folder / stem / f"{stem}{suffix}", data, zooms=(*zooms, *step))
+    return folder
+
+
+def find(folder: Path, modality: str) -> Path:
+    """The file of a modality such as ``CT_CBF``."""
+    return next(folder.glob(f"*/*.{modality}.*.nii*"))

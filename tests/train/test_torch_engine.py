@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+import torch
+
+from ctpdeploy.runtime.engine import Engine
+from ctpdeploy.runtime.preprocess import SliceBatch
+from ctpdeploy.runtime.window import PerfusionWindow
+from ctpdeploy.train import TorchEngine
+from ctpdeploy.train.networks import Chain, SLNet, UNet
+
+WINDOW = PerfusionWindow(start=0, end=5, frames=(0, 1, 2, 3, 4, 5), curve=np.zeros(6))
+
+
+def batch(slices: int) -> SliceBatch:
+    rng = np.random.default_rng(0)
+    frames, features = (rng.random((slices, channels, 32, 32), dtype=np.float32) for channels in (6, 5))
+    return SliceBatch(frames=frames, features=features, window=WINDOW)
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    torch.manual_seed(0)
+    return TorchEngine(Chain(UNet(6, 1, 4), UNet(6, 1, 4), SLNet(1, 2, 4)))
+
+
+@pytest.mark.parametrize("slices", [1, 4, 7])
+def test_shapes_and_types(engine: Engine, slices: int) -> None:
+    outputs = engine.run(batch(slices))
+    assert outputs.extractor.shape == outputs.pseudo_dwi.shape == (slices, 1, 32, 32)
+    assert outputs.probability.shape == (slices, 32, 32)
+    assert outputs.probability.dtype == np.float32
+    assert ((outputs.probability >= 0) & (outputs.probability <= 1)).all()
+
+
+def test_slice_gives_the_same_in_every_batch(engine: Engine) -> None:
+    whole = batch(7)
+    together = engine.run(whole).probability
+    for i in range(7):
+        alone = SliceBatch(frames=whole.frames[i : i + 1], features=whole.features[i : i + 1], window=WINDOW)
+        np.testing.assert_allclose(engine.run(alone).probability[0], together[i], atol=1e-5)
+
+
+def test_outputs_belong_to_the_caller(engine: Engine) -> None:
+    first = engine.run(batch(2))
+    kept = first.pseudo_dwi.copy()
+    first.pseudo_dwi[:] = 0
+    assert np.array_equal(engine.run(batch(2)).pseudo_dwi, kept)
+
+
+def test_info_says_what_runs(engine: Engine) -> None:
+    assert (engine.info.backend, engine.info.precision) == ("torch", "float32")
+    assert engine.info.versions["torch"] == torch.__version__
