@@ -86,22 +86,18 @@ class Tissue:
 def draw_stroke(rng: np.random.Generator, slab: tuple[float, float], info_gap: float) -> Stroke:
     """Draw what happened; an old infarct lies within the ``slab`` (z from, to, in mm) that is scanned."""
     site = list(SITES)[rng.choice(len(SITES), p=list(SITES.values()))]
-    stroke = Stroke(
+    return Stroke(
         site=site,
         side=int(rng.choice((1, -1))),
         onset_hours=rng.uniform(1.0, 8.0),
         collateral=rng.uniform(0.20, 0.80),
         collateral_mm=rng.uniform(8.0, 18.0),
-        deep_severity=rng.uniform(0.75, 0.98) if site in ("M1", "ICA-T") else 0.0,
+        deep_severity=rng.uniform(0.75, 0.98) * (site in ("M1", "ICA-T")),
         delay=rng.uniform(5.0, 9.0),
         threshold=rng.normal(0.0, 0.04),
         stenosis=rng.uniform(1.0, 3.0) * (rng.random() < 0.3),
-        old_infarct=None,
+        old_infarct=_draw_old_infarct(rng, slab) if rng.random() < 0.5 * info_gap else None,
     )
-    old, side = rng.random() < 0.5 * info_gap, rng.choice((1.0, -1.0))
-    centre = (side * rng.uniform(15, 50), rng.uniform(-65, 35), rng.uniform(*slab))
-    radius = rng.uniform(4.0, 11.0)
-    return stroke if not old else _with_old_infarct(stroke, centre, radius)
 
 
 def make_tissue(
@@ -133,10 +129,10 @@ def make_tissue(
     return Tissue(**{name: (value * alive).astype(np.float32) for name, value in values.items()})
 
 
-def _with_old_infarct(stroke: Stroke, centre: Point, radius: float) -> Stroke:
-    """The same patient, who has had a stroke before."""
-    fields = {**vars(stroke), "old_infarct": (tuple(float(c) for c in centre), radius)}
-    return Stroke(**fields)
+def _draw_old_infarct(rng: np.random.Generator, slab: tuple[float, float]) -> tuple[Point, float]:
+    """Centre and radius in mm, on either side, off the midline."""
+    x = rng.uniform(15.0, 50.0) * rng.choice((1.0, -1.0))
+    return (float(x), rng.uniform(-65.0, 35.0), rng.uniform(*slab)), rng.uniform(4.0, 11.0)
 
 
 def _healthy(head: Head, rng: np.random.Generator) -> tuple[Volume, Volume, Volume]:

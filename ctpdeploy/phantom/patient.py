@@ -132,8 +132,8 @@ def _draw(seed: np.random.SeedSequence, config: PhantomConfig, attempt: int) -> 
     """One draw; None if it has too small a lesion or shows no artery."""
     rngs = {name: np.random.default_rng(child) for name, child in zip(STREAMS, seed.spawn(len(STREAMS)), strict=True)}
     grid, times, native = _protocol(config, rngs["plan"])
-    stroke = draw_stroke(rngs["plan"], (grid.z[0], grid.z[-1]), config.info_gap)
-    bolus = draw_bolus(rngs["plan"], max(times[-1], native[-1]))
+    stroke = draw_stroke(rngs["plan"], (float(grid.z[0]), float(grid.z[-1])), config.info_gap)
+    bolus = draw_bolus(rngs["plan"], float(native[-1]))
     head = make_head(grid, rngs["head"])
     territories = make_territories(head, rngs["territories"])
     tissue = make_tissue(head, stroke, territories, rngs["tissue"], config.info_gap)

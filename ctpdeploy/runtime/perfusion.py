@@ -200,8 +200,10 @@ def smooth_in_plane(
     sigma = [fwhm_mm / FWHM_PER_SIGMA / size for size in spacing[1:]]
     widths = (0.0,) * (volume.ndim - 2) + tuple(sigma)
     weight = ndimage.gaussian_filter(mask.astype(np.float32), widths[-3:], mode="constant")
-    smooth = ndimage.gaussian_filter(volume * mask, widths, mode="constant", output=volume.dtype)
-    return np.divide(smooth, weight, out=np.zeros_like(smooth), where=mask)
+    smooth = volume * mask
+    ndimage.gaussian_filter(smooth, widths, mode="constant", output=smooth)  # in place: a series can be large
+    smooth /= np.where(mask, weight, np.inf).astype(smooth.dtype)
+    return smooth
 
 
 def resample_frames(series: NDArray[Any], times: FloatArray, wanted: FloatArray) -> NDArray[np.float32]:

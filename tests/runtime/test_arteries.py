@@ -98,3 +98,9 @@ def test_the_strongest_voxels_would_have_been_a_sinus(patients: list[Patient]) -
         strongest = np.argsort(-curves.max(axis=0))[: max(12, curves.shape[1] * 3 // 1000)]
         late += int(curves[:, strongest].mean(axis=1).argmax()) >= patient.aif.argmax() + 3
     assert late >= len(patients) // 3
+
+
+def test_the_first_to_peak_wins_where_another_is_the_first_to_arrive() -> None:
+    slow, fast = bolus(4.0, scale=5.0), bolus(8.0, scale=2.0)
+    series, mask = volume(slow=slow, fast=fast)
+    assert set(find_vascular_input(series, mask, dt=1.0).aif_voxels[:, 1]) == {2}

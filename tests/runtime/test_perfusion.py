@@ -11,6 +11,7 @@ from scipy import linalg, special
 
 from ctpdeploy.errors import InputError
 from ctpdeploy.phantom import Patient, PhantomConfig, make_patient
+from ctpdeploy.phantom.bolus import DELAYS, TRANSIT_TIMES
 from ctpdeploy.runtime.perfusion import (
     DENSITY,
     HAEMATOCRIT_RATIO,
@@ -109,7 +110,8 @@ def test_digital_phantom_of_transit_times_and_delays(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "threshold", "passes"), [("tsvd", 0.05, True), ("tsvd", 0.10, True), ("tikhonov", 0.05, True)]
+    ("method", "threshold", "passes"),
+    [("tsvd", 0.05, True), ("tsvd", 0.10, True), ("tikhonov", 0.05, True), ("tsvd", 0.20, False)],
 )
 def test_osipi_dsc_reference_object(method: str, threshold: float, passes: bool) -> None:
     """OSIPI's DSC reference curves: dt 1.243 s, 161 points; tolerances CBF 15 + 10 %, CBV 1 + 10 %."""
@@ -121,7 +123,7 @@ def test_osipi_dsc_reference_object(method: str, threshold: float, passes: bool)
     config = PerfusionConfig(method=method, threshold=threshold)  # type: ignore[arg-type]
     result = deconvolve(curves, aif(times, **bolus), 1.243, config)
     cbf, cbv = np.array(truth).T
-    assert (np.abs(result["cbf"] - cbf) <= 15 + 0.1 * cbf).all() is np.bool_(passes)
+    assert (np.abs(result["cbf"] - cbf) <= 15 + 0.1 * cbf).all() == passes  # 0.20 is known to smooth too much
     assert (np.abs(result["cbv"] - cbv) <= 1 + 0.1 * cbv).all()
 
 
@@ -184,8 +186,6 @@ def test_late_territory_agrees_with_maps_of_the_ideal_series(patient: Patient) -
 
 def ideal_tmax(patient: Patient, places: NDArray[np.float32]) -> Curve:
     """Tmax of the phantom's own noise-free curves at (MTT, delay)."""
-    from ctpdeploy.phantom.bolus import DELAYS, TRANSIT_TIMES
-
     table = patient.bolus.at(patient.bolus.table(), patient.times)[: len(TRANSIT_TIMES) * len(DELAYS)]
     tmax = deconvolve(table.T.astype(np.float64), patient.aif.astype(np.float64), patient.times[1])["tmax"]
     rows = np.abs(TRANSIT_TIMES[:, None] - places[0]).argmin(axis=0)
