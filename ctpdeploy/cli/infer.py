@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,7 +45,8 @@ def infer(
 
     Example: ctpdeploy infer demo/demo.ctpbundle demo/test --out results
     """
-    from ctpdeploy.runtime import Bundle, Pipeline, read_case
+    from ctpdeploy.runtime import Bundle, Pipeline, find_cases, read_case
+    from ctpdeploy.runtime.isles2018 import case_name
     from ctpdeploy.runtime.study import read_study
 
     files = {"ctp": ctp, "cbf": cbf, "cbv": cbv, "mtt": mtt, "tmax": tmax}
@@ -53,11 +55,12 @@ def infer(
         raise UsageError("Give either cases or the files of one case (--ctp ...), for example: infer BUNDLE CASE.")
     readers: dict[str, Callable[[], Case]] = {}
     if given:
-        readers[name] = lambda: read_study(name, given)
-    for folder in _cases(inputs or []):
-        if folder.name in readers:
-            raise UsageError(f"Two cases are called {folder.name}: infer them into different --out folders.")
-        readers[folder.name] = lambda folder=folder: read_case(folder)  # type: ignore[misc]
+        readers[name] = partial(read_study, name, given)
+    for folder in [case for path in inputs or [] for case in find_cases(path)]:
+        identifier = case_name(folder)
+        if identifier in readers:
+            raise UsageError(f"Two cases are called {identifier}: infer them into different --out folders.")
+        readers[identifier] = partial(read_case, folder)
 
     opened = Bundle.open(bundle)
     pipeline = Pipeline.open(bundle, backend)
@@ -67,12 +70,6 @@ def infer(
         print_json({"cases": reports})
     else:
         _print(reports, out)
-
-
-def _cases(inputs: list[Path]) -> list[Path]:
-    from ctpdeploy.runtime import find_cases
-
-    return [case.resolve() for path in inputs for case in find_cases(path)]
 
 
 def _run_all(

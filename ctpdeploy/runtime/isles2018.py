@@ -8,6 +8,7 @@ The modality is one dot-separated word of the file name; every volume has an id 
 another. The first release wrote ``MR_`` where later ones write ``CT_``.
 """
 
+import os
 import re
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.case import Case
 from ctpdeploy.runtime.study import read_study
 
-__all__ = ["case_files", "find_cases", "read_case"]
+__all__ = ["case_files", "case_name", "find_cases", "read_case"]
 
 _MODALITIES = {
     "CT_4DPWI": "ctp",
@@ -73,16 +74,18 @@ def read_case(folder: Path) -> Case:
     files = case_files(folder)
     if not files:
         raise InputError(f"{folder} holds no ISLES 2018 volumes: expected names like SMIR.Brain.XX.O.CT_4DPWI.1.nii.")
-    return read_study(folder.resolve().name, files)
+    return read_study(case_name(folder), files)
+
+
+def case_name(folder: Path) -> str:
+    """The name of the case in ``folder``: that of the folder, or of the link to it."""
+    return Path(os.path.abspath(folder)).name  # noqa: PTH100  Path.resolve would follow links
 
 
 def _volumes(folder: Path) -> list[Path]:
-    """NIfTI files under ``folder``, without what macOS leaves in archives."""
-    return sorted(
-        path
-        for path in folder.rglob("*.nii*")
-        if path.name.endswith(_SUFFIXES) and not path.name.startswith("._") and path.is_file()
-    )
+    """NIfTI files under ``folder``, links followed, without what macOS leaves in archives."""
+    names = (Path(parent) / name for parent, _, files in os.walk(folder, followlinks=True) for name in files)
+    return sorted(path for path in names if path.name.endswith(_SUFFIXES) and not path.name.startswith("._"))
 
 
 def _modality(path: Path) -> str | None:

@@ -12,7 +12,7 @@ import torch
 
 from ctpdeploy.errors import GuardError, UsageError
 from ctpdeploy.runtime.agreement import agreement
-from ctpdeploy.runtime.isles2018 import find_cases
+from ctpdeploy.runtime.isles2018 import case_name, find_cases
 from ctpdeploy.runtime.postprocess import THRESHOLD
 from ctpdeploy.train.dataset import LabelledCase, SliceDataset, read_labelled
 from ctpdeploy.train.learner import Learner
@@ -168,7 +168,7 @@ def _by_name(folders: Sequence[Path]) -> dict[str, Path]:
     """
     named: dict[str, Path] = {}
     for folder in folders:
-        name = folder.resolve().name
+        name = case_name(folder)
         if name in named:
             raise UsageError(f"{named[name]} and {folder} have the same name: rename one.")
         named[name] = folder

@@ -91,6 +91,13 @@ def test_cases_come_in_natural_order_and_without_what_archives_leave(tmp_path: P
     assert find_cases(tmp_path / "TRAINING" / "case_2") == [tmp_path / "TRAINING" / "case_2"]
 
 
+def test_linked_cases_are_found(case: Path, tmp_path: Path):
+    (tmp_path / "chosen").mkdir()
+    (tmp_path / "chosen" / "case_1").symlink_to(case)
+    assert [folder.name for folder in find_cases(tmp_path / "chosen")] == ["case_1"]
+    assert read_case(tmp_path / "chosen" / "case_1").identifier == "case_1"
+
+
 def test_two_files_of_one_kind_are_refused(case: Path):
     studies.save(case / "again" / "SMIR.Brain.XX.O.CT_CBF.1.nii", studies.maps()["CT_CBF"])
     with pytest.raises(InputError, match="two CBF files"):
