@@ -99,9 +99,9 @@ PRESETS: dict[str, TrainConfig] = {
     # hundredth of L_s; in so few epochs only a larger weight makes a DWI of the pseudo-DWI.
     "tiny": TrainConfig(
         width=8,
-        epochs=14,
+        epochs=10,
         sn_momentum=0.9,
-        validation_share=0.2,
+        validation_share=0.15,
         loss=LossConfig(alpha=20.0, beta=20.0, decay=25.0),
         optimiser=OptimiserConfig(learning_rate=0.001),
         preprocess=PreprocessConfig(slice_shape=(128, 128)),
