@@ -24,7 +24,7 @@ def demo(
     """
     from ctpdeploy.cli.evaluate import evaluate_cases, print_scores
     from ctpdeploy.cli.export import export_bundle
-    from ctpdeploy.cli.infer import infer
+    from ctpdeploy.cli.infer import case_readers, infer_cases, print_reports
     from ctpdeploy.cli.phantom import make_cases
     from ctpdeploy.cli.train import train_run
     from ctpdeploy.errors import UsageError
@@ -45,7 +45,8 @@ def demo(
     bundle = out / "demo.ctpbundle"
     export_bundle(out / "run", bundle)
     say("4/5  inference of the test patients from disk, without torch")
-    infer(bundle, [out / "test"], out=out / "results", name="")
+    reports, _ = infer_cases(bundle, case_readers([out / "test"]), out / "results")
+    print_reports(reports, out / "results")
     say("5/5  scores of the test patients")
     summary = evaluate_cases(Pipeline.open(bundle), out / "test", out / "evaluation")
     print_scores(summary)

@@ -15,7 +15,9 @@ from ctpdeploy.errors import BatchError, CtpdeployError, UsageError
 if TYPE_CHECKING:
     from ctpdeploy.runtime import Case, Pipeline
 
-__all__ = ["infer"]
+    Readers = dict[str, Callable[[], Case]]
+
+__all__ = ["case_readers", "infer", "infer_cases", "print_reports"]
 
 EXPLICIT = "A case given by its files; leave out all four maps to have them computed from the series."
 
@@ -45,61 +47,74 @@ def infer(
 
     Example: ctpdeploy infer demo/demo.ctpbundle demo/test --out results
     """
-    from ctpdeploy.runtime import Bundle, Pipeline, find_cases, read_case
-    from ctpdeploy.runtime.isles2018 import case_name
     from ctpdeploy.runtime.study import read_study
 
     files = {"ctp": ctp, "cbf": cbf, "cbv": cbv, "mtt": mtt, "tmax": tmax}
     given = {key: path for key, path in files.items() if path is not None}
     if bool(given) == bool(inputs):
         raise UsageError("Give either cases or the files of one case (--ctp ...), for example: infer BUNDLE CASE.")
-    readers: dict[str, Callable[[], Case]] = {}
-    if given:
-        readers[name] = partial(read_study, name, given)
-    for folder in [case for path in inputs or [] for case in find_cases(path)]:
-        identifier = case_name(folder)
-        if identifier in readers:
-            raise UsageError(f"Two cases are called {identifier}: infer them into different --out folders.")
-        readers[identifier] = partial(read_case, folder)
+    if Path(name).name != name:
+        raise UsageError(f"'{name}' is no name for a case: give one without slashes.")
+    explicit: Readers = {name: partial(read_study, name, given)}
+    readers = explicit if given else case_readers(inputs or [])
+    reports, refused = infer_cases(bundle, readers, out, backend=backend, resume=resume)
+    if as_json:
+        print_json({"cases": reports, "refused": refused})
+    elif reports:
+        print_reports(reports, out)
+    if refused:
+        names = ", ".join(refused)
+        raise BatchError(f"{len(refused)} of {len(readers)} cases failed ({names}); the others are in {out}.")
+
+
+def case_readers(inputs: list[Path]) -> "Readers":
+    """How to read each case under some folders, by its name.
+
+    Raises:
+        InputError: a folder holds no case.
+        UsageError: two cases have the same name.
+    """
+    from ctpdeploy.runtime import find_cases, read_case
+    from ctpdeploy.runtime.isles2018 import case_name
+
+    readers: Readers = {}
+    for folder in [case for path in inputs for case in find_cases(path)]:
+        name = case_name(folder)
+        if name in readers:
+            raise UsageError(f"Two cases are called {name}: infer them into different --out folders.")
+        readers[name] = partial(read_case, folder)
+    return readers
+
+
+def infer_cases(
+    bundle: Path, readers: "Readers", out: Path, *, backend: str = "auto", resume: bool = False
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """One case after the other, with a progress bar.
+
+    Returns:
+        The reports, and why each refused case was refused; the only case of a call is not refused but raises.
+    """
+    from ctpdeploy.runtime import Bundle, Pipeline
+    from ctpdeploy.runtime.backends import open_engine
 
     opened = Bundle.open(bundle)
-    pipeline = Pipeline.open(bundle, backend)
+    pipeline = Pipeline(open_engine(opened, backend), opened.preprocess)
     source = {"bundle": {"name": bundle.resolve().name, "sha256": opened.sha256}, "backend_requested": backend}
-    reports = _run_all(readers, pipeline, out, source, resume=resume)
-    if as_json:
-        print_json({"cases": reports})
-    else:
-        _print(reports, out)
-
-
-def _run_all(
-    readers: "dict[str, Callable[[], Case]]",
-    pipeline: "Pipeline",
-    out: Path,
-    source: dict[str, Any],
-    *,
-    resume: bool,
-) -> list[dict[str, Any]]:
-    """One case after the other; in a batch, one that is refused does not stop the others."""
-    reports, refused = [], []
+    reports, refused = [], {}
     with progress() as display:
         task = display.add_task("infer", total=len(readers), text="")
-        for identifier, read in readers.items():
-            display.update(task, text=identifier)
-            done = _finished(out / identifier, source) if resume else None
+        for name, read in readers.items():
+            display.update(task, text=name)
+            done = _finished(out / name, source) if resume else None
             try:
                 reports.append(done or _run_one(read, pipeline, out, source))
             except CtpdeployError as error:
                 if len(readers) == 1:
                     raise
-                say(f"Error: {identifier}: {error}")
-                refused.append(identifier)
+                say(f"Error: {name}: {error}")
+                refused[name] = str(error)
             display.advance(task)
-    if refused:
-        raise BatchError(
-            f"{len(refused)} of {len(readers)} cases failed ({', '.join(refused)}); the others are in {out}."
-        )
-    return reports
+    return reports, refused
 
 
 def _run_one(read: "Callable[[], Case]", pipeline: "Pipeline", out: Path, source: dict[str, Any]) -> dict[str, Any]:
@@ -127,14 +142,15 @@ def _load(path: Path) -> dict[str, Any]:
     return report
 
 
-def _print(reports: list[dict[str, Any]], out: Path) -> None:
+def print_reports(reports: list[dict[str, Any]], out: Path) -> None:
+    """A line a case, and where the results are."""
     rows = [
         [
             report["case"],
             f"{report['lesion']['volume_ml']:.1f}",
             str(len(report["lesion"]["components"])),
             report["engine"]["backend"],
-            f"{_file_to_mask(report['seconds']):.2f}",
+            f"{_file_to_mask(report):.2f}",
             str(len(report["warnings"])),
         ]
         for report in reports
@@ -143,6 +159,6 @@ def _print(reports: list[dict[str, Any]], out: Path) -> None:
     say(f"Masks, reports and overview.png are in {out}. Research use only, not for clinical use.")
 
 
-def _file_to_mask(seconds: dict[str, float]) -> float:
-    """Everything but the picture."""
-    return sum(value for stage, value in seconds.items() if stage != "overview")
+def _file_to_mask(report: dict[str, Any]) -> float:
+    """Seconds from reading to the masks on disk: everything but the picture."""
+    return sum(value for stage, value in report["seconds"].items() if stage != "overview")

@@ -16,8 +16,8 @@ from ctpdeploy.export.gate import Verification, verify
 from ctpdeploy.export.graph import export_network, merge_pipeline, tensor_shapes
 from ctpdeploy.runtime.bundle import Bundle, Network, sha256_of
 from ctpdeploy.runtime.case import Case
+from ctpdeploy.runtime.folders import whole_folder
 from ctpdeploy.runtime.preprocess import FEATURE_NAMES, PreprocessConfig, SliceBatch, preprocess
-from ctpdeploy.runtime.writers import whole_folder
 from ctpdeploy.train.networks import load_chain
 from ctpdeploy.train.networks.chain import Chain
 

@@ -5,7 +5,6 @@ alone, volumes are not compressed, and CBF and CBV are whole numbers, ten times 
 """
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from ctpdeploy import __version__
 from ctpdeploy.errors import InputError
 from ctpdeploy.phantom.patient import Patient, PhantomConfig, make_patient
+from ctpdeploy.runtime.folders import whole_folder
 
 __all__ = ["write_dataset"]
 
@@ -84,18 +84,13 @@ def _run(job: Callable[[int], Path], numbers: range, workers: int) -> Iterator[P
 def _write_case(out: Path, seed: int, config: PhantomConfig, number: int) -> Path:
     """Make and write one case under a temporary name, then give it its own."""
     patient = make_patient(np.random.SeedSequence(seed, spawn_key=(number,)), config)
-    folder, partial_folder = out / f"case_{number}", out / f".case_{number}.partial"
-    shutil.rmtree(partial_folder, ignore_errors=True)
-    try:
+    folder = out / f"case_{number}"
+    with whole_folder(folder) as partial_folder:
         for offset, (name, volume) in enumerate(_volumes(patient).items()):
             identifier = FIRST_ID + IDS_PER_CASE * number + offset
             _write_volume(partial_folder, f"SMIR.Brain.XX.O.{name}.{identifier:06d}", volume, patient)
         truth = json.dumps(_truth(patient, seed, number, config), indent=2, sort_keys=True)
         (partial_folder / "truth.json").write_text(truth + "\n", encoding="utf-8")
-        partial_folder.rename(folder)
-    except BaseException:
-        shutil.rmtree(partial_folder, ignore_errors=True)
-        raise
     return folder
 
 

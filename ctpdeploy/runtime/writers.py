@@ -14,11 +14,8 @@ Volumes have the header of the source series, so that they overlay it in any vie
 
 import json
 import re
-import shutil
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctpdeploy import INTENDED_USE
-from ctpdeploy.errors import UsageError
 from ctpdeploy.runtime.case import Case, Geometry
+from ctpdeploy.runtime.folders import whole_folder
 from ctpdeploy.runtime.overview import write_overview
 from ctpdeploy.runtime.postprocess import Prediction
 from ctpdeploy.runtime.report import build_report
 
-__all__ = ["OVERVIEW", "REPORT", "whole_folder", "write_prediction", "write_volume"]
+__all__ = ["OVERVIEW", "REPORT", "write_prediction", "write_volume"]
 
 REPORT = "report.json"
 OVERVIEW = "overview.png"
@@ -88,29 +85,3 @@ def write_volume(path: Path, volume: NDArray[Any], geometry: Geometry) -> None:
     header["descrip"] = f"ctpdeploy. {INTENDED_USE}".encode()
     # the affine that the header already states: pixdim and the form codes stay as in the source
     nib.save(nib.Nifti1Image(geometry.to_file(volume), header.get_best_affine(), header), path)
-
-
-@contextmanager
-def whole_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
-    """A folder that appears under its name when the block ends, and leaves nothing behind if it fails.
-
-    Args:
-        folder: the name it gets.
-        replace: take the place of an earlier one, which stays until the new one is complete.
-
-    Raises:
-        UsageError: there is such a folder already and ``replace`` is off.
-    """
-    if folder.exists() and not replace:
-        raise UsageError(f"{folder} exists already: choose another name or remove it.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
-    try:
-        content = partial / "new"
-        content.mkdir()
-        yield content
-        if folder.exists():
-            folder.rename(partial / "old")
-        content.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)

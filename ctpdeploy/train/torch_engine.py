@@ -32,7 +32,7 @@ class TorchEngine:
         return EngineInfo(
             backend="torch",
             device=torch.cuda.get_device_name(self._device) if on_gpu else "CPU",
-            precision="float32",
+            precision="fp32",
             versions={"torch": torch.__version__},
         )
 

@@ -32,6 +32,7 @@ def test_help_teaches(command: str, capsys: pytest.CaptureFixture[str]):
         ["infer"],
         ["infer", "x.ctpbundle"],
         ["infer", "x.ctpbundle", "case", "--ctp", "a.nii"],
+        ["infer", "x.ctpbundle", "--ctp", "a.nii", "--name", "../escape"],
         ["phantom", "out", "--cases", "0"],
         ["phantom", "out", "--info-gap", "2"],
         ["train", "data", "--out", "run", "--preset", "huge"],
@@ -83,7 +84,13 @@ def test_one_bad_case_of_a_folder_does_not_stop_the_others(bundle_folder: Path, 
     arguments = ["infer", str(bundle_folder), str(case.parent), "--out", str(tmp_path / "out")]
     assert run(arguments) == ExitCode.BATCH
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["case_7"]
-    assert "case_8 lacks MTT" in capsys.readouterr().err
+    printed = capsys.readouterr()
+    assert "case_8 lacks MTT" in printed.err
+    assert "case_7" in printed.out
+    assert run([*arguments, "--json"]) == ExitCode.BATCH
+    printed = json.loads(capsys.readouterr().out)
+    assert [report["case"] for report in printed["cases"]] == ["case_7"]
+    assert "lacks MTT" in printed["refused"]["case_8"]
 
 
 def test_resume_skips_what_this_bundle_has_done(bundle_folder: Path, case: Path, tmp_path: Path, capsys):  # noqa: ANN001

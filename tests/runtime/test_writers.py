@@ -11,9 +11,10 @@ from PIL import Image
 from ctpdeploy import INTENDED_USE
 from ctpdeploy.errors import UsageError
 from ctpdeploy.runtime import Case, Pipeline, read_case, write_prediction
+from ctpdeploy.runtime.folders import whole_folder
 from ctpdeploy.runtime.preprocess import PreprocessConfig, from_network_grid, to_network_grid
 from ctpdeploy.runtime.study import read_study
-from ctpdeploy.runtime.writers import whole_folder, write_volume
+from ctpdeploy.runtime.writers import write_volume
 
 SOURCE = {"bundle": {"name": "x.ctpbundle", "sha256": "0"}, "backend_requested": "auto"}
 

@@ -48,5 +48,5 @@ def test_outputs_belong_to_the_caller(engine: Engine) -> None:
 
 
 def test_info_says_what_runs(engine: Engine) -> None:
-    assert (engine.info.backend, engine.info.precision) == ("torch", "float32")
+    assert (engine.info.backend, engine.info.precision) == ("torch", "fp32")
     assert engine.info.versions["torch"] == torch.__version__
