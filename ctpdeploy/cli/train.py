@@ -17,8 +17,11 @@ def train(
     data: Annotated[Path, typer.Argument(help="Folder of cases with MR_DWI and OT.")],
     out: Annotated[Path, typer.Option(help="Run folder to make or to resume.")],
     preset: Annotated[
-        str, typer.Option(help="paper: everything as printed; small: width 16; tiny: width 8 at 128x128, minutes.")
-    ] = "paper",
+        str | None,
+        typer.Option(
+            help="paper: everything as printed; small: width 16; tiny: width 8 at 128x128, minutes. Default: paper."
+        ),
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file on top of the preset.")] = None,
     override: Annotated[
         list[str] | None, typer.Option("--set", help="One setting on top of that, as loss.alpha=0.5; repeatable.")
@@ -26,7 +29,9 @@ def train(
     patients: Annotated[
         Path | None, typer.Option(help="CSV with columns case,patient: scans of one patient stay on one side.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in --out stopped.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where the run in --out stopped, with its configuration.")
+    ] = False,
 ) -> None:
     """Train the feature extractor, the pseudo-DWI generator and SLNet end to end.
 
@@ -38,10 +43,12 @@ def train(
     from ctpdeploy.config import load
     from ctpdeploy.errors import UnknownKeyError
     from ctpdeploy.train import PRESETS
+    from ctpdeploy.train.run import RunFolder
 
-    if preset not in PRESETS:
+    preset = preset or ("paper" if not resume else None)
+    if preset is not None and preset not in PRESETS:
         raise UnknownKeyError(preset, PRESETS, "--preset")
-    settings = load(PRESETS[preset], config, override or [])
+    settings = load(RunFolder(out).config() if preset is None else PRESETS[preset], config, override or [])
     summary = train_run(data, out, settings, patients=patients, resume=resume)
     for warning in summary.warnings:
         say(f"Warning: {warning}")

@@ -12,8 +12,9 @@ from ctpdeploy import __version__
 from ctpdeploy.config import merge
 from ctpdeploy.errors import InputError
 from ctpdeploy.export.fold import fold
-from ctpdeploy.export.gate import Verification, verify
+from ctpdeploy.export.gate import verify
 from ctpdeploy.export.graph import export_network, merge_pipeline, tensor_shapes
+from ctpdeploy.export.verification import Verification
 from ctpdeploy.runtime.bundle import Bundle, Network, sha256_of
 from ctpdeploy.runtime.case import Case
 from ctpdeploy.runtime.folders import whole_folder

@@ -23,16 +23,14 @@ class Volume:
 
     Attributes:
         path: where it came from.
-        data: ``(X, Y, Z)`` or ``(X, Y, Z, T)`` in the type of the file, or float32 where the header scales it.
+        data: ``(X, Y, Z)`` or ``(X, Y, Z, T)`` in the type of the file, or float64 where the header scales it.
         header: its header, reduced to three dimensions.
-        scaled: whether slope and intercept of the header were applied.
         time_step: seconds between frames; 0 if the header does not say or there is one frame only.
     """
 
     path: Path
     data: NDArray[Any]
     header: nib.Nifti1Header
-    scaled: bool
     time_step: float
 
     @property
@@ -76,17 +74,14 @@ def read_volume(path: Path) -> Volume:
             f"{path} holds an array of shape {data.shape} and type {data.dtype}, not a volume of numbers: "
             "give a NIfTI file with at least three axes."
         )
-    scaled = data.dtype != image.header.get_data_dtype()
     if data.dtype.kind == "f":
         _require_finite(data, path)
-        data = data.astype(np.float32, copy=False) if scaled or data.dtype.itemsize > 8 else data
     header = image.header.copy()
     header.set_data_shape(data.shape[:3])
     return Volume(
         path=path,
         data=data.reshape(data.shape[:3] + tuple(n for n in data.shape[3:] if n > 1), order="A"),
         header=header,
-        scaled=scaled,
         time_step=_time_step(image.header),
     )
 

@@ -90,6 +90,16 @@ class RunFolder:
             if _read(self.path / name) != json.loads(_json(content)):
                 raise UsageError(f"The run in {self.path} was begun with {what}: see its {name}, or begin elsewhere.")
 
+    def config(self) -> TrainConfig:
+        """The configuration that the run was begun with.
+
+        Raises:
+            InputError: there is no run in the folder.
+            UsageError: it is none of this version.
+        """
+        file = self.path / "config.json"
+        return merge(TrainConfig(), _read(file), where=str(file))
+
     def checkpoint(self, name: str) -> Path:
         """The folder of the checkpoint ``"last"`` or ``"best"``."""
         path = self.path / "checkpoints" / name
@@ -136,9 +146,8 @@ def open_run(path: Path, *, checkpoint: str = "best") -> Pipeline:
         InputError: there is no such checkpoint, or it cannot be read.
         UsageError: the configuration of the run is none of this version.
     """
-    config = merge(TrainConfig(), _read(path / "config.json"), where=str(path / "config.json"))
-    chain = load_chain(RunFolder(path).checkpoint(checkpoint))
-    return Pipeline(TorchEngine(chain), config.preprocess)
+    run = RunFolder(path)
+    return Pipeline(TorchEngine(load_chain(run.checkpoint(checkpoint))), run.config().preprocess)
 
 
 def _aside(path: Path) -> Path:

@@ -48,15 +48,22 @@ def test_an_unknown_setting_names_the_nearest(capsys: pytest.CaptureFixture[str]
     assert "did you mean 'epochs'" in capsys.readouterr().err
 
 
-def test_infer_on_a_case_of_another_hospital(bundle_folder: Path, case: Path, tmp_path: Path, capsys):  # noqa: ANN001
+def test_infer_on_a_case_of_another_hospital(bundle_folder: Path, tmp_path: Path, capsys):  # noqa: ANN001
+    """22 slices, 64 frames, other ids and voxels, uint16 flow, float64 times, and contrast that never washes out."""
+    case = studies.write_isles(
+        tmp_path / "in" / "case_7", shape=(70, 66, 22), frames=64, zooms=(1.1, 1.1, 4.0), falls=False
+    )
     out = tmp_path / "out"
     assert run(["infer", str(bundle_folder), str(case), "--out", str(out), "--json"]) == ExitCode.DONE
     report = json.loads(capsys.readouterr().out)["cases"][0]
     assert report["case"] == "case_7"
     assert report["engine"]["backend"] == "ort-cpu"
     mask = studies.load(out / "case_7" / "sub-case7_desc-lesion_mask.nii.gz")
-    assert mask.shape == (70, 66, 2)
+    assert mask.shape == (70, 66, 22)
     assert set(np.unique(mask)) <= {0, 1}
+    assert report["input"]["spacing_mm"] == pytest.approx([4.0, 1.1, 1.1])
+    assert any("falling" in warning for warning in report["warnings"])
+    assert report["perfusion_window"]["end_frame"] == 63
 
 
 def test_infer_on_explicit_files_gives_what_the_folder_gives(bundle_folder: Path, case: Path, tmp_path: Path):
@@ -126,6 +133,15 @@ def test_evaluate_scores_run_and_bundle_alike(
     assert scores[0]["networks"]["dice"]["mean"] == pytest.approx(scores[1]["networks"]["dice"]["mean"], abs=1e-3)
     assert run(["evaluate", str(bundle_folder), str(phantom_folder), "--out", str(tmp_path)]) == ExitCode.DONE
     assert "Tmax > 6 s and rCBF < 30 %" in capsys.readouterr().out
+
+
+def test_train_resumes_with_the_configuration_of_the_run(trained_run: Path, phantom_folder: Path, capsys):  # noqa: ANN001
+    arguments = ["train", str(phantom_folder), "--out", str(trained_run)]
+    assert run([*arguments, "--resume"]) == ExitCode.DONE  # all its epochs are done: nothing is left to train
+    assert "epoch" in capsys.readouterr().err
+    assert run([*arguments, "--resume", "--preset", "tiny"]) == ExitCode.USAGE
+    assert run([*arguments, "--resume", "--set", "epochs=5"]) == ExitCode.USAGE
+    assert run(arguments) == ExitCode.USAGE
 
 
 def test_phantom_writes_cases_and_never_over_them(tmp_path: Path):
