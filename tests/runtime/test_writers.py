@@ -101,6 +101,20 @@ def test_the_overview_is_a_picture_and_shows_the_lesion(tmp_path: Path, phantom_
     assert red.sum() > 50
 
 
+def test_the_overview_is_radiological(phantom_case: Case):
+    """What lies to the patient's right, in front and at the top stands left, up and first."""
+    from ctpdeploy.runtime.overview import _View
+
+    shape = phantom_case.series.shape[1:]
+    view = _View.of(phantom_case, np.zeros(shape, dtype=bool))
+    marked = np.zeros(shape)
+    marked[1, 40:, 40:] = 1.0  # upper slice, front, patient's right
+    rows, columns = np.nonzero(view.montage(marked))
+    height, width = view.montage(marked).shape
+    assert rows.max() < height / 4
+    assert columns.max() < width / 2
+
+
 @pytest.mark.parametrize("slices", [1, 7])
 def test_the_overview_copes_with_few_and_many_slices_and_no_lesion(tmp_path: Path, slices: int):
     case = studies.write_isles(tmp_path / "case_1", shape=(24, 20, slices))
