@@ -94,7 +94,7 @@ def _modality(path: Path) -> str | None:
     for word in words:
         if word in _MODALITIES:
             return _MODALITIES[word]
-        if "DWI" in word and "PWI" not in word:
+        if "DWI" in word:
             return "dwi"
     return None
 
