@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ctpdeploy import INTENDED_USE
 from ctpdeploy.cli.terminal import mean_and_std, print_json, print_table, progress, say
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def evaluate(
 
     Example: ctpdeploy evaluate demo/demo.ctpbundle demo/test --out demo/evaluation
     """
+    _warn_of_training_cases(model, data)
     summary = evaluate_cases(_open(model, backend), data, out)
     if as_json:
         print_json(summary)
@@ -45,6 +47,19 @@ def _open(model: Path, backend: str) -> "Pipeline":
     return open_run(model)
 
 
+def _warn_of_training_cases(model: Path, data: Path) -> None:
+    """Say so if cases have the names of those that a run was trained on: such scores flatter."""
+    from ctpdeploy.runtime import find_cases
+    from ctpdeploy.runtime.isles2018 import case_name
+
+    split = model / "split.json"
+    if split.is_file():
+        trained = set(json.loads(split.read_text(encoding="utf-8"))["train"])
+        known = sorted(trained & {case_name(folder) for folder in find_cases(data)})
+        if known:
+            say(f"Warning: {len(known)} cases are called as cases of the training, {known[0]} among them.")
+
+
 def evaluate_cases(pipeline: "Pipeline", data: Path, out: Path) -> dict[str, Any]:
     """Score every case under ``data`` and write ``scores.csv`` and ``summary.json`` into ``out``."""
     from ctpdeploy.runtime import find_cases, read_case
@@ -59,7 +74,7 @@ def evaluate_cases(pipeline: "Pipeline", data: Path, out: Path) -> dict[str, Any
             case = read_case(folder)
             scores.append(score_case(case, pipeline.predict(case)))
             display.advance(task)
-    summary = summarise(scores)
+    summary = {"intended_use": INTENDED_USE, **summarise(scores)}
     out.mkdir(parents=True, exist_ok=True)
     (out / "scores.csv").write_text(as_csv(scores), encoding="utf-8")
     (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")

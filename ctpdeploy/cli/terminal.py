@@ -1,7 +1,6 @@
 """What the commands share: progress on stderr, tables and JSON on stdout."""
 
 import json
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -54,6 +53,6 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def mean_and_std(mean: float | None, std: float | None) -> str:
     """``0.52 ± 0.20``, or a dash where there is nothing to average."""
-    if mean is None or std is None or math.isnan(mean):
+    if mean is None or std is None:
         return "-"
     return f"{mean:.3f} ± {std:.3f}"

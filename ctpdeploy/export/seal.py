@@ -126,6 +126,7 @@ def _provenance(run: Path, config: dict[str, object]) -> dict[str, object]:
         "config": config,
         "config_sha256": sha256_of(run / "config.json"),
         "split_sha256": sha256_of(run / "split.json"),
+        "data_sha256": json.loads((run / "data.json").read_text(encoding="utf-8"))["train_sha256"],
         "versions": {"ctpdeploy": __version__}
         | {package: importlib.metadata.version(package) for package in ("torch", "onnx", "onnxscript")},
     }

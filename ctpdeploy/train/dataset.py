@@ -1,5 +1,6 @@
 """Cases as training material: read and preprocessed once, kept in memory as float32."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,6 +106,13 @@ class SliceDataset:
 
     def __len__(self) -> int:
         return len(self.slices.dwi)
+
+    def sha256(self) -> str:
+        """Digest of all that is trained on, hexadecimal: the same material gives the same digest."""
+        digest = hashlib.sha256()
+        for tensor in self.slices:
+            digest.update(np.ascontiguousarray(tensor.numpy()).data)
+        return digest.hexdigest()
 
     def batches(self, batch_size: int, *, seed: int, epoch: int) -> Iterator[Batch]:
         """The mini-batches of an epoch; their order depends on nothing but the arguments.

@@ -4,6 +4,7 @@
 
     config.json           the configuration
     split.json            the cases of each part
+    data.json             digest of what is trained on
     metrics.jsonl         one line an epoch: learning rate, loss terms, validation Dice, seconds
     checkpoints/last/     the four networks, optimiser.safetensors, state.json
     checkpoints/best/     the same without the optimiser, of the epoch with the highest validation Dice
@@ -70,9 +71,10 @@ class RunFolder:
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise UsageError(f"{self.path} is not empty: resume the run in it, or name another folder.")
 
-    def begin(self, config: TrainConfig, split: Split) -> None:
+    def begin(self, config: TrainConfig, split: Split, data_sha256: str) -> None:
         """Make the folder and say what is trained on what."""
         (self.path / "checkpoints").mkdir(parents=True)
+        _write(self.path / "data.json", _json({"train_sha256": data_sha256}))
         _write(self.path / "split.json", _json(asdict(split)))
         _write(self.path / "config.json", _json(to_dict(config)))
 
@@ -89,6 +91,15 @@ class RunFolder:
         ):
             if _read(self.path / name) != json.loads(_json(content)):
                 raise UsageError(f"The run in {self.path} was begun with {what}: see its {name}, or begin elsewhere.")
+
+    def check_data(self, data_sha256: str) -> None:
+        """Refuse to resume on material that has changed since.
+
+        Raises:
+            UsageError: the digests differ.
+        """
+        if _read(self.path / "data.json") != {"train_sha256": data_sha256}:
+            raise UsageError(f"The cases of the run in {self.path} have changed since it was begun: begin elsewhere.")
 
     def config(self) -> TrainConfig:
         """The configuration that the run was begun with.

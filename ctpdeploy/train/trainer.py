@@ -88,11 +88,13 @@ def train(
     else:
         run.check_empty()
     cases = _read_cases(folders, config, report)
-    if not resume:
-        run.begin(config, split)
-
     dataset = SliceDataset([cases.pop(name) for name in split.train])  # which copies: no need to keep both
     validation = list(cases.values())
+    if resume:
+        run.check_data(dataset.sha256())
+    else:
+        run.begin(config, split, dataset.sha256())
+
     learner = Learner(config, torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")))
     state = run.state()
     if state.epoch:

@@ -105,6 +105,16 @@ def test_other_configuration_other_cases_and_full_folders_are_refused(
         train(data, tmp_path / "nothing", config, resume=True)
 
 
+def test_changed_cases_are_not_resumed_on(data: Path, tmp_path: Path, finished: Path, config: TrainConfig) -> None:
+    split = json.loads((finished / "split.json").read_text())
+    changed = tmp_path / "changed"
+    shutil.copytree(data, changed)
+    one, other = (next((changed / name).glob("*CT_Tmax*")) for name in (split["train"][0], split["validation"][0]))
+    one.write_bytes(other.read_bytes())
+    with pytest.raises(UsageError, match="have changed"):
+        train(changed, finished, config, resume=True)
+
+
 def test_best_checkpoint_is_the_epoch_with_the_highest_dice(finished: Path) -> None:
     dice = [json.loads(line)["validation_dice"] for line in (finished / "metrics.jsonl").read_text().splitlines()]
     state = json.loads((finished / "checkpoints/best/state.json").read_text())

@@ -1,4 +1,4 @@
-"""``python -m ctpdeploy.cli``."""
+"""``python -m ctpdeploy``."""
 
 from ctpdeploy.cli import main
 
