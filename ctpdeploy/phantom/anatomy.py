@@ -27,6 +27,9 @@ BRAIN_DEPTH = 75.0  # mm from the surface to the centre, on average over directi
 WARP_SIGMA, WARP_MM = 25.0, 3.0
 SULCUS_SIGMA = 6.5
 
+NECK_SECTION = 1.12  # of the brain's largest section
+SPINE_Y, SPINE_RADIUS = -45.0, 18.0  # mm
+
 DEEP_GREY = (((13, 14, 4), (5, 12, 14)), ((25, 4, -2), (7, 16, 13)), ((11, -14, 2), (8.5, 13, 10)))
 """Caudate, lentiform nucleus, thalamus: centre and half axes in mm, right side."""
 
@@ -72,7 +75,7 @@ def make_head(grid: Grid, rng: np.random.Generator) -> Head:
         grey |= ellipsoid((abs(x), y, z), centre, axes) < 1.0
     grey &= ~csf
     white = brain & ~csf & ~grey
-    hu = _baseline(depth, grey, white, csf, grid, rng)
+    hu = _baseline((x, y, z), depth, grey, white, csf, grid, rng)
     return Head(grid=grid, x=x, y=y, z=z, depth=depth, grey=grey, white=white, csf=csf, hu=hu)
 
 
@@ -119,7 +122,18 @@ def _sulci(
     return csf, cortex | ((abs(x) < 4.2) & (depth < 30))
 
 
+def _neck(x: Volume, y: Volume, z: Volume) -> list[tuple[NDArray[np.bool_], float]]:
+    """Below its widest level the head does not taper with the brain: skull base, muscle, and the spine behind."""
+    section = (abs(x / BRAIN_AXES[0]) ** BRAIN_POWER + abs((y - CENTRE_Y) / BRAIN_AXES[1]) ** BRAIN_POWER) ** (
+        1.0 / BRAIN_POWER
+    )
+    below = z < BRAIN_CENTRE[2]
+    spine = below & (np.hypot(x, y - SPINE_Y) < SPINE_RADIUS)
+    return [(spine, 600.0), (below & (section < NECK_SECTION), 45.0)]
+
+
 def _baseline(
+    place: tuple[Volume, Volume, Volume],
     depth: Volume,
     grey: NDArray[np.bool_],
     white: NDArray[np.bool_],
@@ -127,7 +141,7 @@ def _baseline(
     grid: Grid,
     rng: np.random.Generator,
 ) -> Volume:
-    """Hounsfield units of tissue, CSF rim, skull (two tables and diploe), fat and skin, and air."""
+    """Hounsfield units of tissue, CSF rim, skull (two tables and diploe), fat and skin, neck, and air."""
     grey_hu, white_hu, csf_hu = rng.uniform(35, 38), rng.uniform(28, 30), rng.uniform(8, 12)
     skull, scalp = rng.uniform(5, 7.5), rng.uniform(4, 6)
     outside = -depth - 1.5 - np.float32(0.5) * smooth_noise(rng, 20.0, grid)
@@ -141,6 +155,7 @@ def _baseline(
         (outside < skull, diploe),
         (outside < skull + scalp - 2.0, -60.0),
         (outside < skull + scalp, 30.0),
+        *_neck(*place),
     ]
     values = [np.asarray(value, dtype=np.float32) for _, value in layers]
     hu = np.select([where for where, _ in layers], values, np.float32(-1000.0))

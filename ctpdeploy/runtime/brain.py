@@ -24,7 +24,7 @@ MARGIN_MM = 1.8
 def brain_mask(mean_hu: FloatArray, spacing: tuple[float, float, float]) -> BoolArray:
     """Find the brain, slice by slice, as the largest region inside closed bone.
 
-    A slice without bone (a series whose skull was removed) gives all that is not air.
+    A series without any bone (its skull was removed) gives all that is not air.
 
     Args:
         mean_hu: temporal mean of the series, ``(D, H, W)`` in HU.
@@ -33,18 +33,24 @@ def brain_mask(mean_hu: FloatArray, spacing: tuple[float, float, float]) -> Bool
     Returns:
         Mask ``(D, H, W)``; empty in slices that hold no brain.
     """
-    return np.stack([_slice_mask(image, spacing[1:]) for image in mean_hu])
+    of_slice = _inside_skull if (mean_hu > BONE_HU).any() else _not_air
+    return np.stack([of_slice(image, spacing[1:]) for image in mean_hu])
 
 
-def _slice_mask(image: FloatArray, pixel: tuple[float, float]) -> BoolArray:
+def _inside_skull(image: FloatArray, pixel: tuple[float, float]) -> BoolArray:
     """The brain in one slice ``(H, W)``; ``pixel`` is ``(dy, dx)`` in mm."""
     bone = image > BONE_HU
-    if not bone.any():
-        return _largest(_erode(image > 0.0, pixel))
+    if not bone.any():  # above the vertex or below the skull base
+        return bone
     head = ndimage.binary_fill_holes(image > SKIN_HU)
     skull = _erode(_dilate(bone, pixel), pixel, CLOSING_MM) | bone
     inside = ndimage.binary_fill_holes(skull) & ~skull & head
     return ndimage.binary_fill_holes(_largest(_erode(inside, pixel)))
+
+
+def _not_air(image: FloatArray, pixel: tuple[float, float]) -> BoolArray:
+    """The brain in one slice of a series without skull."""
+    return _largest(_erode(image > 0.0, pixel))
 
 
 def _dilate(mask: BoolArray, pixel: tuple[float, float]) -> BoolArray:

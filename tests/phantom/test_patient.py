@@ -124,3 +124,13 @@ def dice_of_the_rule(patient: Patient) -> float:
     late = tmax > 6
     rule = (cbf > 0) & late & (cbf < 0.3 * np.median(cbf[(cbf > 0) & ~late]))
     return float(2 * (rule & patient.lesion).sum() / (rule.sum() + patient.lesion.sum()))
+
+
+def test_below_the_brain_a_head_goes_on_and_has_no_perfusion() -> None:
+    patient = make_patient(3, PhantomConfig(size=64, slices=16, frames=20))
+    head = (patient.series[0] > -300).sum(axis=(1, 2))
+    widest = int(patient.brain.sum(axis=(1, 2)).argmax())
+    assert (head[:widest] > 0.8 * head[widest]).all()
+    without_brain = ~patient.brain.any(axis=(1, 2))
+    assert without_brain[0]
+    assert not any(volume[without_brain].any() for volume in patient.maps.values())

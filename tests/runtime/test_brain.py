@@ -42,6 +42,13 @@ def test_a_stripped_skull_gives_what_is_not_air() -> None:
     assert not mask[radius() > 40].any()
 
 
+def test_a_slice_without_bone_beside_slices_with_it_holds_no_brain() -> None:
+    scalp_only = np.where(head() > -500, 30.0, -1000.0)  # above the vertex or in the neck
+    mask = brain_mask(np.concatenate([scalp_only, head()]), SPACING)
+    assert not mask[0].any()
+    assert mask[1].any()
+
+
 def test_a_slice_of_air_or_of_bone_is_empty() -> None:
     assert not brain_mask(np.full((1, 32, 32), -1000.0), SPACING).any()
     assert not brain_mask(np.full((1, 32, 32), 1000.0), SPACING).any()
