@@ -53,20 +53,18 @@ def verify(
         for name, outputs in candidates.items()
         for tensor in reference
     ]
-    labels = {name: outputs["chain"] > THRESHOLD for name, outputs in (("eager", eager), *candidates.items())}
-    truth = reference["chain"] > THRESHOLD
-    near = (
-        np.abs(reference["chain"] - THRESHOLD) <= LIMITS.max_ratio * np.abs(eager["chain"] - reference["chain"]).max()
-    )
-    flipped = labels["onnx"] != truth
-    same = agreement(labels["onnx"], truth, 1.0)
+    truth, label = (outputs["chain"] > THRESHOLD for outputs in (reference, candidates["onnx"]))
+    rounding = LIMITS.max_ratio * np.abs(eager["chain"] - reference["chain"]).max()
+    near = np.abs(reference["chain"] - THRESHOLD) <= rounding
+    flipped = label != truth
+    same = agreement(label, truth, 1.0)
     verification = Verification(
         limits=LIMITS,
         checks=tuple(checks),
         slices=len(batch.frames),
         cases=tuple(cases),
         flips=int(flipped.sum()),
-        eager_flips=int((labels["eager"] != truth).sum()),
+        eager_flips=int(((eager["chain"] > THRESHOLD) != truth).sum()),
         flips_beyond_rounding=int((flipped & ~near).sum()),
         dice=same.dice,
         volume_difference=abs(same.volume_ml - same.true_volume_ml) / max(same.true_volume_ml, 1.0),
@@ -74,9 +72,8 @@ def verify(
     )
     failures = verification.failures()
     if failures:
-        raise GateError(
-            f"The export is not equal to the trained networks: {'; '.join(failures)}; nothing was published."
-        )
+        reasons = "; ".join(failures)
+        raise GateError(f"The export is not equal to the trained networks: {reasons}; nothing was published.")
     return verification
 
 

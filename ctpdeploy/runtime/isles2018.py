@@ -83,9 +83,12 @@ def case_name(folder: Path) -> str:
 
 
 def _volumes(folder: Path) -> list[Path]:
-    """NIfTI files under ``folder``, links followed, without what macOS leaves in archives."""
-    names = (Path(parent) / name for parent, _, files in os.walk(folder, followlinks=True) for name in files)
-    return sorted(path for path in names if path.name.endswith(_SUFFIXES) and not path.name.startswith("._"))
+    """NIfTI files under ``folder``, links followed, without hidden ones: unfinished, or left by macOS."""
+    found = []
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(parent) / name for name in files if name.endswith(_SUFFIXES) and not name.startswith(".")]
+    return sorted(found)
 
 
 def _modality(path: Path) -> str | None:

@@ -55,7 +55,10 @@ def read_study(identifier: str, paths: Mapping[str, Path]) -> Case:
     times = np.arange(series.data.shape[3]) * step
     oriented = geometry.to_case(_series_type(series))
     if missing:
-        computed = perfusion_maps(oriented, times, geometry.spacing)
+        try:
+            computed = perfusion_maps(oriented, times, geometry.spacing)
+        except InputError as error:
+            raise InputError(f"{series.path} gives no perfusion maps. {error}") from error
         maps = computed.maps
         warnings += ["The study has no perfusion maps: they were computed from the series.", *computed.warnings]
     else:

@@ -87,6 +87,7 @@ def test_cases_come_in_natural_order_and_without_what_archives_leave(tmp_path: P
     junk = tmp_path / "__MACOSX" / "case_1" / "._SMIR.Brain.XX.O.CT_4DPWI.1.nii"
     junk.parent.mkdir(parents=True)
     junk.write_bytes(b"x")
+    studies.write_isles(tmp_path / ".case_3.x1y2.partial" / "new")  # a writer was killed
     assert [folder.name for folder in find_cases(tmp_path)] == ["case_1", "case_2", "case_10"]
     assert find_cases(tmp_path / "TRAINING" / "case_2") == [tmp_path / "TRAINING" / "case_2"]
 

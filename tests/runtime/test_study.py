@@ -207,3 +207,10 @@ def test_without_any_map_they_are_computed_from_the_series(phantom_folder: Path)
     brain = (given.maps["cbf"] > 0) & (computed.maps["cbf"] > 0)
     assert brain.mean() > 0.1
     assert np.corrcoef(given.maps["tmax"][brain], computed.maps["tmax"][brain])[0, 1] > 0.8
+
+
+def test_a_series_that_gives_no_maps_is_refused_by_name(tmp_path: Path):
+    still = np.full((*studies.SHAPE, 8), 40.0, dtype=np.float32)
+    path = studies.save(tmp_path / "still.nii", still, affine=np.diag([0.9, 0.9, 6.0, 1.0]))
+    with pytest.raises(InputError, match=r"still\.nii gives no perfusion maps"):
+        read_study("still", {"ctp": path})
