@@ -50,7 +50,8 @@ def test_run_folder_is_complete(finished: Path, config: TrainConfig) -> None:
     networks = ["context_encoder", "extractor", "generator", "slnet"]
     best = [f"checkpoints/best/{name}.safetensors" for name in networks] + ["checkpoints/best/state.json"]
     last = [f"checkpoints/last/{name}.safetensors" for name in [*networks, "optimiser"]]
-    assert files == sorted([*best, *last, "checkpoints/last/state.json", "config.json", "metrics.jsonl", "split.json"])
+    others = ["checkpoints/last/state.json", "config.json", "data.json", "metrics.jsonl", "split.json"]
+    assert files == sorted([*best, *last, *others])
     lines = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2, 3, 4]
     assert [line["learning_rate"] for line in lines] == [config.learning_rate(epoch) for epoch in (1, 2, 3, 4)]
