@@ -1,6 +1,6 @@
 """Networks on disk: one safetensors file each, which says by itself what it holds.
 
-The file's metadata carries the name of the architecture and, as JSON, the arguments of its constructor.
+The file's metadata carries, as one JSON text, the name of the architecture and the arguments of its constructor.
 """
 
 import json
@@ -34,9 +34,10 @@ Kind = TypeVar("Kind", bound=UNet | ContextEncoder)
 def save_networks(folder: Path, networks: Mapping[str, Network]) -> None:
     """Write each network to ``folder / NAME.safetensors``; the folder must exist."""
     for name, network in networks.items():
-        metadata = {"architecture": type(network).__name__, "arguments": json.dumps(network.arguments)}
+        # one entry: safetensors writes several in random order, and equal networks would differ in bytes
+        description = {"architecture": type(network).__name__, "arguments": network.arguments}
         tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in network.state_dict().items()}
-        save_file(tensors, folder / f"{name}.safetensors", metadata=metadata)
+        save_file(tensors, folder / f"{name}.safetensors", metadata={"network": json.dumps(description)})
 
 
 def load_network(file: Path, kind: type[Kind]) -> Kind:
@@ -47,9 +48,9 @@ def load_network(file: Path, kind: type[Kind]) -> Kind:
     """
     try:
         with safe_open(file, framework="pt") as checkpoint:
-            metadata = checkpoint.metadata() or {}
+            description = json.loads((checkpoint.metadata() or {})["network"])
             tensors = {key: checkpoint.get_tensor(key) for key in checkpoint.keys()}  # noqa: SIM118  no mapping
-        network = ARCHITECTURES[metadata["architecture"]](**json.loads(metadata["arguments"]))
+        network = ARCHITECTURES[description["architecture"]](**description["arguments"])
         network.load_state_dict(tensors)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"{file} is no network checkpoint that can be read: {error}.") from error

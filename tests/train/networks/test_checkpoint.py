@@ -29,6 +29,15 @@ def test_loaded_chain_gives_the_same_outputs(chain: Chain, tmp_path: Path) -> No
         assert torch.equal(ours, theirs)
 
 
+def test_equal_networks_are_equal_files(chain: Chain, tmp_path: Path) -> None:
+    contents = set()
+    for number in range(8):  # one of two random orders would pass by chance once in 128
+        (tmp_path / str(number)).mkdir()
+        save(chain, tmp_path / str(number))
+        contents.add((tmp_path / str(number) / "slnet.safetensors").read_bytes())
+    assert len(contents) == 1
+
+
 def test_generator_takes_maps_then_mip_then_extractor(chain: Chain) -> None:
     frames, features = torch.rand(1, 6, 16, 16), torch.rand(1, 5, 16, 16)
     seen = []
