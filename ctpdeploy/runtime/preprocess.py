@@ -132,6 +132,7 @@ def _triangle(size_in: int, size_out: int, step: float) -> NDArray[np.float32]:
     ``step`` is the size of an output pixel in input pixels; both grids share their centre.
     """
     centre = (np.arange(size_out) - (size_out - 1) / 2) * step + (size_in - 1) / 2
+    centre = centre.round(6)  # of a pixel: a step that is 1 but for rounding is the identity
     distance = np.abs(np.arange(size_in)[None, :] - centre[:, None])
     weight = np.clip(1.0 - distance / max(step, 1.0), 0.0, None)
     total = weight.sum(axis=1, keepdims=True)

@@ -90,10 +90,12 @@ def test_dwi_runs_from_its_minimum_to_its_percentile():
     assert_allclose(scaled.ravel()[500], 500 / (0.99 * 999), rtol=1e-6)
 
 
-def test_the_networks_own_grid_is_left_as_it_is():
-    case = make_case()
+@given(pixel=st.floats(0.3, 3.0))
+def test_the_networks_own_grid_is_left_as_it_is(pixel: float):
+    case, config = make_case(spacing=(5.0, pixel, pixel)), PreprocessConfig(slice_shape=(32, 48))
     volume = case.maps["cbf"]
-    assert to_network_grid(volume, case, PreprocessConfig(slice_shape=(32, 48))) is volume
+    assert to_network_grid(volume, case, config) is volume
+    assert from_network_grid(volume, case, config) is volume
 
 
 @settings(max_examples=30)
