@@ -114,7 +114,7 @@ def _steps(case: Case, config: PreprocessConfig) -> tuple[float, float]:
     (height, width), (rows, columns) = case.series.shape[2:], config.slice_shape
     _, dy, dx = case.geometry.spacing
     pixel = max(height * dy / rows, width * dx / columns)
-    return pixel / dy, pixel / dx
+    return round(pixel / dy, 9), round(pixel / dx, 9)  # 1 but for rounding is 1: then nothing is resampled
 
 
 def _resize(
@@ -132,7 +132,6 @@ def _triangle(size_in: int, size_out: int, step: float) -> NDArray[np.float32]:
     ``step`` is the size of an output pixel in input pixels; both grids share their centre.
     """
     centre = (np.arange(size_out) - (size_out - 1) / 2) * step + (size_in - 1) / 2
-    centre = centre.round(6)  # of a pixel: a step that is 1 but for rounding is the identity
     distance = np.abs(np.arange(size_in)[None, :] - centre[:, None])
     weight = np.clip(1.0 - distance / max(step, 1.0), 0.0, None)
     total = weight.sum(axis=1, keepdims=True)
