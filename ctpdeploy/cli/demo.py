@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ctpdeploy import INTENDED_USE
 from ctpdeploy.cli.terminal import say
 
 __all__ = ["demo"]
@@ -29,7 +30,7 @@ def demo(
     from ctpdeploy.cli.train import train_run
     from ctpdeploy.errors import UsageError
     from ctpdeploy.phantom import PhantomConfig
-    from ctpdeploy.runtime import Pipeline
+    from ctpdeploy.runtime import Pipeline, find_cases
     from ctpdeploy.train import PRESETS
 
     if out.exists() and any(out.iterdir()):
@@ -48,7 +49,7 @@ def demo(
     reports, _ = infer_cases(bundle, case_readers([out / "test"]), out / "results")
     print_reports(reports, out / "results")
     say("5/5  scores of the test patients")
-    summary = evaluate_cases(Pipeline.open(bundle), out / "test", out / "evaluation")
+    summary = evaluate_cases(Pipeline.open(bundle), find_cases(out / "test"), out / "evaluation")
     print_scores(summary)
     say(f"\nDone in {time.perf_counter() - start:.0f} s. Look at {out / 'results'}/*/overview.png.")
-    say("Synthetic patients: these scores are not clinical. Research use only, not for clinical use.")
+    say(f"Synthetic patients: these scores are not clinical. {INTENDED_USE}")

@@ -26,8 +26,11 @@ def evaluate(
 
     Example: ctpdeploy evaluate demo/demo.ctpbundle demo/test --out demo/evaluation
     """
-    _warn_of_training_cases(model, data)
-    summary = evaluate_cases(_open(model, backend), data, out)
+    from ctpdeploy.runtime import find_cases
+
+    pipeline, folders = _open(model, backend), find_cases(data)
+    _warn_of_training_cases(model, folders)
+    summary = evaluate_cases(pipeline, folders, out)
     if as_json:
         print_json(summary)
     else:
@@ -47,25 +50,23 @@ def _open(model: Path, backend: str) -> "Pipeline":
     return open_run(model)
 
 
-def _warn_of_training_cases(model: Path, data: Path) -> None:
+def _warn_of_training_cases(model: Path, folders: list[Path]) -> None:
     """Say so if cases have the names of those that a run was trained on: such scores flatter."""
-    from ctpdeploy.runtime import find_cases
     from ctpdeploy.runtime.isles2018 import case_name
 
     split = model / "split.json"
     if split.is_file():
         trained = set(json.loads(split.read_text(encoding="utf-8"))["train"])
-        known = sorted(trained & {case_name(folder) for folder in find_cases(data)})
+        known = sorted(trained & {case_name(folder) for folder in folders})
         if known:
             say(f"Warning: {len(known)} cases are called as cases of the training, {known[0]} among them.")
 
 
-def evaluate_cases(pipeline: "Pipeline", data: Path, out: Path) -> dict[str, Any]:
-    """Score every case under ``data`` and write ``scores.csv`` and ``summary.json`` into ``out``."""
-    from ctpdeploy.runtime import find_cases, read_case
+def evaluate_cases(pipeline: "Pipeline", folders: list[Path], out: Path) -> dict[str, Any]:
+    """Score the cases in ``folders`` and write ``scores.csv`` and ``summary.json`` into ``out``."""
+    from ctpdeploy.runtime import read_case
     from ctpdeploy.runtime.evaluation import as_csv, score_case, summarise
 
-    folders = find_cases(data)
     scores = []
     with progress() as display:
         task = display.add_task("evaluate", total=len(folders), text="")
@@ -84,8 +85,9 @@ def evaluate_cases(pipeline: "Pipeline", data: Path, out: Path) -> dict[str, Any
 def print_scores(summary: dict[str, Any]) -> None:
     """The summary as a table: methods down, scores across."""
     from ctpdeploy.runtime.evaluation import SCORES
+    from ctpdeploy.runtime.threshold_rule import RULE
 
-    names = {"networks": "networks", "threshold_rule": "Tmax > 6 s and rCBF < 30 %"}
+    names = {"networks": "networks", "threshold_rule": RULE}
     rows = [
         [label, *(mean_and_std(summary[method][s]["mean"], summary[method][s]["std"]) for s in SCORES)]
         for method, label in names.items()

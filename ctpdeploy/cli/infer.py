@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ctpdeploy import INTENDED_USE
 from ctpdeploy.cli.terminal import print_json, print_table, progress, say
 from ctpdeploy.errors import BatchError, CtpdeployError, UsageError
 
@@ -156,7 +157,7 @@ def print_reports(reports: list[dict[str, Any]], out: Path) -> None:
         for report in reports
     ]
     print_table(["case", "lesion ml", "components", "backend", "file to mask s", "warnings"], rows)
-    say(f"Masks, reports and overview.png are in {out}. Research use only, not for clinical use.")
+    say(f"Masks, reports and overview.png are in {out}. {INTENDED_USE}")
 
 
 def _file_to_mask(report: dict[str, Any]) -> float:

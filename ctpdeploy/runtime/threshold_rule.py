@@ -8,10 +8,12 @@ import numpy as np
 from ctpdeploy.runtime.case import BoolArray, Case
 from ctpdeploy.runtime.plausibility import tissue
 
-__all__ = ["RCBF_BELOW", "TMAX_ABOVE_S", "threshold_rule"]
+__all__ = ["RCBF_BELOW", "RULE", "TMAX_ABOVE_S", "threshold_rule"]
 
 TMAX_ABOVE_S = 6.0
 RCBF_BELOW = 0.30
+RULE = f"Tmax > {TMAX_ABOVE_S:g} s and rCBF < {100 * RCBF_BELOW:g} %"
+"""The rule in words."""
 
 
 def threshold_rule(case: Case) -> BoolArray:
