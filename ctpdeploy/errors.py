@@ -50,6 +50,16 @@ class CtpdeployError(Exception):
 
     exit_code = ExitCode.FAILURE
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # whatever its constructor takes, an error raised in a worker process arrives in its parent
+        return _restore, (type(self), str(self))
+
+
+def _restore(kind: type[CtpdeployError], message: str) -> CtpdeployError:
+    error = kind.__new__(kind)
+    Exception.__init__(error, message)
+    return error
+
 
 class UsageError(CtpdeployError, ValueError):
     """The command line or the configuration asks for something that cannot be."""

@@ -1,10 +1,11 @@
 import inspect
+import pickle
 import re
 
 import pytest
 
 from ctpdeploy import errors
-from ctpdeploy.errors import CtpdeployError, MissingPackageError, UnknownKeyError
+from ctpdeploy.errors import CtpdeployError, GateError, MissingPackageError, UnknownKeyError
 from ctpdeploy.optional import available, require
 
 CLASSES = [c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, CtpdeployError)]
@@ -27,3 +28,12 @@ def test_a_missing_package_ends_in_the_command_that_installs_it():
 
 def test_an_unknown_key_far_from_all_lists_them():
     assert "alpha, beta" in str(UnknownKeyError("zzz", ["beta", "alpha"], "here"))
+
+
+@pytest.mark.parametrize(
+    "error", [MissingPackageError("torch", "train"), UnknownKeyError("alpa", ["alpha"], "[loss]"), GateError("no")]
+)
+def test_errors_survive_the_way_between_processes(error: CtpdeployError):
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is type(error)
+    assert (str(copy), copy.exit_code) == (str(error), error.exit_code)
