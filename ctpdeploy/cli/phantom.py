@@ -23,6 +23,16 @@ def phantom(
         float,
         typer.Option(min=0.0, max=1.0, help="How much the raw series knows that the maps do not; 0 for nothing."),
     ] = 1.0,
+    anatomy: Annotated[
+        str, typer.Option(help="Where brains come from: procedural, or mni, an atlas that comes with nilearn.")
+    ] = "procedural",
+    motion: Annotated[
+        float, typer.Option(min=0.0, help="How much the head moves: 1 for steps of 0.3 mm a frame and a jerk.")
+    ] = 0.0,
+    override: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="One setting on top of that, as slices=4, emboli=1, leukoaraiosis=1; repeatable."),
+    ] = None,
 ) -> None:
     """Write synthetic stroke patients as ISLES 2018 lies on disk, with DWI and the truth.
 
@@ -30,9 +40,11 @@ def phantom(
 
     Example: ctpdeploy phantom data --cases 20 --seed 1
     """
+    from ctpdeploy.config import load
     from ctpdeploy.phantom import PhantomConfig
 
-    make_cases(out, cases=cases, seed=seed, config=PhantomConfig(size=size, info_gap=info_gap))
+    config = PhantomConfig(size=size, info_gap=info_gap, anatomy=anatomy, motion=motion)
+    make_cases(out, cases=cases, seed=seed, config=load(config, overrides=override or []))
     say(f"{cases} synthetic cases are in {out}. Scores on them are not clinical.")
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy import ndimage
 
-from ctpdeploy.phantom.anatomy import Head
 from ctpdeploy.phantom.fields import Volume, smooth_noise
+from ctpdeploy.phantom.head import Head
 from ctpdeploy.phantom.ischaemia import Tissue
 from ctpdeploy.runtime.case import BoolArray
 

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, sparse
 
-from ctpdeploy.phantom.anatomy import Head
 from ctpdeploy.phantom.bolus import Bolus, artery_rows, tissue_rows
 from ctpdeploy.phantom.fields import Grid, Volume
-from ctpdeploy.phantom.ischaemia import Stroke, Tissue
+from ctpdeploy.phantom.head import Head
+from ctpdeploy.phantom.ischaemia import Tissue
+from ctpdeploy.phantom.stroke import Stroke
 from ctpdeploy.phantom.territories import Site
 from ctpdeploy.phantom.vessels import pial_fraction, tubes
 from ctpdeploy.runtime.case import FloatArray

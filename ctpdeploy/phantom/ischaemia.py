@@ -18,46 +18,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ctpdeploy.phantom.anatomy import Head, Point, ellipsoid
 from ctpdeploy.phantom.fields import Volume, logistic, smooth_noise
-from ctpdeploy.phantom.territories import SITES, Site, Territories, occluded
+from ctpdeploy.phantom.head import Head, ellipsoid
+from ctpdeploy.phantom.procedural import VENTRICLES
+from ctpdeploy.phantom.stroke import Ball, Stroke
+from ctpdeploy.phantom.territories import Territories, occluded
 
-__all__ = ["Stroke", "Tissue", "draw_stroke", "make_tissue"]
+__all__ = ["Tissue", "make_tissue"]
 
-BORDER_MM = 2.5
+BORDER_MM, BALL_BORDER_MM = 2.5, 0.7
 OEDEMA_HU = -1.8  # per % of net water uptake
 UPTAKE_PER_HOUR, UPTAKE_MAX = 0.45, 3.5  # %
 OLD_INFARCT_HU = 10.0
 OLD_INFARCT_FLOW = 0.15
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stroke:
-    """What happened to a patient.
-
-    Attributes:
-        site: where the clot sits.
-        side: +1 right, -1 left.
-        onset_hours: from onset to the scan.
-        collateral: c, 0 none to 1.
-        collateral_mm: L, how far collaterals reach in from the border.
-        deep_severity: least severity in the end arteries of the basal ganglia (M1 and ICA-T).
-        delay: D in s.
-        threshold: patient's own part of the infarct threshold, a relative flow.
-        old_infarct: centre in mm and radius in mm of an old infarct, if any.
-        stenosis: extra delay in s of the other side's MCA and ACA; 0 for none.
-    """
-
-    site: Site
-    side: int
-    onset_hours: float
-    collateral: float
-    collateral_mm: float
-    deep_severity: float
-    delay: float
-    threshold: float
-    old_infarct: tuple[Point, float] | None
-    stenosis: float
+EMBOLUS_SEVERITY = 0.95
+CAP_MM = 7.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +44,7 @@ class Tissue:
         mtt, delay: s.
         core: share that is infarcted, 0 to 1.
         penumbra: share that is short of blood and alive, 0 to 1.
-        old: share that is an old infarct, 0 to 1.
+        old: share that was lost long before, to an old infarct or to leukoaraiosis, 0 to 1.
         hu: change of the baseline in HU.
     """
 
@@ -83,23 +58,6 @@ class Tissue:
     hu: Volume
 
 
-def draw_stroke(rng: np.random.Generator, slab: tuple[float, float], info_gap: float) -> Stroke:
-    """Draw what happened; an old infarct lies within the ``slab`` (z from, to, in mm) that is scanned."""
-    site = list(SITES)[rng.choice(len(SITES), p=list(SITES.values()))]
-    return Stroke(
-        site=site,
-        side=int(rng.choice((1, -1))),
-        onset_hours=rng.uniform(1.0, 8.0),
-        collateral=rng.uniform(0.20, 0.80),
-        collateral_mm=rng.uniform(8.0, 18.0),
-        deep_severity=rng.uniform(0.75, 0.98) * (site in ("M1", "ICA-T")),
-        delay=rng.uniform(5.0, 9.0),
-        threshold=rng.normal(0.0, 0.04),
-        stenosis=rng.uniform(1.0, 3.0) * (rng.random() < 0.3),
-        old_infarct=_draw_old_infarct(rng, slab) if rng.random() < 0.5 * info_gap else None,
-    )
-
-
 def make_tissue(
     head: Head, stroke: Stroke, territories: Territories, rng: np.random.Generator, info_gap: float
 ) -> Tissue:
@@ -110,6 +68,8 @@ def make_tissue(
     core = _core(head, stroke, flow, rng, info_gap)
     penumbra = logistic((0.55 - flow) / 0.04) * (1 - core)
     old = _old(head, stroke, rng)
+    if stroke.leukoaraiosis:
+        old = np.maximum(old, stroke.leukoaraiosis * _periventricular(head, rng))
     healthy_side = _one_side(np.maximum(territories.mca, territories.aca), head.x, -stroke.side)
     delay += (1 - flow) ** 1.1 * stroke.delay + stroke.stenosis * logistic(healthy_side / BORDER_MM)
     cbf *= flow * (1 - (1 - OLD_INFARCT_FLOW) * old)
@@ -129,12 +89,6 @@ def make_tissue(
     return Tissue(**{name: (value * alive).astype(np.float32) for name, value in values.items()})
 
 
-def _draw_old_infarct(rng: np.random.Generator, slab: tuple[float, float]) -> tuple[Point, float]:
-    """Centre and radius in mm, on either side, off the midline."""
-    x = rng.uniform(15.0, 50.0) * rng.choice((1.0, -1.0))
-    return (float(x), rng.uniform(-65.0, 35.0), rng.uniform(*slab)), rng.uniform(4.0, 11.0)
-
-
 def _healthy(head: Head, rng: np.random.Generator) -> tuple[Volume, Volume, Volume]:
     """CBF, CBV and delay of the patient before the stroke."""
     flows, volumes = (rng.uniform(52, 68), rng.uniform(20, 26)), (rng.uniform(3.6, 4.4), rng.uniform(1.7, 2.1))
@@ -152,6 +106,8 @@ def _severity(head: Head, stroke: Stroke, territories: Territories, rng: np.rand
     if stroke.deep_severity:
         deep = _one_side(territories.deep, head.x, stroke.side)
         severity = np.maximum(severity, stroke.deep_severity * logistic(deep / BORDER_MM))
+    for embolus in stroke.emboli:
+        severity = np.maximum(severity, EMBOLUS_SEVERITY * logistic(_inside_ball(head, embolus) / BALL_BORDER_MM))
     return severity * (1 + 0.12 * smooth_noise(rng, 7.0, head.grid))
 
 
@@ -178,6 +134,18 @@ def _old(head: Head, stroke: Stroke, rng: np.random.Generator) -> Volume:
     noise = smooth_noise(rng, 4.0, head.grid)
     if stroke.old_infarct is None:
         return np.zeros_like(noise)
-    centre, radius = stroke.old_infarct
-    distance = radius * (1 - ellipsoid((head.x, head.y, head.z), centre, (radius,) * 3))
-    return logistic((distance + 1.5 * noise) / 0.7)
+    return logistic((_inside_ball(head, stroke.old_infarct) + 1.5 * noise) / BALL_BORDER_MM)
+
+
+def _periventricular(head: Head, rng: np.random.Generator) -> Volume:
+    """Where leukoaraiosis shows: 1 in the white matter near a ventricle, 0 far from it, with an uneven border."""
+    place = (abs(head.x), head.y, head.z)
+    caps = [ellipsoid(place, centre, (a + CAP_MM, b + CAP_MM, c + CAP_MM)) for centre, (a, b, c) in VENTRICLES]
+    near = 1 - np.min(caps, axis=0)
+    return head.white * logistic((near + 0.2 * smooth_noise(rng, 4.0, head.grid)) / 0.1)
+
+
+def _inside_ball(head: Head, ball: Ball) -> Volume:
+    """Signed distance in mm to the border of a ball, positive inside."""
+    centre, radius = ball
+    return radius * (1 - ellipsoid((head.x, head.y, head.z), centre, (radius, radius, radius)))

@@ -7,59 +7,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctpdeploy.errors import InputError
-from ctpdeploy.phantom.anatomy import CENTRE_Y, TOP_Z, make_head
+from ctpdeploy.phantom.anatomy import make_head
 from ctpdeploy.phantom.bolus import Bolus, draw_bolus
 from ctpdeploy.phantom.diffusion import draw_lesion, make_dwi
 from ctpdeploy.phantom.enhancement import ideal_series
-from ctpdeploy.phantom.fields import Grid
-from ctpdeploy.phantom.ischaemia import Stroke, draw_stroke, make_tissue
+from ctpdeploy.phantom.ischaemia import make_tissue
+from ctpdeploy.phantom.motion import Motion, draw_motion, draw_offset, move
+from ctpdeploy.phantom.protocol import draw_protocol
 from ctpdeploy.phantom.scanner import measure, plain_ct, workstation_maps
+from ctpdeploy.phantom.settings import PhantomConfig
+from ctpdeploy.phantom.stroke import Stroke, draw_stroke
 from ctpdeploy.phantom.territories import make_territories
 from ctpdeploy.runtime.case import BoolArray, FloatArray
 from ctpdeploy.runtime.perfusion import resample_frames
 
-__all__ = ["Patient", "PhantomConfig", "make_patient"]
-
-THICKNESS = {2: (10.0, 12.0), 4: (5.0, 6.0), 8: (5.0, 5.0), 16: (10.0, 10.0), 22: (4.0, 4.0)}
-"""Slice thickness in mm that goes with each number of slices in ISLES 2018."""
-
-SLICE_SHARES = {2: 0.54, 4: 0.20, 8: 0.10, 16: 0.14, 22: 0.02}
-FRAMES = (43, 44, 45, 46, 49, 53, 61, 64)
-NATIVE_INTERVALS = (1.0, 1.5, 2.0)
-"""Frame intervals of scanners, in units of the interval on disk, to which ISLES 2018 was resampled."""
+__all__ = ["Patient", "make_patient"]
 
 MAX_DRAWS = 50
 
 TRUTHS = ("cbf", "cbv", "mtt", "delay", "core", "penumbra", "old")
 
-STREAMS = ("plan", "head", "territories", "tissue", "vessels", "rater", "dwi", "noise", "plain")
-"""Parts of a patient, each with random numbers of its own, so that none depends on how many another one drew."""
+STREAMS = (
+    "plan",
+    "head",
+    "territories",
+    "tissue",
+    "vessels",
+    "rater",
+    "dwi",
+    "noise",
+    "plain",
+    "extras",
+    "motion",
+    "misregistration",
+)
+"""Parts of a patient, each with random numbers of its own, so that none depends on how many another one drew.
 
-
-@dataclass(frozen=True, kw_only=True)
-class PhantomConfig:
-    """What is scanned, and how.
-
-    Attributes:
-        size: rows and columns; the field of view is 205 to 266 mm whatever the size.
-        slices: number of slices, each as thick as ISLES 2018 has them (2: 10 to 12 mm, 4: 5 to 6, 8: 5, 16: 10,
-            22: 4; others as the nearest of these); drawn as often as there if None.
-        frames: number of frames, 1 s apart; drawn from those of ISLES 2018 if None. Fewer than 43 are farther
-            apart, so that they span the same 43 s.
-        subslices: fine slices averaged for partial volume.
-        noise_sigma: noise of a frame in HU, at pixels of 1 mm or less; larger pixels have less.
-        info_gap: 1 for all that the raw series knows and the maps do not: oedema of the core, the lower infarct
-            threshold of white matter, old infarcts. 0 for none, a negative control.
-        min_lesion_ml: patients with a smaller lesion are drawn again.
-    """
-
-    size: int = 256
-    slices: int | None = None
-    frames: int | None = None
-    subslices: int = 4
-    noise_sigma: float = 5.0
-    info_gap: float = 1.0
-    min_lesion_ml: float = 1.0
+A new one comes last: those before it keep their numbers.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +65,8 @@ class Patient:
         brain: true brain with its sulci.
         truth: true CBF, CBV, MTT and delay, and the shares of core, penumbra and old infarct, by name.
         measured_aif: AIF that the workstation found, before scaling, ``(T,)``.
+        motion: of the head during the series, if any.
+        misregistration: of DWI and lesion against all else, a single frame's, if any.
         attempt: how many draws were thrown away before this one.
     """
 
@@ -96,6 +83,8 @@ class Patient:
     brain: BoolArray
     truth: Mapping[str, NDArray[np.float32]]
     measured_aif: FloatArray
+    motion: Motion | None
+    misregistration: Motion | None
     attempt: int
 
     @property
@@ -131,29 +120,34 @@ def make_patient(seed: int | np.random.SeedSequence, config: PhantomConfig | Non
 def _draw(seed: np.random.SeedSequence, config: PhantomConfig, attempt: int) -> Patient | None:
     """One draw; None if it has too small a lesion or shows no artery."""
     rngs = {name: np.random.default_rng(child) for name, child in zip(STREAMS, seed.spawn(len(STREAMS)), strict=True)}
-    grid, times, native = _protocol(config, rngs["plan"])
-    stroke = draw_stroke(rngs["plan"], (float(grid.z[0]), float(grid.z[-1])), config.info_gap)
+    protocol = draw_protocol(config, rngs["plan"])
+    grid, times, native = protocol.grid, protocol.times, protocol.native
+    stroke = draw_stroke(config, (float(grid.z[0]), float(grid.z[-1])), rngs["plan"], rngs["extras"])
     bolus = draw_bolus(rngs["plan"], float(native[-1]))
-    head = make_head(grid, rngs["head"])
+    head = make_head(grid, rngs["head"], config.anatomy)
     territories = make_territories(head, rngs["territories"])
     tissue = make_tissue(head, stroke, territories, rngs["tissue"], config.info_gap)
     lesion = draw_lesion(head, tissue, rngs["rater"])
     if np.count_nonzero(lesion) * np.prod(grid.spacing) / 1000.0 < config.min_lesion_ml:
         return None
     baseline, ideal = ideal_series(head, tissue, stroke, bolus, native, rngs["vessels"])
-    measured = measure(ideal, grid.spacing[2], config.noise_sigma, rngs["noise"])
+    motion = draw_motion(rngs["motion"], len(native), config.motion)
+    measured = measure(move(ideal, motion, grid.spacing[2]), grid.spacing[2], config.noise_sigma, rngs["noise"])
     series = resample_frames(measured, native, times)
     try:
         maps, analysis = workstation_maps(series, times, grid.spacing)
     except InputError:
         return None
+    offset = draw_offset(rngs["misregistration"], config.misregistration)
+    dwi = make_dwi(head, tissue, stroke.onset_hours, rngs["dwi"])
+    shown, drawn = (move(image[None], offset, grid.spacing[2])[0] for image in (dwi, lesion.astype(np.float32)))
     return Patient(
         series=series,
         times=times,
         ct=plain_ct(baseline, grid.spacing[2], config.noise_sigma, rngs["plain"]),
         maps=maps,
-        dwi=make_dwi(head, tissue, stroke.onset_hours, rngs["dwi"]),
-        lesion=lesion,
+        dwi=shown.clip(min=0.0),  # a spline may undershoot
+        lesion=drawn > 0.5,
         spacing=grid.spacing,
         stroke=stroke,
         bolus=bolus,
@@ -161,28 +155,7 @@ def _draw(seed: np.random.SeedSequence, config: PhantomConfig, attempt: int) -> 
         brain=grid.average(head.depth > 0) > 0.5,
         truth={name: grid.average(getattr(tissue, name)) for name in TRUTHS},
         measured_aif=analysis.vessels.aif,
+        motion=motion,
+        misregistration=offset,
         attempt=attempt,
     )
-
-
-def _protocol(config: PhantomConfig, rng: np.random.Generator) -> tuple[Grid, FloatArray, FloatArray]:
-    """The voxels, the frame times on disk and the scanner's own frame times, in s."""
-    slices = int(rng.choice(list(SLICE_SHARES), p=list(SLICE_SHARES.values())))  # drawn even if given: same stream
-    slices = config.slices or slices
-    low, high = THICKNESS[min(THICKNESS, key=lambda known: abs(known - slices))]
-    thickness = rng.uniform(low, high)
-    frames = int(rng.choice(FRAMES))
-    frames = config.frames or frames
-    interval = max(1.0, FRAMES[0] / frames)
-    times = interval * np.arange(frames)
-    step = interval * rng.choice(NATIVE_INTERVALS)
-    grid = Grid.centred(
-        size=config.size,
-        slices=slices,
-        subslices=config.subslices,
-        fov=rng.uniform(205.0, 266.0),
-        thickness=thickness,
-        bottom=min(rng.uniform(-14.0, 14.0), TOP_Z - slices * thickness),
-        centre_y=CENTRE_Y,
-    )
-    return grid, times, np.arange(0.0, times[-1] + step - 1e-9, step)

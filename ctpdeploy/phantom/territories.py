@@ -10,8 +10,8 @@ from typing import Literal
 
 import numpy as np
 
-from ctpdeploy.phantom.anatomy import Head, ellipsoid
 from ctpdeploy.phantom.fields import Volume, smooth_noise
+from ctpdeploy.phantom.head import Head, ellipsoid
 
 __all__ = ["SITES", "Site", "Territories", "make_territories", "occluded"]
 

@@ -1,6 +1,6 @@
 """Large vessels as tubes along centre lines, and the small ones of the brain's surface.
 
-Centre lines are MNI-like millimetres as in :mod:`ctpdeploy.phantom.anatomy`, radii in mm, both chosen after the
+Centre lines are MNI-like millimetres as in :mod:`ctpdeploy.phantom.head`, radii in mm, both chosen after the
 usual calibres (internal carotid 4 to 5 mm, M1 3 mm, superior sagittal sinus 6 to 7 mm in diameter).
 """
 
@@ -11,8 +11,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from ctpdeploy.phantom.anatomy import Head, Point
 from ctpdeploy.phantom.fields import Volume, smooth_noise
+from ctpdeploy.phantom.head import Head, Point
 
 __all__ = ["VESSELS", "Vessel", "pial_fraction", "tubes"]
 

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from ctpdeploy import __version__
 from ctpdeploy.errors import InputError
-from ctpdeploy.phantom.patient import Patient, PhantomConfig, make_patient
+from ctpdeploy.phantom.patient import Patient, make_patient
+from ctpdeploy.phantom.settings import PhantomConfig
 from ctpdeploy.runtime.folders import whole_folder
 
 __all__ = ["write_dataset"]
@@ -137,6 +138,8 @@ def _truth(patient: Patient, seed: int, number: int, config: PhantomConfig) -> d
         "config": asdict(config),
         "stroke": asdict(patient.stroke),
         "bolus": asdict(patient.bolus),
+        "motion": asdict(patient.motion) if patient.motion else None,
+        "misregistration": asdict(patient.misregistration) if patient.misregistration else None,
         "aif_hu": [round(float(value), 3) for value in patient.aif],
         "lesion_ml": patient.lesion_ml,
         "volumes_ml": volumes,

@@ -1,0 +1,64 @@
+"""What a head is: places in millimetres, tissues, Hounsfield units.
+
+Coordinates are MNI-like millimetres, x to the patient's right, y to the front, z to the top. Measures that all
+anatomies share follow the ICBM 152 brain.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctpdeploy.phantom.fields import Grid, Volume
+
+__all__ = ["BRAIN_AXES", "BRAIN_CENTRE", "BRAIN_POWER", "TOP_Z", "Brain", "Head", "Place", "Point", "ellipsoid"]
+
+Point = tuple[float, float, float]
+Place = tuple[Volume, Volume, Volume]
+"""x, y and z of every fine voxel in mm."""
+
+BRAIN_AXES = (68.0, 86.0, 70.0)
+BRAIN_CENTRE = (0.0, -17.0, 12.0)
+BRAIN_POWER = 2.3
+"""The superellipsoid |x / a|^p + |y / b|^p + |z / c|^p = 1 that a brain nearly fills, in mm."""
+
+TOP_Z = 92.0
+"""The vertex of the skull in mm, beyond which no slab goes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Brain:
+    """A brain in its envelope. All arrays ``(D * subslices, H, W)``.
+
+    Attributes:
+        depth: mm below the surface of the brain, negative outside.
+        grey, white, csf: the three tissues; no two overlap, their union is where ``depth > 0``, sulci and ventricles
+            with it.
+    """
+
+    depth: Volume
+    grey: NDArray[np.bool_]
+    white: NDArray[np.bool_]
+    csf: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head(Brain):
+    """A brain in its skull, on a grid. All arrays ``(D * subslices, H, W)``.
+
+    Attributes:
+        grid: the voxels.
+        x, y, z: anatomical coordinates in mm.
+        hu: baseline Hounsfield units, without vessels.
+    """
+
+    grid: Grid
+    x: Volume
+    y: Volume
+    z: Volume
+    hu: Volume
+
+
+def ellipsoid(place: Place, centre: Point, axes: Point) -> Volume:
+    """Radius in units of an ellipsoid's surface: 1 on it, less inside."""
+    return np.sqrt(sum(((c - m) / a) ** 2 for c, m, a in zip(place, centre, axes, strict=True)))

@@ -1,0 +1,58 @@
+"""The scan: slices, field of view and frame times, drawn as often as ISLES 2018 has them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ctpdeploy.phantom.fields import Grid
+from ctpdeploy.phantom.head import BRAIN_CENTRE, TOP_Z
+from ctpdeploy.phantom.settings import PhantomConfig
+from ctpdeploy.runtime.case import FloatArray
+
+__all__ = ["Protocol", "draw_protocol"]
+
+THICKNESS = {2: (10.0, 12.0), 4: (5.0, 6.0), 8: (5.0, 5.0), 16: (10.0, 10.0), 22: (4.0, 4.0)}
+"""Slice thickness in mm that goes with each number of slices in ISLES 2018."""
+
+SLICE_SHARES = {2: 0.54, 4: 0.20, 8: 0.10, 16: 0.14, 22: 0.02}
+FRAMES = (43, 44, 45, 46, 49, 53, 61, 64)
+NATIVE_INTERVALS = (1.0, 1.5, 2.0)
+"""Frame intervals of scanners, in units of the interval on disk, to which ISLES 2018 was resampled."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """How a patient is scanned.
+
+    Attributes:
+        grid: the voxels.
+        times: frame times on disk ``(T,)`` in s.
+        native: the scanner's own frame times in s.
+    """
+
+    grid: Grid
+    times: FloatArray
+    native: FloatArray
+
+
+def draw_protocol(config: PhantomConfig, rng: np.random.Generator) -> Protocol:
+    """Draw what the configuration leaves open."""
+    slices = int(rng.choice(list(SLICE_SHARES), p=list(SLICE_SHARES.values())))  # drawn even if given: same stream
+    slices = config.slices or slices
+    low, high = THICKNESS[min(THICKNESS, key=lambda known: abs(known - slices))]
+    thickness = rng.uniform(low, high)
+    frames = int(rng.choice(FRAMES))
+    frames = config.frames or frames
+    interval = max(1.0, FRAMES[0] / frames)
+    times = interval * np.arange(frames)
+    step = interval * rng.choice(NATIVE_INTERVALS)
+    grid = Grid.centred(
+        size=config.size,
+        slices=slices,
+        subslices=config.subslices,
+        fov=rng.uniform(205.0, 266.0),
+        thickness=thickness,
+        bottom=min(rng.uniform(-14.0, 14.0), TOP_Z - slices * thickness),
+        centre_y=BRAIN_CENTRE[1],
+    )
+    return Protocol(grid=grid, times=times, native=np.arange(0.0, times[-1] + step - 1e-9, step))

@@ -1,0 +1,59 @@
+"""What may be set about a patient."""
+
+from dataclasses import dataclass
+
+from ctpdeploy.errors import UsageError
+from ctpdeploy.phantom.anatomy import check_anatomy
+
+__all__ = ["PhantomConfig"]
+
+STRENGTHS = ("motion", "misregistration", "emboli", "leukoaraiosis")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhantomConfig:
+    """What is scanned, and how.
+
+    Attributes:
+        anatomy: where brains come from: ``"procedural"``, formulas alone, or ``"mni"``, the MNI ICBM 152 atlas
+            deformed, which needs nilearn.
+        size: rows and columns; the field of view is 205 to 266 mm whatever the size.
+        slices: number of slices, each as thick as ISLES 2018 has them (2: 10 to 12 mm, 4: 5 to 6, 8: 5, 16: 10,
+            22: 4; others as the nearest of these); drawn as often as there if None.
+        frames: number of frames, 1 s apart; drawn from those of ISLES 2018 if None. Fewer than 43 are farther
+            apart, so that they span the same 43 s.
+        subslices: fine slices averaged for partial volume.
+        noise_sigma: noise of a frame in HU, at pixels of 1 mm or less; larger pixels have less.
+        info_gap: 1 for all that the raw series knows and the maps do not: oedema of the core, the lower infarct
+            threshold of white matter, old infarcts. 0 for none, a negative control.
+        motion: strength of the head's motion during the scan: 1 for a random walk of 0.3 mm and 0.15 degrees a frame
+            and one jerk of up to 4 mm and 3 degrees, 0 for none, as ISLES 2018 is corrected for it.
+        misregistration: strength of the shift between DWI, on which the lesion is drawn, and CT: 1 for 0.5 to 2 mm.
+        emboli: strength of further small infarcts on the side of the clot: 1 for up to 5 with a radius of 2 to 5 mm.
+        leukoaraiosis: strength of the rarefaction of white matter around the ventricles: 1 for up to 30 %.
+        min_lesion_ml: patients with a smaller lesion are drawn again.
+
+    Raises:
+        UnknownKeyError: there is no such anatomy.
+        MissingPackageError: the anatomy's package is not installed.
+        UsageError: a strength is negative.
+    """
+
+    anatomy: str = "procedural"
+    size: int = 256
+    slices: int | None = None
+    frames: int | None = None
+    subslices: int = 4
+    noise_sigma: float = 5.0
+    info_gap: float = 1.0
+    motion: float = 0.0
+    misregistration: float = 0.0
+    emboli: float = 0.0
+    leukoaraiosis: float = 0.0
+    min_lesion_ml: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_anatomy(self.anatomy)
+        for name in STRENGTHS:
+            if getattr(self, name) < 0:
+                raise UsageError(f"'{name}' of the phantom is {getattr(self, name)}: it must not be negative.")
