@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,18 +16,25 @@ from ctpdeploy.errors import BatchError, CtpdeployError, UsageError
 
 if TYPE_CHECKING:
     from ctpdeploy.runtime import Case, Pipeline
+    from ctpdeploy.runtime.submission import Submission
 
-    Readers = dict[str, Callable[[], Case]]
-
-__all__ = ["case_readers", "infer", "infer_cases", "print_reports"]
+__all__ = ["CaseReader", "case_readers", "infer", "infer_cases", "print_reports"]
 
 EXPLICIT = "A case given by its files; leave out all four maps to have them computed from the series."
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseReader:
+    """How to read a case, and how to list its files by what they hold; both may refuse it."""
+
+    read: "Callable[[], Case]"
+    files: Callable[[], Mapping[str, Path]]
 
 
 def infer(
     bundle: Annotated[Path, typer.Argument(help="Bundle made by ctpdeploy export.")],
     inputs: Annotated[
-        list[Path] | None, typer.Argument(help="Cases laid out as ISLES 2018, or folders of such cases.")
+        list[Path] | None, typer.Argument(help="Cases laid out as ISLES 2018 or ISLES 2024, or folders of such cases.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the results: one folder a case.")] = Path("results"),
     ctp: Annotated[Path | None, typer.Option(help=f"Raw 4D series. {EXPLICIT}")] = None,
@@ -38,6 +46,9 @@ def infer(
     backend: Annotated[
         str, typer.Option(help="What runs the networks: auto, or a name that ctpdeploy doctor lists. Never another.")
     ] = "auto",
+    submission: Annotated[
+        str | None, typer.Option(help="Make a submission to ISLES 2018 of this name: OUT/submission, with a zip.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Skip cases that this bundle has done already.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the reports as JSON.")] = False,
 ) -> None:
@@ -49,48 +60,61 @@ def infer(
     Example: ctpdeploy infer demo/demo.ctpbundle demo/test --out results
     """
     from ctpdeploy.runtime.study import read_study
+    from ctpdeploy.runtime.submission import SUBMISSION, Submission
 
     files = {"ctp": ctp, "cbf": cbf, "cbv": cbv, "mtt": mtt, "tmax": tmax}
     given = {key: path for key, path in files.items() if path is not None}
     if bool(given) == bool(inputs):
         raise UsageError("Give either cases or the files of one case (--ctp ...), for example: infer BUNDLE CASE.")
-    if Path(name).name != name:
+    if Path(name).name != name or name in ("", ".."):
         raise UsageError(f"'{name}' is no name for a case: give one without slashes.")
-    explicit: Readers = {name: partial(read_study, name, given)}
+    explicit = {name: CaseReader(read=partial(read_study, name, given), files=lambda: given)}
+    planned = None if submission is None else Submission(submission)
     readers = explicit if given else case_readers(inputs or [])
-    reports, refused = infer_cases(bundle, readers, out, backend=backend, resume=resume)
+    if planned and SUBMISSION in readers:
+        raise UsageError(f"A case called {SUBMISSION} would lie where the submission goes: rename the case.")
+    reports, refused = infer_cases(bundle, readers, out, backend=backend, resume=resume, submission=planned)
+    if planned and reports:
+        _submit(planned, reports, out)
     if as_json:
         print_json({"cases": reports, "refused": refused})
     elif reports:
         print_reports(reports, out)
     if refused:
         names = ", ".join(refused)
-        raise BatchError(f"{len(refused)} of {len(readers)} cases failed ({names}); the others are in {out}.")
+        where = f"{out} and in the submission" if planned else f"{out}"
+        raise BatchError(f"{len(refused)} of {len(readers)} cases failed ({names}); the others are in {where}.")
 
 
-def case_readers(inputs: list[Path]) -> "Readers":
+def case_readers(inputs: list[Path]) -> dict[str, CaseReader]:
     """How to read each case under some folders, by its name.
 
     Raises:
         InputError: a folder holds no case.
         UsageError: two cases have the same name.
     """
-    from ctpdeploy.runtime import find_cases, read_case
-    from ctpdeploy.runtime.isles2018 import case_name
+    from ctpdeploy.runtime import case_name, find_cases, read_case
+    from ctpdeploy.runtime.cases import case_files
 
-    readers: Readers = {}
+    readers: dict[str, CaseReader] = {}
     for folder in [case for path in inputs for case in find_cases(path)]:
         name = case_name(folder)
         if name in readers:
             raise UsageError(f"Two cases are called {name}: infer them into different --out folders.")
-        readers[name] = partial(read_case, folder)
+        readers[name] = CaseReader(read=partial(read_case, folder), files=partial(case_files, folder))
     return readers
 
 
 def infer_cases(
-    bundle: Path, readers: "Readers", out: Path, *, backend: str = "auto", resume: bool = False
+    bundle: Path,
+    readers: dict[str, CaseReader],
+    out: Path,
+    *,
+    backend: str = "auto",
+    resume: bool = False,
+    submission: "Submission | None" = None,
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """One case after the other, with a progress bar.
+    """One case after the other, with a progress bar; where there is a submission, only cases that it admits.
 
     Returns:
         The reports, and why each refused case was refused; the only case of a call is not refused but raises.
@@ -104,11 +128,13 @@ def infer_cases(
     reports, refused = [], {}
     with progress() as display:
         task = display.add_task("infer", total=len(readers), text="")
-        for name, read in readers.items():
+        for name, reader in readers.items():
             display.update(task, text=name)
-            done = _finished(out / name, source) if resume else None
             try:
-                reports.append(done or _run_one(read, pipeline, out, source))
+                if submission:
+                    submission.admit(name, reader.files().get("mtt"))
+                done = _finished(out / name, source) if resume else None
+                reports.append(done or _run_one(reader.read, pipeline, out, source))
             except CtpdeployError as error:
                 if len(readers) == 1:
                     raise
@@ -126,6 +152,29 @@ def _run_one(read: "Callable[[], Case]", pipeline: "Pipeline", out: Path, source
     read_seconds = time.perf_counter() - start
     folder = write_prediction(out, case, pipeline.predict(case), source=source, read_seconds=read_seconds)
     return _load(folder / REPORT)
+
+
+def _submit(submission: "Submission", reports: list[dict[str, Any]], out: Path) -> None:
+    """Write the submission, then name each case's file in its report, in memory and on disk."""
+    from ctpdeploy.runtime.submission import SUBMISSION
+    from ctpdeploy.runtime.writers import REPORT
+
+    masks = {report["case"]: out / report["case"] / report["outputs"]["mask"] for report in reports}
+    files = submission.write(out / SUBMISSION, masks)
+    for report in reports:
+        report["submission"] = f"{SUBMISSION}/{files[report['case']]}"
+        _rewrite(out / report["case"] / REPORT, json.dumps(report, indent=2, allow_nan=False) + "\n")
+    say(f"{len(files)} masks to submit are in {out / SUBMISSION / submission.name}.zip.")
+
+
+def _rewrite(path: Path, text: str) -> None:
+    """Replace the text of a file; it holds the old or the new one, never a part."""
+    partial_file = path.with_name(f".{path.name}.partial")
+    try:
+        partial_file.write_text(text, encoding="utf-8")
+        partial_file.replace(path)
+    finally:
+        partial_file.unlink(missing_ok=True)
 
 
 def _finished(folder: Path, source: dict[str, Any]) -> dict[str, Any] | None:

@@ -7,9 +7,9 @@
 
 from ctpdeploy.runtime.bundle import Bundle
 from ctpdeploy.runtime.case import Case
-from ctpdeploy.runtime.isles2018 import find_cases, read_case
+from ctpdeploy.runtime.cases import case_name, find_cases, read_case
 from ctpdeploy.runtime.pipeline import Pipeline
 from ctpdeploy.runtime.postprocess import Prediction
 from ctpdeploy.runtime.writers import write_prediction
 
-__all__ = ["Bundle", "Case", "Pipeline", "Prediction", "find_cases", "read_case", "write_prediction"]
+__all__ = ["Bundle", "Case", "Pipeline", "Prediction", "case_name", "find_cases", "read_case", "write_prediction"]

@@ -7,6 +7,7 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+from nibabel.orientations import io_orientation
 from numpy.typing import NDArray
 
 from ctpdeploy.errors import InputError
@@ -14,7 +15,8 @@ from ctpdeploy.errors import InputError
 __all__ = ["Volume", "read_volume"]
 
 _MILLISECONDS_ABOVE = 20.0
-"""No CT perfusion study samples more slowly than this many seconds: a larger step is in milliseconds."""
+"""No CT perfusion study samples more slowly than every 20 s, nor faster than every 20 ms: a larger step is in
+milliseconds, any other in seconds. The unit in ``xyzt_units`` is not asked, since files exist that contradict it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +61,8 @@ def read_volume(path: Path) -> Volume:
     Axes of length one behind the third are dropped.
 
     Raises:
-        InputError: the file is missing, not NIfTI, truncated, has no voxels, or holds NaN or infinity.
+        InputError: the file is missing, not NIfTI, truncated, has no voxels, holds NaN or infinity, or has an affine
+            that gives its axes no directions.
     """
     try:
         image = nib.Nifti1Image.from_filename(path, mmap=False)
@@ -78,6 +81,7 @@ def read_volume(path: Path) -> Volume:
         _require_finite(data, path)
     header = image.header.copy()
     header.set_data_shape(data.shape[:3])
+    _require_directions(header.get_best_affine(), path)
     return Volume(
         path=path,
         data=data.reshape(data.shape[:3] + tuple(n for n in data.shape[3:] if n > 1), order="A"),
@@ -93,11 +97,16 @@ def _require_finite(data: NDArray[Any], path: Path) -> None:
         raise InputError(f"{path} holds NaN or infinity in {count} voxels: make it again, with 0 outside the brain.")
 
 
+def _require_directions(affine: NDArray[np.float64], path: Path) -> None:
+    """Refuse an affine that is not finite, or that lays two axes on one line or gives one no length."""
+    if not np.isfinite(affine).all() or np.isnan(io_orientation(affine)).any():
+        raise InputError(f"{path} has an affine that gives its axes no directions: correct its sform or qform.")
+
+
 def _time_step(header: nib.Nifti1Header) -> float:
     """Seconds between frames, from the last axis longer than one behind the third."""
     shape, zooms = header.get_data_shape(), header.get_zooms()
     steps = [float(zoom) for n, zoom in zip(shape[3:], zooms[3:], strict=True) if n > 1]
     if not steps or not math.isfinite(steps[-1]) or steps[-1] <= 0:
         return 0.0
-    in_milliseconds = header.get_xyzt_units()[1] == "msec" or steps[-1] > _MILLISECONDS_ABOVE
-    return steps[-1] / 1000.0 if in_milliseconds else steps[-1]
+    return steps[-1] / 1000.0 if steps[-1] > _MILLISECONDS_ABOVE else steps[-1]

@@ -1,5 +1,6 @@
 """From the files of a study to a checked case."""
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,22 +14,27 @@ from ctpdeploy.runtime.case import MAP_NAMES, Case, FloatArray, Geometry
 from ctpdeploy.runtime.nifti import Volume, read_volume
 from ctpdeploy.runtime.perfusion import perfusion_maps
 
-__all__ = ["read_study"]
+__all__ = ["TENTHS", "read_study"]
 
-_TENTHS = 0.1
-"""Integer CBF and CBV maps hold tenths of ml/100g/min and ml/100g, as in ISLES 2018."""
+TENTHS = 0.1
+"""What 1 stands for in integer CBF and CBV maps of ISLES 2018, in ml/100g/min and ml/100g."""
 
 _SPACING_TOLERANCE = 0.01
-_ORIGIN_TOLERANCE_MM = 1.0
+_OFFSET_TOLERANCE = 0.5
+"""Of the smallest side of a voxel: beyond half of it a voxel's neighbour is nearer."""
 
 
-def read_study(identifier: str, paths: Mapping[str, Path]) -> Case:
+def read_study(identifier: str, paths: Mapping[str, Path], *, integer_unit: float = TENTHS) -> Case:
     """Read and check the files of one study.
+
+    Every volume must lie on the voxels of the series: nothing is resampled here, because an affine says where a
+    volume was taken, not whether the patient lay still in between.
 
     Args:
         identifier: name of the case.
         paths: ``"ctp"`` (the raw series); all of ``MAP_NAMES``, or none, then they are computed from the series;
             optionally ``"dwi"`` and ``"lesion"``.
+        integer_unit: what 1 stands for in CBF and CBV maps of an integer type, in ml/100g/min and ml/100g.
 
     Raises:
         InputError: a file is unreadable, some but not all maps are there, shapes or geometries differ, or the
@@ -62,7 +68,7 @@ def read_study(identifier: str, paths: Mapping[str, Path]) -> Case:
         maps = computed.maps
         warnings += ["The study has no perfusion maps: they were computed from the series.", *computed.warnings]
     else:
-        maps = {name: geometry.to_case(_map_values(name, others[name])) for name in MAP_NAMES}
+        maps = {name: geometry.to_case(_map_values(name, others[name], integer_unit)) for name in MAP_NAMES}
     return Case(
         identifier=identifier,
         series=oriented,
@@ -103,10 +109,12 @@ def _check_same_grid(volume: Volume, series: Volume) -> None:
         )
     if volume.has_identity_affine or series.has_identity_affine:
         return
-    corners = np.array([[0, 0, 0, 1], [*(n - 1 for n in grid), 1]], dtype=float).T
-    if np.abs((volume.affine - series.affine) @ corners).max() > _ORIGIN_TOLERANCE_MM:
+    corners = np.array([[*corner, 1] for corner in itertools.product(*((0, n - 1) for n in grid))], dtype=float).T
+    offset = np.linalg.norm((volume.affine - series.affine) @ corners, axis=0).max()
+    if offset > _OFFSET_TOLERANCE * min(series.spacing):
         raise InputError(
-            f"{volume.path} lies elsewhere than the series {series.path.name}: resample it onto the series."
+            f"{volume.path} lies up to {offset:.1f} mm away from the series {series.path.name}: "
+            "register it to the series and resample it onto its voxels."
         )
 
 
@@ -130,8 +138,13 @@ def _series_type(series: Volume) -> NDArray[Any]:
     return series.data.astype(np.float32)
 
 
-def _map_values(name: str, volume: Volume) -> FloatArray:
+def _map_values(name: str, volume: Volume, integer_unit: float) -> FloatArray:
+    """A map in its unit, ``max(unit * stored, 0)``.
+
+    No flow, volume or time is negative. Makers of maps mark the outside of the brain with negative numbers (Tmax is
+    -30 there in ISLES 2024); here, as in :mod:`ctpdeploy.runtime.perfusion`, the outside is 0 in every map.
+    """
     values = volume.data.astype(np.float32)
     if name in ("cbf", "cbv") and volume.data.dtype.kind in "iu":
-        values *= np.float32(_TENTHS)
-    return values
+        values *= np.float32(integer_unit)
+    return np.maximum(values, 0.0, out=values)

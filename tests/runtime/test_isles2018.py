@@ -6,7 +6,7 @@ import studies
 from numpy.testing import assert_allclose, assert_array_equal
 
 from ctpdeploy.errors import InputError
-from ctpdeploy.runtime.isles2018 import case_files, find_cases, read_case
+from ctpdeploy.runtime.cases import case_files, find_cases, read_case
 
 
 @pytest.fixture
@@ -90,6 +90,8 @@ def test_cases_come_in_natural_order_and_without_what_archives_leave(tmp_path: P
     studies.write_isles(tmp_path / ".case_3.x1y2.partial" / "new")  # a writer was killed
     assert [folder.name for folder in find_cases(tmp_path)] == ["case_1", "case_2", "case_10"]
     assert find_cases(tmp_path / "TRAINING" / "case_2") == [tmp_path / "TRAINING" / "case_2"]
+    series = studies.find(tmp_path / "TRAINING" / "case_2", "CT_4DPWI")
+    assert find_cases(series.parent) == [series.parent]  # nothing above what was asked for is a case
 
 
 def test_linked_cases_are_found(case: Path, tmp_path: Path):
@@ -105,10 +107,20 @@ def test_two_files_of_one_kind_are_refused(case: Path):
         read_case(case)
 
 
+def test_words_that_only_resemble_a_modality_change_nothing(case: Path):
+    """A study named after DWI, and the plain CT, whose name begins every other's."""
+    path = studies.find(case, "CT_CBF")
+    path.rename(path.with_name(f"EarlyDWI.{path.name}"))
+    files = case_files(case)
+    assert files["cbf"].name.startswith("EarlyDWI.")
+    assert "dwi" not in files
+    assert not any(".CT." in path.name for path in files.values())
+
+
 def test_an_empty_folder_is_refused(tmp_path: Path):
     with pytest.raises(InputError, match="No case in"):
         find_cases(tmp_path)
-    with pytest.raises(InputError, match="no ISLES 2018 volumes"):
+    with pytest.raises(InputError, match="no raw CT perfusion series"):
         read_case(tmp_path)
     with pytest.raises(InputError, match="not a folder"):
         find_cases(tmp_path / "nowhere")

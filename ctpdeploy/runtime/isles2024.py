@@ -1,0 +1,83 @@
+"""ISLES 2024 on disk: which files make a case, and what each holds.
+
+::
+
+    raw_data/sub-stroke0001/ses-01/sub-stroke0001_ses-01_ctp.nii.gz
+                                   perfusion-maps/sub-stroke0001_ses-01_{cbf,cbv,mtt,tmax}.nii.gz
+                            ses-02/sub-stroke0001_ses-02_dwi.nii.gz                     on a grid of its own
+    derivatives/sub-stroke0001/ses-01/sub-stroke0001_ses-01_space-ncct_ctp.nii.gz
+                                      perfusion-maps/sub-stroke0001_ses-01_space-ncct_{cbf,cbv,mtt,tmax}.nii.gz
+                               ses-02/sub-stroke0001_ses-02_space-ncct_{dwi,lesion-msk}.nii.gz
+
+A case is the folder of a subject. In ``derivatives`` everything lies on the grid of the plain CT: such a case can be
+trained on and evaluated. In ``raw_data`` series and maps lie on the grid of the scanner, without a lesion: such a case
+can be inferred. Lesion and DWI are not brought from one grid to the other by their affines, because these do not
+align CTP with plain CT well enough. Releases differ in ``rawdata``, ``sub-strokecase0001``, ``ses-0001`` and in whether
+``lesion-msk`` says ``space-ncct``; only the file names are read.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+__all__ = ["CALLED", "EXAMPLE", "INTEGER_UNIT", "case_folders", "parts"]
+
+EXAMPLE = "sub-stroke0001_ses-01_space-ncct_ctp.nii.gz"
+CALLED = {"dwi": "space-ncct_dwi", "lesion": "lesion-msk"}
+INTEGER_UNIT = 1.0
+
+_NAME = re.compile(
+    r"sub-[0-9a-z]+(?:_ses-\d+)?(?P<ncct>_space-ncct)?_(?P<part>ctp|cbf|cbv|mtt|tmax|dwi|lesion-msk)\.nii(?:\.gz)?",
+    re.IGNORECASE,
+)
+_SESSION = re.compile(r"ses-\d+", re.IGNORECASE)
+
+
+class _File(NamedTuple):
+    part: str
+    in_ncct: bool
+    path: Path
+
+
+def case_folders(volumes: Iterable[Path], root: Path) -> set[Path]:
+    """The folders of the cases among some files: each holds a series.
+
+    A subject that has a series in ``derivatives`` is not listed again for the one in ``raw_data`` beside it.
+    """
+    del root  # a session's folder is never the case, even where it is the one that was asked for
+    series = [file for file in _files(volumes) if file.part == "ctp"]
+    derived = {_case_folder(file.path) for file in series if file.in_ncct}
+    subjects = {(folder.name, folder.parent.parent) for folder in derived}
+    raw = {_case_folder(file.path) for file in series if not file.in_ncct}
+    return derived | {folder for folder in raw if (folder.name, folder.parent.parent) not in subjects}
+
+
+def parts(volumes: Sequence[Path]) -> list[tuple[str, Path]]:
+    """What each file of a case holds: the set in NCCT space where its series is there, else the set as scanned."""
+    files = list(_files(volumes))
+    in_ncct = any(file.part == "ctp" and file.in_ncct for file in files)
+    return [(file.part, file.path) for file in files if _belongs(file, in_ncct)]
+
+
+def _belongs(file: _File, in_ncct: bool) -> bool:
+    """Whether a file is of the set in NCCT space, or of the set as scanned."""
+    # whoever puts a lesion or a registered DWI beside the series as scanned hears of it when their grids are compared
+    if file.part == "lesion":  # drawn in NCCT space, whether its name says so or not
+        return True
+    if file.part == "dwi":  # as scanned it lies on the grid of the MR scanner
+        return file.in_ncct
+    return file.in_ncct == in_ncct
+
+
+def _files(volumes: Iterable[Path]) -> Iterator[_File]:
+    for path in volumes:
+        if name := _NAME.fullmatch(path.name):
+            part = name["part"].lower().removesuffix("-msk")
+            yield _File(part=part, in_ncct=name["ncct"] is not None, path=path)
+
+
+def _case_folder(series: Path) -> Path:
+    """The folder of the subject: above that of the session, else the file's own."""
+    own = series.parent
+    return own.parent if _SESSION.fullmatch(own.name) else own
