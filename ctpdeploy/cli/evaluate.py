@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ctpdeploy import INTENDED_USE
 from ctpdeploy.cli.terminal import mean_and_std, print_json, print_table, progress, say
 
 if TYPE_CHECKING:
@@ -18,11 +17,14 @@ __all__ = ["evaluate", "evaluate_cases", "print_scores"]
 def evaluate(
     model: Annotated[Path, typer.Argument(help="Run folder (evaluated in torch) or bundle.")],
     data: Annotated[Path, typer.Argument(help="Folder of cases with their lesion masks (OT).")],
-    out: Annotated[Path, typer.Option(help="Folder for scores.csv and summary.json.")] = Path("evaluation"),
+    out: Annotated[Path, typer.Option(help="Folder for scores.csv, scores.json, summary.json.")] = Path("evaluation"),
     backend: Annotated[str, typer.Option(help="Backend for a bundle.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Dice, precision, recall and volume error per case and mean ± std, beside the rule Tmax > 6 s and rCBF < 30 %.
+    """Scores of each case and mean ± std, beside the rule Tmax > 6 s and rCBF < 30 %.
+
+    Dice, precision, recall and volume error; surface distances in mm; likeness of the pseudo-DWI to the real one; and
+    by size of the lesion.
 
     Example: ctpdeploy evaluate demo/demo.ctpbundle demo/test --out demo/evaluation
     """
@@ -52,7 +54,7 @@ def _open(model: Path, backend: str) -> "Pipeline":
 
 def _warn_of_training_cases(model: Path, folders: list[Path]) -> None:
     """Say so if cases have the names of those that a run was trained on: such scores flatter."""
-    from ctpdeploy.runtime.isles2018 import case_name
+    from ctpdeploy.runtime import case_name
 
     split = model / "split.json"
     if split.is_file():
@@ -63,33 +65,73 @@ def _warn_of_training_cases(model: Path, folders: list[Path]) -> None:
 
 
 def evaluate_cases(pipeline: "Pipeline", folders: list[Path], out: Path) -> dict[str, Any]:
-    """Score the cases in ``folders`` and write ``scores.csv`` and ``summary.json`` into ``out``."""
-    from ctpdeploy.runtime import read_case
-    from ctpdeploy.runtime.evaluation import as_csv, score_case, summarise
+    """Score the cases and write ``scores.csv``, ``scores.json`` and ``summary.json`` into ``out``; the summary.
 
-    scores = []
+    Without scikit-image everything but SSIM is measured, and a line says how to get that too.
+    """
+    from ctpdeploy.optional import available
+    from ctpdeploy.runtime.evaluation import evaluate_folders
+
+    ssim = available("skimage")
     with progress() as display:
         task = display.add_task("evaluate", total=len(folders), text="")
-        for folder in folders:
-            display.update(task, text=folder.name)
-            case = read_case(folder)
-            scores.append(score_case(case, pipeline.predict(case)))
-            display.advance(task)
-    summary = {"intended_use": INTENDED_USE, **summarise(scores)}
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "scores.csv").write_text(as_csv(scores), encoding="utf-8")
-    (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+
+        def show(done: int, _: int) -> None:
+            display.update(task, completed=done, text=folders[done - 1].name)
+
+        summary = evaluate_folders(pipeline, folders, out, ssim=ssim, on_case=show)
+    if not ssim and summary["networks"]["global_psnr"]["n"]:
+        say("SSIM was not measured: run pip install 'ctpdeploy[evaluate]'.")
     return summary
 
 
 def print_scores(summary: dict[str, Any]) -> None:
-    """The summary as a table: methods down, scores across."""
-    from ctpdeploy.runtime.evaluation import SCORES
+    """The summary as tables: overlap, surfaces, the pseudo-DWI where there is a DWI, and lesions by size."""
+    overlap = {"Dice": "dice", "precision": "precision", "recall": "recall", "volume error": "rve"}
+    surfaces = {"HD": "hd_mm", "HD, diagonal if one is empty": "hd_or_diagonal_mm", "ASSD": "assd_mm"}
+    _print_methods(f"mean ± std of {summary['cases']} cases", overlap, 3, summary)
+    _print_methods("surface distance in mm", surfaces, 2, summary)
+    if summary["networks"]["global_psnr"]["n"]:
+        _print_image_quality(summary["networks"])
+    _print_groups(summary["groups"])
+    for method, label in _methods().items():
+        gaps = [f"{name} in {figure['undefined']}" for name, figure in summary[method].items() if figure["undefined"]]
+        if gaps:
+            typer.echo(f"Left out of the means of {label}, as undefined or not measured: {', '.join(gaps)} cases.")
+
+
+def _methods() -> dict[str, str]:
     from ctpdeploy.runtime.threshold_rule import RULE
 
-    names = {"networks": "networks", "threshold_rule": RULE}
+    return {"networks": "networks", "threshold_rule": RULE}
+
+
+def _print_methods(title: str, columns: dict[str, str], digits: int, summary: dict[str, Any]) -> None:
+    """Methods down, scores across."""
+    rows = [[label, *(_cell(summary[m][name], digits) for name in columns.values())] for m, label in _methods().items()]
+    print_table([title, *columns], rows)
+    typer.echo("")
+
+
+def _print_image_quality(figures: dict[str, Any]) -> None:
     rows = [
-        [label, *(mean_and_std(summary[method][s]["mean"], summary[method][s]["std"]) for s in SCORES)]
-        for method, label in names.items()
+        [label, _cell(figures[f"{region}_ssim"], 3), _cell(figures[f"{region}_psnr"], 2)]
+        for region, label in (("global", "whole slices"), ("local", "around the lesion"))
     ]
-    print_table([f"mean ± std of {summary['cases']} cases", "Dice", "precision", "recall", "volume error"], rows)
+    print_table(["pseudo-DWI against DWI", "SSIM", "PSNR in dB"], rows)
+    typer.echo("")
+
+
+def _print_groups(groups: dict[str, Any]) -> None:
+    """Sizes of lesion down, the networks beside the rule across."""
+    labels = {"small": "under 10 ml", "medium": "10 to 50 ml", "large": "over 50 ml"}
+    rows = [
+        [labels[name], str(group["cases"]), *(_cell(group[m][s], 3) for s in ("dice", "rve") for m in _methods())]
+        for name, group in groups.items()
+    ]
+    print_table(["lesion", "cases", "Dice", "Dice of the rule", "volume error", "volume error of the rule"], rows)
+    typer.echo("")
+
+
+def _cell(figure: dict[str, Any], digits: int) -> str:
+    return mean_and_std(figure["mean"], figure["std"], digits)

@@ -1,4 +1,4 @@
-"""Agreement of a mask with the truth: Dice (equation 16), precision, recall and volume error."""
+"""Agreement of a mask with the truth by counting voxels: Dice (equation 16), precision, recall and volume error."""
 
 from dataclasses import dataclass
 
@@ -17,17 +17,17 @@ class Agreement:
         dice: 2 TP / (2 TP + FP + FN); 1 if both are empty.
         precision: TP / (TP + FP); 0 if the mask is empty and the truth is not, 1 if both are.
         recall: TP / (TP + FN); 1 if the truth is empty.
+        rve: relative volume error ``abs(V - V_true) / V_true``, a fraction; NaN if the truth is empty.
         volume_ml: volume of the mask.
         true_volume_ml: volume of the truth.
-        relative_volume_error: ``abs(V - V_true) / V_true``, a fraction; NaN if the truth is empty.
     """
 
     dice: float
     precision: float
     recall: float
+    rve: float
     volume_ml: float
     true_volume_ml: float
-    relative_volume_error: float
 
 
 def agreement(mask: BoolArray, truth: BoolArray, voxel_ml: float) -> Agreement:
@@ -44,7 +44,7 @@ def agreement(mask: BoolArray, truth: BoolArray, voxel_ml: float) -> Agreement:
         dice=2 * true_positive / (predicted + actual) if predicted + actual else 1.0,
         precision=true_positive / predicted if predicted else float(actual == 0),
         recall=true_positive / actual if actual else 1.0,
+        rve=abs(predicted - actual) / actual if actual else float("nan"),
         volume_ml=predicted * voxel_ml,
         true_volume_ml=actual * voxel_ml,
-        relative_volume_error=abs(predicted - actual) / actual if actual else float("nan"),
     )

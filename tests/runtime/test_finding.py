@@ -1,19 +1,14 @@
-"""Postprocessing, agreement, the threshold rule, plausibility and evaluation."""
+"""Postprocessing, the threshold rule and plausibility."""
 
 import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_array_equal
 
-from ctpdeploy.errors import GuardError, InputError
+from ctpdeploy.errors import GuardError
 from ctpdeploy.runtime import Case, Pipeline
-from ctpdeploy.runtime.agreement import agreement
 from ctpdeploy.runtime.engine import EngineInfo, SliceOutputs
-from ctpdeploy.runtime.evaluation import as_csv, score_case, summarise
 from ctpdeploy.runtime.plausibility import implausible
 from ctpdeploy.runtime.postprocess import components_of
 from ctpdeploy.runtime.preprocess import PreprocessConfig, SliceBatch
@@ -81,26 +76,6 @@ def test_an_empty_mask_is_a_finding(phantom_case: Case):
     assert found.components == ()
 
 
-masks = arrays(bool, (2, 5, 6), elements=st.booleans())
-
-
-@given(masks, masks)
-def test_agreement_counts(mask: np.ndarray, truth: np.ndarray):
-    tp, fp, fn = (mask & truth).sum(), (mask & ~truth).sum(), (~mask & truth).sum()
-    got = agreement(mask, truth, 0.5)
-    assert got.dice == pytest.approx(2 * tp / (2 * tp + fp + fn) if tp + fp + fn else 1.0)
-    assert got.precision == pytest.approx(tp / (tp + fp) if tp + fp else float(not truth.any()))
-    assert got.recall == pytest.approx(tp / (tp + fn) if tp + fn else 1.0)
-    assert got.volume_ml == pytest.approx(0.5 * mask.sum())
-    swapped = agreement(truth, mask, 0.5)
-    assert swapped.dice == pytest.approx(got.dice)
-
-
-def test_agreement_of_different_shapes_is_refused():
-    with pytest.raises(ValueError, match="cannot be compared"):
-        agreement(np.zeros((2, 3), bool), np.zeros((3, 2), bool), 1.0)
-
-
 def test_the_threshold_rule_by_hand(phantom_case: Case):
     shape = phantom_case.series.shape[1:]
     cbf, tmax = np.full(shape, 50.0), np.full(shape, 2.0)
@@ -122,22 +97,3 @@ def test_swapped_maps_are_noticed(phantom_case: Case):
     assert "swapped" in implausible(dataclasses.replace(phantom_case, maps=maps))[0]
     empty = {name: np.zeros_like(volume) for name, volume in maps.items()}
     assert "empty" in implausible(dataclasses.replace(phantom_case, maps=empty))[0]
-
-
-def test_scores_are_averaged_over_cases_and_gaps_are_counted(phantom_case: Case):
-    assert phantom_case.lesion is not None
-    engine = FixedEngine(phantom_case.lesion.astype(np.float32))
-    perfect = score_case(phantom_case, Pipeline(engine, GRID).predict(phantom_case))
-    healthy = dataclasses.replace(phantom_case, lesion=np.zeros_like(phantom_case.lesion))
-    wrong = score_case(healthy, Pipeline(engine, GRID).predict(healthy))
-    summary = summarise([perfect, wrong])
-    assert summary["cases"] == 2
-    assert summary["networks"]["dice"] == {"mean": 0.5, "std": 0.5, "undefined": 0}
-    assert summary["networks"]["relative_volume_error"] == {"mean": 0.0, "std": 0.0, "undefined": 1}
-    lines = as_csv([perfect, wrong]).splitlines()
-    assert lines[0].startswith("case,method,dice,")
-    assert len(lines) == 5
-    assert lines[1].startswith("case_1,networks,1,1,1,")
-    assert lines[3].endswith(",")
-    with pytest.raises(InputError, match="no lesion mask"):
-        score_case(dataclasses.replace(phantom_case, lesion=None), Pipeline(engine, GRID).predict(phantom_case))

@@ -1,0 +1,93 @@
+"""What ``ctpdeploy evaluate`` writes and prints of scores."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from predictions import predicted
+
+from ctpdeploy.cli.evaluate import evaluate_cases, print_scores
+from ctpdeploy.runtime import Case, Prediction, find_cases
+from ctpdeploy.runtime.preprocess import PreprocessConfig, scale_dwi
+
+
+class Oracle:
+    """Stands for a pipeline: finds the lesion but in ``misses``, and a DWI that is a tenth too bright."""
+
+    config = PreprocessConfig(slice_shape=(64, 64))
+
+    def __init__(self, *, misses: tuple[str, ...] = (), draws: bool = True) -> None:
+        self.misses = misses
+        self.draws = draws
+
+    def predict(self, case: Case) -> Prediction:
+        missed = case.lesion is None or case.identifier in self.misses
+        image = 0.9 * scale_dwi(case.dwi, self.config) + 0.1 if self.draws else None
+        return predicted(np.zeros(case.series.shape[1:], bool) if missed else case.lesion, image)
+
+
+@pytest.fixture
+def folders(phantom_folder: Path) -> list[Path]:
+    return find_cases(phantom_folder)
+
+
+def test_the_files_agree_with_the_summary(folders: list[Path], tmp_path: Path):
+    summary = evaluate_cases(Oracle(misses=("case_2",)), folders, tmp_path)
+    assert json.loads((tmp_path / "summary.json").read_text()) == summary
+    assert summary["networks"]["dice"] == pytest.approx({"mean": 0.75, "std": 3**0.5 / 4, "n": 4, "undefined": 0})
+    assert summary["networks"]["hd_mm"] == {"mean": 0.0, "std": 0.0, "n": 3, "undefined": 1}
+    assert summary["networks"]["hd_or_diagonal_mm"]["n"] == 4
+    with (tmp_path / "scores.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["method"] == "networks"]
+    cases = json.loads((tmp_path / "scores.json").read_text())
+    assert [row["case"] for row in rows] == [case["case"] for case in cases] == [f"case_{i}" for i in range(1, 5)]
+    for row, case in zip(rows, cases, strict=True):
+        assert float(row["global_ssim"]) == pytest.approx(case["networks"]["global_ssim"], rel=1e-5)
+        assert (row["hd_mm"] == "") == (case["networks"]["hd_mm"] is None) == (row["case"] == "case_2")
+
+
+def test_the_tables_can_be_read(folders: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    print_scores(evaluate_cases(Oracle(misses=("case_2",)), folders, tmp_path))
+    text = capsys.readouterr().out
+    assert max(len(line) for line in text.splitlines()) <= 100
+    lines = text.splitlines()
+    assert "0.750 ± 0.433" in next(line for line in lines if line.startswith("networks"))
+    for word in (
+        "mean ± std of 4 cases",
+        "HD",
+        "ASSD",
+        "SSIM",
+        "PSNR in dB",
+        "under 10 ml",
+        "10 to 50 ml",
+        "over 50 ml",
+    ):
+        assert word in text
+    assert sum(line.startswith("Tmax > 6 s and rCBF < 30 %") for line in lines) == 2
+    gaps = next(line for line in lines if line.startswith("Left out of the means of networks"))
+    assert "hd_mm in 1, assd_mm in 1 cases" in gaps
+    assert "hd_or_diagonal_mm" not in gaps
+
+
+def test_without_a_pseudo_dwi_its_table_is_left_out(folders: list[Path], tmp_path: Path, capsys):  # noqa: ANN001
+    print_scores(evaluate_cases(Oracle(draws=False), folders, tmp_path))
+    assert "PSNR" not in capsys.readouterr().out
+
+
+def test_without_scikit_image_only_ssim_is_missing(folders: list[Path], tmp_path: Path, capsys, monkeypatch):  # noqa: ANN001
+    whole = evaluate_cases(Oracle(), folders, tmp_path)
+    assert "SSIM" not in capsys.readouterr().err
+    monkeypatch.setattr("ctpdeploy.optional.available", lambda module: module != "skimage")
+    without = evaluate_cases(Oracle(), folders, tmp_path)
+    said = capsys.readouterr().err
+    assert "SSIM was not measured: run pip install 'ctpdeploy[evaluate]'." in said
+    changed = {name for name, figure in whole["networks"].items() if without["networks"][name] != figure}
+    assert changed == {"global_ssim", "local_ssim"}
+    assert without["networks"]["global_ssim"] == {"mean": None, "std": None, "n": 0, "undefined": 4}
+    assert without["threshold_rule"] == whole["threshold_rule"]
+    print_scores(without)
+    assert "whole slices" in capsys.readouterr().out
+    evaluate_cases(Oracle(draws=False), folders, tmp_path)
+    assert "SSIM" not in capsys.readouterr().err  # there is no image to measure
