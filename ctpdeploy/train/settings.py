@@ -9,8 +9,9 @@ from typing import Literal
 from ctpdeploy.errors import UsageError
 from ctpdeploy.runtime.preprocess import PreprocessConfig
 from ctpdeploy.train.networks.unet import STRIDE
+from ctpdeploy.train.systems import system_named
 
-__all__ = ["PRESETS", "LossConfig", "OptimiserConfig", "TrainConfig"]
+__all__ = ["PRESETS", "AugmentConfig", "ComputeConfig", "LossConfig", "OptimiserConfig", "TrainConfig"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,9 @@ class LossConfig:
         gamma: weight of the context loss within L_g and L_e (equation 6).
         lesion_weight: w, weight of a lesion pixel (equation 9).
         decay: D, pixels over which the weight falls off around a lesion (equation 9).
+        pixel_norm: how l_l adds up over batch and pixels (equation 7, which prints a norm and is motivated by the mean
+            squared error): the mean; the norm of each image, averaged over the batch; or the plain sum.
+        dice_per_image: L_GD and L_HGD for each slice, averaged, rather than with one sum over the mini-batch.
     """
 
     alpha: float = 1.0
@@ -30,6 +34,8 @@ class LossConfig:
     gamma: float = 1.2
     lesion_weight: float = 1.5
     decay: float = 50.0
+    pixel_norm: Literal["mean", "norm_per_image", "sum"] = "mean"
+    dice_per_image: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,32 +54,74 @@ class OptimiserConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """Random changes of the training slices, drawn anew each epoch; none in the source.
+
+    Attributes:
+        flip: mirror left and right, every other slice.
+        rotation: largest angle in degrees, either way.
+        scaling: largest change of size as a fraction, either way.
+    """
+
+    flip: bool = False
+    rotation: float = 0.0
+    scaling: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComputeConfig:
+    """How the arithmetic is done; what is computed stays the same but for rounding.
+
+    Attributes:
+        precision: of the networks' convolutions and products; losses and statistics are float32 in all of them.
+        channels_last: lay tensors out as ``(N, H, W, C)``, which GPUs with tensor cores prefer.
+        compile: translate the networks with ``torch.compile``.
+    """
+
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    channels_last: bool = False
+    compile: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """A whole training run.
 
     Attributes:
+        system: which row of the source's tables, by its name in ``ctpdeploy.train.systems``.
         width: channels of the first level of each network.
-        epochs: passes over the training slices.
+        epochs: passes over the training slices, in each stage of the system.
         batch_size: slices a step.
         sn_momentum: weight of the old value in SLNet's running statistics.
+        sn_debias: divide these by what they still lack of their start at zero.
         phi_c: whether the context encoder learns with the others, as in the source, or stays as initialised.
             Learning, it could make its loss vanish by describing every image alike.
         validation_share: share of the patients that choose the best epoch and are not trained on.
-        seed: of the initial weights, the order of slices, and the split.
+        test_share: share of the patients that this run never reads.
+        seed: of the initial weights and the order of slices.
+        split_seed: of the split.
         loss: weights of the loss.
         optimiser: its settings.
+        augment: random changes of the slices.
+        compute: how the arithmetic is done.
         preprocess: constants that travel with the networks.
     """
 
+    system: str = "dwi_olh"
     width: int = 64
     epochs: int = 300
     batch_size: int = 5
     sn_momentum: float = 0.997
+    sn_debias: bool = True
     phi_c: Literal["joint", "frozen"] = "joint"
     validation_share: float = 0.1
+    test_share: float = 0.0
     seed: int = 0
+    split_seed: int = 0
     loss: LossConfig = field(default_factory=LossConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
     preprocess: PreprocessConfig = field(default_factory=PreprocessConfig)
 
     def __post_init__(self) -> None:
@@ -83,6 +131,9 @@ class TrainConfig:
         for name in ("sn_momentum", "validation_share"):
             if not 0.0 < getattr(self, name) < 1.0:
                 raise UsageError(f"'{name}' is {getattr(self, name)}: it must lie between 0 and 1.")
+        if not 0.0 <= self.test_share < 1.0 - self.validation_share:
+            raise UsageError(f"'test_share' is {self.test_share}: it must leave patients to train on.")
+        system_named(self.system)
         if any(size % STRIDE for size in self.preprocess.slice_shape):
             raise UsageError(f"'slice_shape' is {self.preprocess.slice_shape}: it must be multiples of {STRIDE}.")
 

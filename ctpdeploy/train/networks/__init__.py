@@ -1,6 +1,6 @@
 """The networks of the pipeline, and their checkpoints; what the exporter knows of training."""
 
-from ctpdeploy.train.networks.chain import Chain, ChainOutputs
+from ctpdeploy.train.networks.chain import Chain
 from ctpdeploy.train.networks.checkpoint import Network, load_chain, load_network, save_networks
 from ctpdeploy.train.networks.context_encoder import ContextEncoder
 from ctpdeploy.train.networks.initialise import initialise
@@ -11,7 +11,6 @@ from ctpdeploy.train.networks.unet import ConvBlock, UNet
 
 __all__ = [
     "Chain",
-    "ChainOutputs",
     "ContextEncoder",
     "ConvBlock",
     "Network",

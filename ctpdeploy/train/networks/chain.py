@@ -1,61 +1,85 @@
-"""The chain of the three networks, from CT perfusion to lesion logits (equations 4, 5 and 10).
+"""The chain of networks, from CT perfusion to lesion logits (equations 4, 5 and 10).
 
-::
+Each network takes the concatenation of some tensors by name and adds its output under a name of its own. The source's
+system::
 
-    frames I* (6) -> extractor -> F_h
-    CBF, CBV, MTT, Tmax, F_l, F_h (6) -> generator -> pseudo-DWI I_g -> slnet -> logits (2)
+    extractor   frames                    -> extractor    F_h
+    generator   features, extractor       -> pseudo_dwi   I_g
+    segmenter   pseudo_dwi                -> logits
+
+Others lack an extractor, or a generator too, or show the segmenter something else; see ``ctpdeploy.train.systems``.
 """
 
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
 
-from ctpdeploy.train.networks.slnet import SLNet
-from ctpdeploy.train.networks.unet import UNet
+from ctpdeploy.runtime.case import MAP_NAMES
 
-__all__ = ["Chain", "ChainOutputs"]
+__all__ = ["OUTPUTS", "Chain", "Wiring", "source_channels"]
 
+OUTPUTS = {"extractor": "extractor", "generator": "pseudo_dwi", "segmenter": "logits"}
+"""What each network adds, in the order in which they run."""
 
-class ChainOutputs(NamedTuple):
-    """What the networks say of each slice, as logits still.
-
-    Attributes:
-        extractor: F_h, ``(N, 1, H, W)``.
-        pseudo_dwi: I_g, ``(N, 1, H, W)``, about [0, 1], not clipped.
-        logits: ``(N, 2, H, W)``, channel 1 is lesion.
-    """
-
-    extractor: Tensor
-    pseudo_dwi: Tensor
-    logits: Tensor
+Wiring = Mapping[str, tuple[str, ...]]
+"""Inputs by network: ``frames``, ``features``, ``maps``, ``dwi``, or the output of an earlier network."""
 
 
 class Chain(nn.Module):
-    """Phi_e, Phi_g and Phi_s end to end; gradients flow through all of them.
+    """Phi_e, Phi_g and Phi_s end to end, or those of them that a system has; gradients flow through all.
 
     Args:
-        extractor: Phi_e, 6 frames to 1 channel.
-        generator: Phi_g, 6 channels to 1.
-        slnet: Phi_s, 1 channel to 2 classes.
+        wiring: inputs of each network.
+        networks: as many, by the same names.
+
+    Attributes:
+        wiring: inputs of each network, in the order in which they run.
     """
 
-    def __init__(self, extractor: UNet, generator: UNet, slnet: SLNet) -> None:
+    def __init__(self, wiring: Wiring, networks: Mapping[str, nn.Module]) -> None:
         super().__init__()
-        self.extractor = extractor
-        self.generator = generator
-        self.slnet = slnet
+        self.wiring = {role: tuple(wiring[role]) for role in OUTPUTS if role in wiring}
+        for role in self.wiring:
+            self.add_module(role, networks[role])
 
-    def forward(self, frames: Tensor, features: Tensor) -> ChainOutputs:
-        """Run all networks.
+    def forward(
+        self, frames: Tensor, features: Tensor, dwi: Tensor | None = None, upto: str = "segmenter"
+    ) -> dict[str, Tensor]:
+        """Run the networks; returns what each adds, by the names in ``OUTPUTS``.
 
         Args:
-            frames: I*, ``(N, 6, H, W)``, H and W multiples of 16.
+            frames: I*, ``(N, 6, H, W)``.
             features: F_o and F_l, ``(N, 5, H, W)``: CBF, CBV, MTT, Tmax, MIP.
+            dwi: I_d, ``(N, 1, H, W)``, for the systems that see it.
+            upto: the last network to run.
 
         Raises:
-            InputError: H or W is no multiple of 16.
+            InputError: H or W is no multiple of what a network asks for.
         """
-        extractor = self.extractor(frames)
-        pseudo_dwi = self.generator(torch.cat([features, extractor], dim=1))
-        return ChainOutputs(extractor, pseudo_dwi, self.slnet(pseudo_dwi))
+        tensors = {"frames": frames, "features": features, "maps": features[:, : len(MAP_NAMES)]}
+        if dwi is not None:
+            tensors["dwi"] = dwi
+        outputs: dict[str, Tensor] = {}
+        for role, sees in self.wiring.items():
+            outputs[OUTPUTS[role]] = self.get_submodule(role)(joined(tensors | outputs, sees))
+            if role == upto:
+                break
+        return outputs
+
+
+def joined(tensors: Mapping[str, Tensor], sees: Iterable[str]) -> Tensor:
+    """What a network sees: the named tensors as channels of one."""
+    seen = [tensors[name] for name in sees]
+    return seen[0] if len(seen) == 1 else torch.cat(seen, dim=1)
+
+
+def source_channels(sees: Iterable[str], frames: int) -> int:
+    """Number of channels that a network sees.
+
+    Args:
+        sees: names of its inputs.
+        frames: C_e, channels of ``frames``.
+    """
+    channels = {"frames": frames, "features": len(MAP_NAMES) + 1, "maps": len(MAP_NAMES)}
+    return sum(channels.get(name, 1) for name in sees)

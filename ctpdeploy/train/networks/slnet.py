@@ -7,8 +7,7 @@ that makes 33,841,710 parameters, the 33.84 M of table 3.
 
 from functools import partial
 
-from torch import nn
-
+from ctpdeploy.train.networks.batch_norm import BatchNorm2d
 from ctpdeploy.train.networks.squeeze_excite import SqueezeExcite
 from ctpdeploy.train.networks.switch_norm import SwitchNorm2d
 from ctpdeploy.train.networks.unet import UNet
@@ -26,6 +25,7 @@ class SLNet(UNet):
         squeeze_excite: calibrate channels; without it "SLNet (w/o SE)" of table 3.
         switch_norm: Switchable rather than batch normalisation; without it "SLNet (w/o SN)".
         momentum: weight of the old value in the running averages of Switchable Normalization.
+        debias: divide these by what they still lack of their start at zero.
     """
 
     def __init__(
@@ -37,10 +37,16 @@ class SLNet(UNet):
         squeeze_excite: bool = True,
         switch_norm: bool = True,
         momentum: float = 0.997,
+        debias: bool = True,
     ) -> None:
-        norm = partial(SwitchNorm2d, momentum=momentum) if switch_norm else nn.BatchNorm2d
+        norm = partial(SwitchNorm2d, momentum=momentum, debias=debias) if switch_norm else BatchNorm2d
         super().__init__(in_channels, out_channels, width, norm)
-        self.arguments |= {"squeeze_excite": squeeze_excite, "switch_norm": switch_norm, "momentum": momentum}
+        self.arguments |= {
+            "squeeze_excite": squeeze_excite,
+            "switch_norm": switch_norm,
+            "momentum": momentum,
+            "debias": debias,
+        }
         if squeeze_excite:
             for level, block in enumerate(self.encoder):
                 block.add_module("squeeze_excite", SqueezeExcite(width * 2**level))

@@ -10,13 +10,15 @@ With the mean m and variance v of each slice n and channel c over its pixels::
 
 These forms of v_ln and v_bn are sums of squares: unlike E[x^2] - E[x]^2 they cannot turn negative by rounding.
 In evaluation mu_bn and v_bn are running averages. They begin at zero and are therefore divided by 1 - momentum^k
-after k steps, else the first epochs would be judged on statistics that are too small.
+after k steps, else the first epochs would be judged on statistics that are too small; the authors' code does not.
 """
 
 import math
 
 import torch
 from torch import Tensor, nn
+
+from ctpdeploy.train.networks.batch_norm import pool_slices
 
 __all__ = ["SwitchNorm2d"]
 
@@ -28,6 +30,7 @@ class SwitchNorm2d(nn.Module):
         channels: C.
         eps: added to the mixed variance.
         momentum: weight of the old value in the running averages, in (0, 1); PyTorch's is one minus this.
+        debias: divide the running averages by 1 - momentum^k; without, they count as they are, from 0 on.
         unbiased: divide v by HW - 1 rather than HW, as the authors of the method do.
     """
 
@@ -35,10 +38,19 @@ class SwitchNorm2d(nn.Module):
     running_var: Tensor
     num_batches_tracked: Tensor
 
-    def __init__(self, channels: int, *, eps: float = 1e-5, momentum: float = 0.997, unbiased: bool = False) -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        eps: float = 1e-5,
+        momentum: float = 0.997,
+        debias: bool = True,
+        unbiased: bool = False,
+    ) -> None:
         super().__init__()
         self.eps = eps
         self.momentum = momentum
+        self.debias = debias
         self.unbiased = unbiased
         self.weight = nn.Parameter(torch.empty(channels))
         self.bias = nn.Parameter(torch.empty(channels))
@@ -57,10 +69,14 @@ class SwitchNorm2d(nn.Module):
             nn.init.zeros_(tensor)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise a batch, and track its statistics while training; keeps shape and dtype."""
+        """Normalise a batch, and track its statistics while training; keeps shape and dtype.
+
+        In a process group mu_bn and v_bn are those of the slices of all processes while training.
+        """
         wide = x if x.dtype is torch.float64 else x.float()
         var, mean = torch.var_mean(wide, dim=(2, 3), correction=int(self.unbiased))
-        mean_ln, var_ln = _pooled(mean, var, dim=1)
+        mean_ln = mean.mean(dim=1, keepdim=True)
+        var_ln = (var + (mean - mean_ln).square()).mean(dim=1, keepdim=True)
         mean_bn, var_bn = self._batch_statistics(mean, var)
         w, u = self.mixes()
         mean = w[0] * mean + w[1] * mean_ln + w[2] * mean_bn
@@ -74,7 +90,9 @@ class SwitchNorm2d(nn.Module):
         return self.mean_weight.softmax(0), self.var_weight.softmax(0)
 
     def running_statistics(self) -> tuple[Tensor, Tensor]:
-        """Mean and variance ``(C,)`` that stand for the batch in evaluation, debiased; 0 and 1 before any step."""
+        """Mean and variance ``(C,)`` that stand for the batch in evaluation; debiased, 0 and 1 before any step."""
+        if not self.debias:
+            return self.running_mean, self.running_var
         steps = self.num_batches_tracked.to(self.running_mean.dtype)
         # 1 - momentum^k, without cancellation for small k; at least its value after one step
         share = -torch.expm1(steps.clamp(min=1) * math.log(self.momentum))
@@ -83,15 +101,9 @@ class SwitchNorm2d(nn.Module):
     def _batch_statistics(self, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
         if not self.training:
             return self.running_statistics()
-        mean_bn, var_bn = _pooled(mean, var, dim=0)
+        mean_bn, var_bn, _ = pool_slices(mean, var)
         with torch.no_grad():
-            self.running_mean.lerp_(mean_bn[0].to(self.running_mean.dtype), 1 - self.momentum)
-            self.running_var.lerp_(var_bn[0].to(self.running_var.dtype), 1 - self.momentum)
+            self.running_mean.lerp_(mean_bn.to(self.running_mean.dtype), 1 - self.momentum)
+            self.running_var.lerp_(var_bn.to(self.running_var.dtype), 1 - self.momentum)
             self.num_batches_tracked += 1
         return mean_bn, var_bn
-
-
-def _pooled(mean: Tensor, var: Tensor, dim: int) -> tuple[Tensor, Tensor]:
-    """Mean and variance over the pixels of all slices or channels of ``dim``, which is kept with size 1."""
-    pooled = mean.mean(dim, keepdim=True)
-    return pooled, (var + (mean - pooled).square()).mean(dim, keepdim=True)

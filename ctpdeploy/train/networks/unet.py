@@ -9,11 +9,13 @@ With 4 inputs, 2 outputs and width 64 that makes 31,044,162 parameters, the 31.0
 from collections import OrderedDict
 from collections.abc import Callable
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from ctpdeploy.errors import InputError
+from ctpdeploy.train.networks.batch_norm import BatchNorm2d
+from ctpdeploy.train.networks.slice_size import check_multiple
 
 __all__ = ["STRIDE", "ConvBlock", "UNet"]
 
@@ -46,11 +48,14 @@ class UNet(nn.Module):
         out_channels: channels of the output.
         width: channels of the first level.
         norm: makes a normalisation layer.
+
+    Attributes:
+        stride: rows and columns of the input must be multiples of this.
     """
 
-    def __init__(
-        self, in_channels: int, out_channels: int, width: int = 64, norm: NormFactory = nn.BatchNorm2d
-    ) -> None:
+    stride: ClassVar[int] = STRIDE
+
+    def __init__(self, in_channels: int, out_channels: int, width: int = 64, norm: NormFactory = BatchNorm2d) -> None:
         super().__init__()
         self.arguments: dict[str, int | float] = {
             "in_channels": in_channels,
@@ -69,10 +74,9 @@ class UNet(nn.Module):
         """Run the network.
 
         Raises:
-            InputError: rows or columns are no multiples of ``STRIDE``.
+            InputError: rows or columns are no multiples of ``stride``.
         """
-        if x.shape[-2] % STRIDE or x.shape[-1] % STRIDE:
-            raise InputError(f"The networks take slices of multiples of {STRIDE}, not {x.shape[-2]}x{x.shape[-1]}.")
+        check_multiple(x, self.stride)
         skips: list[Tensor] = []
         for level, block in enumerate(self.encoder):
             x = block(self.pool(x) if level else x)

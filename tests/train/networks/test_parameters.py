@@ -1,3 +1,5 @@
+"""Sizes of the networks, and what holds for all of them."""
+
 from collections.abc import Callable
 
 import pytest
@@ -6,28 +8,63 @@ from torch import nn
 
 from ctpdeploy.errors import InputError
 from ctpdeploy.train.networks import ContextEncoder, SLNet, UNet, initialise
+from ctpdeploy.train.networks.discriminator import Discriminator
+from ctpdeploy.train.networks.segmenters import SEGMENTERS, make_segmenter
+from ctpdeploy.train.systems import SegmenterName
 
-COUNTS = [  # table 3 prints the first four as 31.04, 33.84, 31.04 and 33.84 million
-    (lambda: UNet(4, 2), 31_044_162),
-    (lambda: SLNet(4, 2), 33_841_710),
-    (lambda: SLNet(4, 2, squeeze_excite=False), 31_044_270),
-    (lambda: SLNet(4, 2, switch_norm=False), 33_841_602),
+TABLE_3 = {  # what the table prints, in millions, and to the last parameter
+    "fcn": ("18.64", 18_644_322),
+    "unet": ("31.04", 31_044_162),
+    "r2unet": ("39.09", 39_091_522),
+    "resunet": ("81.91", 81_911_042),
+    "slnet": ("33.84", 33_841_710),
+    "slnet_no_se": ("31.04", 31_044_270),
+    "slnet_no_sn": ("33.84", 33_841_602),
+}
+
+OTHERS = [
     (lambda: UNet(6, 1), 31_045_249),
     (lambda: SLNet(1, 2), 33_839_982),
     (ContextEncoder, 115_600),
+    (lambda: Discriminator(5, scales=1), 2_766_785),
+    (lambda: Discriminator(5), 3 * 2_766_785),
 ]
 
+SMALL: dict[str, Callable[[], nn.Module]] = {
+    **{name: lambda name=name: small(name) for name in SEGMENTERS},
+    "context_encoder": ContextEncoder,
+    "discriminator": lambda: Discriminator(3, 4),
+}
+"""Every network, for three channels if it can choose."""
 
-@pytest.mark.parametrize(("make", "count"), COUNTS)
-def test_parameter_count(make: Callable[[], nn.Module], count: int) -> None:
+
+def small(name: SegmenterName) -> nn.Module:
+    return make_segmenter(name, 3, width=4, sn_momentum=0.9, sn_debias=True)
+
+
+def parameters(make: Callable[[], nn.Module]) -> int:
     with torch.device("meta"):
-        network = make()
-    assert sum(parameter.numel() for parameter in network.parameters()) == count
+        return sum(parameter.numel() for parameter in make().parameters())
 
 
-@pytest.mark.parametrize(("make", "shape", "out"), [(lambda: UNet(6, 1, 4), 6, 1), (lambda: SLNet(1, 2, 4), 1, 2)])
-def test_output_has_the_shape_of_the_input(make: Callable[[], nn.Module], shape: int, out: int) -> None:
-    assert make()(torch.rand(2, shape, 48, 32)).shape == (2, out, 48, 32)
+@pytest.mark.parametrize("name", TABLE_3)
+def test_parameter_count_of_table_3(name: SegmenterName) -> None:
+    printed, exact = TABLE_3[name]
+    count = parameters(lambda: make_segmenter(name, 4, width=64, sn_momentum=0.9, sn_debias=True))
+    assert count == exact
+    assert f"{count / 1e6:.2f}" == printed
+
+
+@pytest.mark.parametrize(("make", "count"), OTHERS)
+def test_parameter_count(make: Callable[[], nn.Module], count: int) -> None:
+    assert parameters(make) == count
+
+
+@pytest.mark.parametrize("name", SEGMENTERS)
+def test_logits_have_the_shape_of_the_input(name: SegmenterName) -> None:
+    network = small(name)
+    assert network(torch.rand(2, 3, 64, 32)).shape == (2, 2, 64, 32)
+    assert network.eval()(torch.rand(1, 3, 32, 96)).shape == (1, 2, 32, 96)
 
 
 def test_context_encoder_gives_sixteen_numbers_at_any_size() -> None:
@@ -35,24 +72,46 @@ def test_context_encoder_gives_sixteen_numbers_at_any_size() -> None:
         assert ContextEncoder()(torch.rand(3, 1, size, size)).shape == (3, 16)
 
 
-def test_slice_that_is_no_multiple_of_16_is_refused() -> None:
-    with pytest.raises(InputError, match="multiples of 16, not 32x40"):
-        UNet(1, 1, 4)(torch.rand(1, 1, 32, 40))
+@pytest.mark.parametrize("name", SEGMENTERS)
+def test_slice_that_is_no_multiple_of_the_stride_is_refused(name: SegmenterName) -> None:
+    network = small(name)
+    assert network.stride == (32 if name in ("fcn", "resunet") else 16)
+    wrong = 5 * network.stride // 2
+    with pytest.raises(InputError, match=f"multiples of {network.stride}, not 32x{wrong}"):
+        network(torch.rand(2, 3, 32, wrong))
+    with pytest.raises(InputError, match=f"not {wrong}x32"):
+        network(torch.rand(2, 3, wrong, 32))
 
 
-def test_squeeze_excite_ends_every_encoder_block_before_skip_and_pool() -> None:
-    network = SLNet(1, 2, 4)
-    assert all(list(dict(block.named_children()))[-1] == "squeeze_excite" for block in network.encoder)
+@pytest.mark.parametrize("name", SMALL)
+def test_gradients_reach_every_parameter(name: str) -> None:
+    network = SMALL[name]()
+    initialise(network, torch.Generator().manual_seed(0))
+    outputs = network(torch.rand(2, 1 if name == "context_encoder" else 3, 64, 64))
+    sum((output**3).sum() for output in (outputs if isinstance(outputs, list) else [outputs])).backward()
+    for key, parameter in network.named_parameters():
+        assert parameter.grad is not None, key
+        assert parameter.grad.isfinite().all(), key
+        assert parameter.grad.abs().sum() > 0, key
 
 
-def test_initialise_is_xavier_and_depends_on_the_generator_alone() -> None:
-    first, second = SLNet(1, 2, 8), SLNet(1, 2, 8)
+@pytest.mark.parametrize("name", SMALL)
+def test_initialise_is_xavier_and_depends_on_the_generator_alone(name: str) -> None:
+    first, second = SMALL[name](), SMALL[name]()
     for network in (first, second):
         initialise(network, torch.Generator().manual_seed(3))
     for one, other in zip(first.parameters(), second.parameters(), strict=True):
         assert torch.equal(one, other)
-    conv = first.encoder[1].conv1
-    bound = (6 / (9 * (conv.in_channels + conv.out_channels))) ** 0.5
-    assert conv.weight.abs().max() <= bound
-    assert conv.weight.std().item() == pytest.approx(bound / 3**0.5, rel=0.1)
-    assert all((m.bias == 0).all() for m in first.modules() if isinstance(m, nn.Conv2d))
+    layers = [m for m in first.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)]
+    deviations = []
+    for layer in layers:
+        assert layer.bias is None or (layer.bias == 0).all()
+        fans = (layer.weight.shape[0] + layer.weight.shape[1]) * layer.weight[0, 0].numel()
+        bound = (6 / fans) ** 0.5
+        assert layer.weight.abs().max() <= bound
+        deviations.append(layer.weight.flatten() / bound)
+    assert torch.cat(deviations).std().item() == pytest.approx(3**-0.5, rel=0.05)  # uniform in [-1, 1]
+    for norm in first.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            assert (norm.weight == 1).all()
+            assert (norm.bias == 0).all()

@@ -55,6 +55,19 @@ def test_evaluation_agrees_with_the_reference_on_debiased_averages(norm: SwitchN
     np.testing.assert_allclose(norm.eval()(x).detach(), expected, rtol=1e-12, atol=1e-12)
 
 
+def test_without_debiasing_evaluation_takes_the_averages_as_they_are(norm: SwitchNorm2d) -> None:
+    norm.debias = False
+    batches = torch.randn(2, *SHAPE, dtype=torch.float64) * 2 + 1
+    for batch in batches:
+        norm(batch)
+    weights = np.array([0.9, 1.0]) * 0.1  # and 0.81 of the zero at the start
+    mean = weights @ batches.mean(dim=(1, 3, 4)).numpy()
+    variance = weights @ batches.var(dim=(1, 3, 4), correction=0).numpy()
+    x = torch.randn(SHAPE, dtype=torch.float64)
+    expected = reference(x.numpy(), norm, batch=(mean, variance))
+    np.testing.assert_allclose(norm.eval()(x).detach(), expected, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("momentum", [0.9, 0.997])
 @pytest.mark.parametrize("steps", [1, 2, 50])
 def test_running_statistics_of_constant_batches_are_those_of_the_batch(momentum: float, steps: int) -> None:

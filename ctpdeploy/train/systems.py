@@ -1,0 +1,178 @@
+"""The systems of the source's tables 1 to 5: which networks, on what inputs, with which losses, trained how.
+
+A system is a row of a table. Rows that are one and the same system share it: 33 rows, 30 systems. Inputs are named::
+
+    frames    I*, six frames of the series            maps        F_o: CBF, CBV, MTT, Tmax
+    features  F_o and F_l, the temporal maximum       extractor   F_h, what Phi_e makes of the frames
+    dwi       I_d, the real DWI                       pseudo_dwi  I_g, what Phi_g makes of its inputs
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ctpdeploy.errors import UnknownKeyError
+
+__all__ = ["SYSTEMS", "TABLES", "Synthesis", "System", "system_named"]
+
+Role = Literal["extractor", "generator", "segmenter"]
+"""What a network is for: Phi_e, Phi_g or Phi_s."""
+
+Source = Literal["frames", "features", "maps", "dwi", "extractor", "pseudo_dwi"]
+SegmenterName = Literal["fcn", "unet", "r2unet", "resunet", "slnet", "slnet_no_se", "slnet_no_sn"]
+SegmentationTerm = Literal["ce", "wce", "dice", "gd", "hgd"]
+Pixel = Literal["l1", "l2", "wl2"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synthesis:
+    """How the pseudo-DWI is made and judged.
+
+    Attributes:
+        sees: inputs of the generator; with ``"extractor"`` among them there is a feature extractor.
+        pixel: l_l, by absolute difference, square, or weighted square (equation 7); None for none.
+        pixel_weight: of l_l. Where an adversarial loss stands beside it 100, the ratio of pix2pix; the source gives
+            none.
+        context: l_h of equation 8 with this norm, 1 or 2; None for none.
+        adversarial: the least-squares GAN loss of a multi-scale discriminator that also sees F_o.
+        supervised_extractor: L_e teaches F_h to resemble the DWI; without, F_h is the F_h^* of table 2.
+    """
+
+    sees: tuple[Source, ...]
+    pixel: Pixel | None = "wl2"
+    pixel_weight: float = 1.0
+    context: Literal[1, 2] | None = 1
+    adversarial: bool = False
+    supervised_extractor: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """A row of the tables.
+
+    Attributes:
+        segmenter: the network that draws the lesion.
+        sees: inputs of the segmenter.
+        loss: terms of its loss, added up.
+        synthesis: how the pseudo-DWI comes about, if the segmenter sees one.
+        stages: the networks that learn together, stage after stage; those of earlier stages stay as they are.
+    """
+
+    segmenter: SegmenterName
+    sees: tuple[Source, ...]
+    loss: tuple[SegmentationTerm, ...]
+    synthesis: Synthesis | None = None
+    stages: tuple[tuple[Role, ...], ...] = (("segmenter",),)
+
+    @property
+    def wiring(self) -> dict[Role, tuple[Source, ...]]:
+        """Inputs of each network, in the order in which they run."""
+        wiring: dict[Role, tuple[Source, ...]] = {}
+        if self.synthesis is not None:
+            if "extractor" in self.synthesis.sees:
+                wiring["extractor"] = ("frames",)
+            wiring["generator"] = self.synthesis.sees
+        return wiring | {"segmenter": self.sees}
+
+    @property
+    def needs_dwi(self) -> bool:
+        """Whether training needs the real DWI, as a target or as an input."""
+        return self.synthesis is not None or "dwi" in self.sees
+
+
+_JOINT: tuple[tuple[Role, ...], ...] = (("extractor", "generator", "segmenter"),)
+_PROPOSED = Synthesis(sees=("features", "extractor"))
+
+
+def _synthesised(**synthesis: object) -> System:
+    """Tables 1 and 2: synthesis first, then a UNet with cross entropy on what was synthesised."""
+    made = Synthesis(**{"sees": ("maps",), **synthesis})  # type: ignore[arg-type]
+    first: tuple[Role, ...] = ("extractor", "generator") if "extractor" in made.sees else ("generator",)
+    return System(segmenter="unet", sees=("pseudo_dwi",), loss=("ce",), synthesis=made, stages=(first, ("segmenter",)))
+
+
+def _on_maps(segmenter: SegmenterName, *loss: SegmentationTerm) -> System:
+    """Tables 3 and 4: the perfusion maps alone."""
+    return System(segmenter=segmenter, sees=("maps",), loss=loss)
+
+
+def _proposed(
+    sees: tuple[Source, ...], synthesis: Synthesis | None = None, stages: tuple[tuple[Role, ...], ...] | None = None
+) -> System:
+    """Table 5: SLNet with L_s, end to end."""
+    joint: tuple[Role, ...] = ("generator", "segmenter") if synthesis else ("segmenter",)
+    return System(segmenter="slnet", sees=sees, loss=("wce", "hgd"), synthesis=synthesis, stages=stages or (joint,))
+
+
+SYSTEMS: dict[str, System] = {
+    # table 1: losses of synthesis
+    "l1": _synthesised(pixel="l1", context=None),
+    "l2": _synthesised(pixel="l2", context=None),
+    "gan": _synthesised(pixel=None, context=None, adversarial=True),
+    "l2_gan": _synthesised(pixel="l2", pixel_weight=100.0, context=None, adversarial=True),
+    "wl2": _synthesised(context=None),
+    "wl2_lh1": _synthesised(),
+    "wl2_lh2": _synthesised(context=2),
+    # table 2: inputs of synthesis
+    "unet_dwi_ol": _synthesised(sees=("features",)),
+    "unet_dwi_olh_star": _synthesised(sees=("features", "extractor"), supervised_extractor=False),
+    "unet_dwi_olh": _synthesised(sees=("features", "extractor")),
+    "unet_real_dwi": System(segmenter="unet", sees=("dwi",), loss=("ce",)),
+    # table 3: networks
+    "fcn": _on_maps("fcn", "ce"),
+    "unet": _on_maps("unet", "ce"),
+    "r2unet": _on_maps("r2unet", "ce"),
+    "resunet": _on_maps("resunet", "ce"),
+    "slnet": _on_maps("slnet", "ce"),
+    "slnet_no_se": _on_maps("slnet_no_se", "ce"),
+    "slnet_no_sn": _on_maps("slnet_no_sn", "ce"),
+    # table 4: losses of segmentation
+    "dice": _on_maps("slnet", "dice"),
+    "gd": _on_maps("slnet", "gd"),
+    "hgd": _on_maps("slnet", "hgd"),
+    "ce_hgd": _on_maps("slnet", "ce", "hgd"),
+    "wce_hgd": _on_maps("slnet", "wce", "hgd"),
+    # table 5: inputs of segmentation
+    "cta": _proposed(("frames",)),
+    "dwi_o": _proposed(("pseudo_dwi",), Synthesis(sees=("maps",))),
+    "dwi_ol": _proposed(("pseudo_dwi",), Synthesis(sees=("features",))),
+    "dwi_olh": _proposed(("pseudo_dwi",), _PROPOSED, _JOINT),
+    "dwi_olh_s": _proposed(("pseudo_dwi",), _PROPOSED, (("extractor",), ("generator",), ("segmenter",))),
+    "maps_dwi_olh": _proposed(("maps", "pseudo_dwi"), _PROPOSED, _JOINT),
+    "real_dwi": _proposed(("dwi",)),
+}
+"""Every system by its name; the source's own is ``dwi_olh``."""
+
+TABLES: dict[int, dict[str, str]] = {
+    1: {row: row for row in ("l1", "l2", "gan", "l2_gan", "wl2", "wl2_lh1", "wl2_lh2")},
+    2: {
+        "Fo": "wl2_lh1",
+        "Fo_Fl": "unet_dwi_ol",
+        "Fo_Fl_FhStar": "unet_dwi_olh_star",
+        "Fo_Fl_Fh": "unet_dwi_olh",
+        "real_dwi": "unet_real_dwi",
+    },
+    3: {row: row for row in ("fcn", "unet", "r2unet", "resunet", "slnet", "slnet_no_se", "slnet_no_sn")},
+    4: {"ce": "slnet"} | {row: row for row in ("dice", "gd", "hgd", "ce_hgd", "wce_hgd")},
+    5: {
+        "cta": "cta",
+        "Fo": "wce_hgd",
+        "dwi_o": "dwi_o",
+        "dwi_ol": "dwi_ol",
+        "dwi_olh": "dwi_olh",
+        "dwi_olh_s": "dwi_olh_s",
+        "Fo_dwi_olh": "maps_dwi_olh",
+        "real_dwi": "real_dwi",
+    },
+}
+"""The system behind each row of the tables, rows by their names in ``published.json``. Table 6 is a leaderboard."""
+
+
+def system_named(name: str) -> System:
+    """The system of that name.
+
+    Raises:
+        UnknownKeyError: there is none.
+    """
+    if name not in SYSTEMS:
+        raise UnknownKeyError(name, SYSTEMS, "the list of systems")
+    return SYSTEMS[name]
