@@ -23,18 +23,21 @@ import torch
 
 from ctpdeploy.export.fold import fold
 from ctpdeploy.export.graph import export_network, merge_pipeline
-from ctpdeploy.train.networks.chain import Chain
-from ctpdeploy.train.networks.slnet import SLNet
-from ctpdeploy.train.networks.unet import UNet
+from ctpdeploy.train.learner import make_chain
+from ctpdeploy.train.networks.chain import Chain, source_channels
+from ctpdeploy.train.settings import TrainConfig
+from ctpdeploy.train.systems import SYSTEMS
+
+FRAMES = TrainConfig().preprocess.frames
 
 GFLOP_FULL = 289.3
 """Of a 256 x 256 slice at width 64: twice the multiplications of all convolutions of the three networks."""
 
 
-def make_chain(width: int, size: int) -> Chain:
+def random_chain(width: int, size: int) -> Chain:
     """Random weights of sensible scale, with running statistics from a few batches of texture."""
     torch.manual_seed(0)
-    chain = Chain(UNet(6, 1, width), UNet(6, 1, width), SLNet(1, 2, width))
+    chain = make_chain(SYSTEMS["dwi_olh"], TrainConfig(width=width))
     for parameter in chain.parameters():
         if parameter.ndim > 1:
             torch.nn.init.kaiming_normal_(parameter)
@@ -67,19 +70,22 @@ def sgemm_gflops(seconds: float = 0.5, n: int = 1024) -> float:
 def variants(chain: Chain, size: int, folder: Path) -> dict[str, Callable[[torch.Tensor, torch.Tensor], np.ndarray]]:
     """Each takes frames and features and returns the probability of lesion."""
     folded = fold(chain)
-    shapes = {"extractor": 6, "generator": 6, "slnet": 1}
     models = {
-        name: export_network(
-            getattr(folded, name), folder / f"{name}.onnx", shape=(c, size, size), inputs="x", outputs="y"
+        role: export_network(
+            folded.get_submodule(role),
+            folder / f"{role}.onnx",
+            shape=(source_channels(sees, FRAMES), size, size),
+            inputs="x",
+            outputs="y",
         )
-        for name, c in shapes.items()
+        for role, sees in chain.wiring.items()
     }
-    merge_pipeline(**models, path=folder / "pipeline.onnx")
+    merge_pipeline(models, chain.wiring, folder / "pipeline.onnx", frames=FRAMES)
     session = onnxruntime.InferenceSession(folder / "pipeline.onnx", providers=["CPUExecutionProvider"])
 
     def eager(frames: torch.Tensor, features: torch.Tensor) -> np.ndarray:
         with torch.inference_mode():
-            return chain(frames, features).logits.softmax(1)[:, 1].numpy()
+            return chain(frames, features)["logits"].softmax(1)[:, 1].numpy()
 
     def ort(frames: torch.Tensor, features: torch.Tensor) -> np.ndarray:
         names = [value.name for value in session.get_inputs()]
@@ -96,9 +102,9 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
-    chain, slice_ = make_chain(options.width, options.size), inputs(1, options.size)
+    chain, slice_ = random_chain(options.width, options.size), inputs(1, options.size)
     with torch.inference_mode():
-        reference = copy.deepcopy(chain).double()(*(x.double() for x in slice_)).logits.softmax(1)[:, 1].numpy()
+        reference = copy.deepcopy(chain).double()(*(x.double() for x in slice_))["logits"].softmax(1)[:, 1].numpy()
     with tempfile.TemporaryDirectory() as folder:
         runs = variants(chain, options.size, Path(folder))
         errors = {name: float(np.abs(run(*slice_) - reference).max()) for name, run in runs.items()}

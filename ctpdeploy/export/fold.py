@@ -4,7 +4,8 @@ Batch normalisation in evaluation is an affine map with constants, so it folds i
 
     W' = W g / sqrt(var + eps)        b' = bias + (b - mean) g / sqrt(var + eps)        exactly
 
-It does not fold where anything stands between the two.
+It does not fold where anything stands between the two: FCN adds a skip connection before it. Such a layer stays, as the
+one scale and shift that it is.
 
 Switchable Normalization mixes statistics of the slice at hand (IN, LN) with running averages (BN). Only the latter,
 the mixing weights and the affine are constants, so the layer becomes one statistics pass and one scale and shift,
@@ -88,11 +89,7 @@ def fold_batch_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
 
 
 def fold(module: Module) -> Module:
-    """A folded copy for inference, in float64, with no normalisation layer left.
-
-    Raises:
-        ValueError: a batch normalisation does not follow a convolution.
-    """
+    """A folded copy for inference, in float64."""
     folded = copy.deepcopy(module).double().eval()
     for parent in list(folded.modules()):
         previous: nn.Module | None = None
@@ -100,9 +97,11 @@ def fold(module: Module) -> Module:
         for name, child in list(parent.named_children()):
             if isinstance(child, SwitchNorm2d):
                 setattr(parent, name, FoldedSwitchNorm(child))
-            elif isinstance(child, nn.BatchNorm2d):
-                if not isinstance(parent, nn.Sequential) or not isinstance(previous, nn.Conv2d):
-                    raise ValueError(f"batch normalisation '{name}' of {type(parent).__name__} follows no convolution")
+            elif (
+                isinstance(child, nn.BatchNorm2d)
+                and isinstance(parent, nn.Sequential)  # elsewhere the order of the names is not that of the data
+                and isinstance(previous, nn.Conv2d)
+            ):
                 setattr(parent, previous_name, fold_batch_norm(previous, child))
                 setattr(parent, name, nn.Identity())
             previous, previous_name = child, name

@@ -7,22 +7,24 @@ itself lies within rounding of the threshold.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from ctpdeploy.errors import GateError
 from ctpdeploy.export.verification import LIMITS, Check, Verification
 from ctpdeploy.optional import require
 from ctpdeploy.runtime.agreement import agreement
+from ctpdeploy.runtime.bundle import PIPELINE
+from ctpdeploy.runtime.case import MAP_NAMES
 from ctpdeploy.runtime.postprocess import THRESHOLD
 from ctpdeploy.runtime.preprocess import SliceBatch
-from ctpdeploy.train.networks.chain import Chain
+from ctpdeploy.train.networks.chain import OUTPUTS, Chain
 
 __all__ = ["verify"]
 
@@ -35,7 +37,7 @@ def verify(
     Args:
         chain: as trained.
         folded: folded in float64.
-        files: ONNX file by network: extractor, generator, slnet, pipeline.
+        files: ONNX file by network, and that of the pipeline.
         batch: slices of real cases.
         cases: where the slices come from, for the record.
 
@@ -46,7 +48,7 @@ def verify(
     eager = _run_torch(copy.deepcopy(chain).float(), batch, reference)
     candidates = {
         "folded": _run_torch(copy.deepcopy(folded).float(), batch, reference),
-        "onnx": _run_onnx(files, batch, reference),
+        "onnx": _run_onnx(chain, files, batch, reference),
     }
     checks = [
         _compare(name, tensor, outputs[tensor], eager[tensor], reference[tensor])
@@ -68,7 +70,7 @@ def verify(
         flips_beyond_rounding=int((flipped & ~near).sum()),
         dice=same.dice,
         volume_difference=abs(same.volume_ml - same.true_volume_ml) / max(same.true_volume_ml, 1.0),
-        batch_difference=_batch_difference(files["pipeline"], batch),
+        batch_difference=_batch_difference(files[PIPELINE], batch),
     )
     failures = verification.failures()
     if failures:
@@ -85,48 +87,50 @@ def _run_torch(chain: Chain, batch: SliceBatch, reference: Outputs | None = None
     """Each network on the reference's inputs (its own outputs if it is the reference), then the chain."""
     chain.eval()
     kind = next(chain.parameters()).dtype
-    frames, features = (torch.from_numpy(x).to(kind) for x in (batch.frames, batch.features))
-
-    def run(network: nn.Module, x: Tensor) -> Tensor:
-        return torch.cat([network(x[i : i + 1]) for i in range(len(x))])
-
+    tensors = {name: torch.from_numpy(array).to(kind) for name, array in _sources(batch).items()}
+    outputs: dict[str, Tensor] = {}
     with torch.inference_mode():
-        high = run(chain.extractor, frames)
-        given_high = high if reference is None else torch.from_numpy(reference["extractor"]).to(kind)
-        image = run(chain.generator, torch.cat([features, given_high], dim=1))
-        given_image = image if reference is None else torch.from_numpy(reference["generator"]).to(kind)
-        logits = run(chain.slnet, given_image)
-        whole = torch.cat([chain(frames[i : i + 1], features[i : i + 1]).logits for i in range(len(frames))])
-        outputs = {"extractor": high, "generator": image, "slnet": logits, "chain": whole.softmax(1)[:, 1]}
+        for role, sees in chain.wiring.items():
+            seen = torch.cat([tensors[name] for name in sees], dim=1)
+            outputs[role] = torch.cat([chain.get_submodule(role)(seen[i : i + 1]) for i in range(len(seen))])
+            tensors[OUTPUTS[role]] = outputs[role] if reference is None else torch.from_numpy(reference[role]).to(kind)
+        frames, features = tensors["frames"], tensors["features"]
+        rows = [chain(frames[i : i + 1], features[i : i + 1])["logits"] for i in range(len(frames))]
+        outputs["chain"] = torch.cat(rows).softmax(1)[:, 1]
     return {name: tensor.double().numpy() for name, tensor in outputs.items()}
 
 
-def _run_onnx(files: dict[str, Path], batch: SliceBatch, reference: Outputs) -> Outputs:
+def _run_onnx(chain: Chain, files: dict[str, Path], batch: SliceBatch, reference: Outputs) -> Outputs:
     """The same in ONNX Runtime, slice by slice."""
-    stacked = np.concatenate([batch.features, reference["extractor"].astype(np.float32)], axis=1)
-    inputs = {"extractor": batch.frames, "generator": stacked, "slnet": reference["generator"].astype(np.float32)}
-    outputs = {name: _slices(files[name], [array]) for name, array in inputs.items()}
-    outputs["chain"] = _slices(files["pipeline"], [batch.frames, batch.features])
+    arrays = _sources(batch) | {OUTPUTS[role]: reference[role].astype(np.float32) for role in chain.wiring}
+    outputs = {}
+    for role, sees in chain.wiring.items():
+        seen = np.concatenate([arrays[name] for name in sees], axis=1)
+        outputs[role] = _slices(files[role], {"_and_".join(sees): seen})
+    outputs["chain"] = _slices(files[PIPELINE], arrays)
     return outputs
 
 
-def _slices(file: Path, inputs: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
+def _sources(batch: SliceBatch) -> dict[str, NDArray[np.float32]]:
+    """What the networks see of a case."""
+    return {"frames": batch.frames, "features": batch.features, "maps": batch.features[:, : len(MAP_NAMES)]}
+
+
+def _slices(file: Path, inputs: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float64]:
     """The last output of an ONNX file for each slice on its own."""
     session = _session(file)
     names = [value.name for value in session.get_inputs()]
     last = session.get_outputs()[-1].name
-    results = [session.run([last], dict(zip(names, rows, strict=True)))[0] for rows in _one_by_one(inputs)]
-    return np.concatenate(results).astype(np.float64)
-
-
-def _one_by_one(inputs: Sequence[NDArray[np.float32]]) -> list[list[NDArray[np.float32]]]:
-    return [[array[i : i + 1] for array in inputs] for i in range(len(inputs[0]))]
+    count = len(inputs[names[0]])
+    rows = [session.run([last], {name: inputs[name][i : i + 1] for name in names})[0] for i in range(count)]
+    return np.concatenate(rows).astype(np.float64)
 
 
 def _batch_difference(file: Path, batch: SliceBatch) -> float:
     """Largest change of a probability when all slices go through at once."""
-    together = _session(file).run(["probability"], {"frames": batch.frames, "features": batch.features})[0]
-    return float(np.abs(together - _slices(file, [batch.frames, batch.features])).max())
+    session, sources = _session(file), _sources(batch)
+    together = session.run(["probability"], {value.name: sources[value.name] for value in session.get_inputs()})[0]
+    return float(np.abs(together - _slices(file, sources)).max())
 
 
 def _session(file: Path) -> Any:  # noqa: ANN401  onnxruntime is imported where it is needed

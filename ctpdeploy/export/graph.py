@@ -1,9 +1,9 @@
-"""ONNX graphs: one for each network, and the three merged into the one that the runtime runs."""
+"""ONNX graphs: one for each network, and all merged into the one that the runtime runs."""
 
 import copy
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +11,9 @@ import onnx
 import torch
 from onnx import TensorProto, helper
 from torch import nn
+
+from ctpdeploy.runtime.case import MAP_NAMES
+from ctpdeploy.train.networks.chain import OUTPUTS, Wiring, source_channels
 
 __all__ = ["BATCH", "export_network", "merge_pipeline", "tensor_shapes"]
 
@@ -57,56 +60,67 @@ def export_network(
 
 
 def merge_pipeline(
-    extractor: onnx.ModelProto, generator: onnx.ModelProto, slnet: onnx.ModelProto, path: Path
+    models: Mapping[str, onnx.ModelProto], wiring: Wiring, path: Path, *, frames: int
 ) -> onnx.ModelProto:
-    """Join the three networks: frames and features in, F_h, pseudo-DWI and lesion probability out.
+    """Join the networks of a chain.
 
-    ::
+    For the source's own system::
 
         frames -> extractor ──────────────┐
-        features ──────────────── Concat ─┴─> generator -> slnet -> Softmax -> channel 1
+        features ──────────────── Concat ─┴─> generator -> segmenter -> Softmax -> channel 1
+
+    Inputs are ``frames`` and ``features``, those of them that a network sees; outputs are what each network adds, with
+    ``probability`` of lesion in place of the logits.
+
+    Args:
+        models: one by one as :func:`export_network` made them, in the order in which they run.
+        wiring: what each of them sees.
+        path: file to write.
+        frames: C_e, number of frames.
     """
-    parts = [
-        onnx.compose.add_prefix(model, f"{name}/")
-        for name, model in (("extractor", extractor), ("generator", generator), ("slnet", slnet))
-    ]
-    (frames,), (high,) = parts[0].graph.input, parts[0].graph.output
-    (stacked,), (pseudo_dwi,) = parts[1].graph.input, parts[1].graph.output
-    (segmenter_input,), (logits,) = parts[2].graph.input, parts[2].graph.output
-    batch, _, height, width = _shape(stacked)
-    maps = stacked.type.tensor_type.shape.dim[1].dim_value - 1  # all of the generator's input but F_h
-    features = helper.make_tensor_value_info("features", TensorProto.FLOAT, [batch, maps, height, width])
-    nodes = [
-        helper.make_node("Identity", ["frames"], [frames.name]),
-        *parts[0].graph.node,
-        helper.make_node("Identity", [high.name], ["extractor"]),
-        helper.make_node("Concat", ["features", high.name], [stacked.name], axis=1),
-        *parts[1].graph.node,
-        helper.make_node("Identity", [pseudo_dwi.name], ["pseudo_dwi"]),
-        helper.make_node("Identity", [pseudo_dwi.name], [segmenter_input.name]),
-        *parts[2].graph.node,
-        helper.make_node("Softmax", [logits.name], ["classes"], axis=1),
+    parts = {role: onnx.compose.add_prefix(model, f"{role}/") for role, model in models.items()}
+    seen = {name for sees in wiring.values() for name in sees}
+    batch, _, height, width = _shape(next(iter(models.values())).graph.input[0])
+    nodes = []
+    initializers = [helper.make_tensor("lesion", TensorProto.INT64, [], [1])]
+    if "maps" in seen:
+        bounds = {"first": 0, "after_last": len(MAP_NAMES), "channel_axis": 1}
+        initializers += [helper.make_tensor(name, TensorProto.INT64, [1], [value]) for name, value in bounds.items()]
+        nodes.append(helper.make_node("Slice", ["features", *bounds], ["maps"]))
+    for role, part in parts.items():
+        (stacked,), (output,) = part.graph.input, part.graph.output
+        join = {"op_type": "Concat", "axis": 1} if len(wiring[role]) > 1 else {"op_type": "Identity"}
+        nodes += [
+            helper.make_node(inputs=wiring[role], outputs=[stacked.name], **join),
+            *part.graph.node,
+            helper.make_node("Identity", [output.name], [OUTPUTS[role]]),
+        ]
+        initializers += part.graph.initializer
+    nodes += [
+        helper.make_node("Softmax", [OUTPUTS["segmenter"]], ["classes"], axis=1),
         helper.make_node("Gather", ["classes", "lesion"], ["probability"], axis=1),
     ]
-    plane = [batch, 1, height, width]
+    given = [name for name in ("frames", "features") if name in seen or (name == "features" and "maps" in seen)]
+    images = [OUTPUTS[role] for role in models if role != "segmenter"]
     graph = helper.make_graph(
         nodes,
         "pipeline",
-        inputs=[helper.make_tensor_value_info("frames", TensorProto.FLOAT, _shape(frames)), features],
+        inputs=[_tensor(name, [batch, source_channels([name], frames), height, width]) for name in given],
         outputs=[
-            helper.make_tensor_value_info("extractor", TensorProto.FLOAT, plane),
-            helper.make_tensor_value_info("pseudo_dwi", TensorProto.FLOAT, plane),
-            helper.make_tensor_value_info("probability", TensorProto.FLOAT, [batch, height, width]),
+            *(_tensor(name, [batch, 1, height, width]) for name in images),
+            _tensor("probability", [batch, height, width]),
         ],
-        initializer=[
-            *(tensor for part in parts for tensor in part.graph.initializer),
-            helper.make_tensor("lesion", TensorProto.INT64, [], [1]),
-        ],
+        initializer=initializers,
     )
-    model = helper.make_model(graph, opset_imports=extractor.opset_import, ir_version=extractor.ir_version)
+    first = next(iter(models.values()))
+    model = helper.make_model(graph, opset_imports=first.opset_import, ir_version=first.ir_version)
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
     return model
+
+
+def _tensor(name: str, shape: Sequence[int | str]) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
 
 
 def _shape(value: onnx.ValueInfoProto) -> list[int | str]:

@@ -10,17 +10,17 @@ from onnx import ModelProto
 
 from ctpdeploy import __version__
 from ctpdeploy.config import merge
-from ctpdeploy.errors import InputError
+from ctpdeploy.errors import InputError, UsageError
 from ctpdeploy.export.fold import fold
 from ctpdeploy.export.gate import verify
 from ctpdeploy.export.graph import export_network, merge_pipeline, tensor_shapes
 from ctpdeploy.export.verification import Verification
-from ctpdeploy.runtime.bundle import Bundle, Network, sha256_of
+from ctpdeploy.runtime.bundle import PIPELINE, Bundle, Network, sha256_of
 from ctpdeploy.runtime.case import Case
 from ctpdeploy.runtime.folders import whole_folder
-from ctpdeploy.runtime.preprocess import FEATURE_NAMES, PreprocessConfig, SliceBatch, preprocess
+from ctpdeploy.runtime.preprocess import PreprocessConfig, SliceBatch, preprocess
 from ctpdeploy.train.networks import load_chain
-from ctpdeploy.train.networks.chain import Chain
+from ctpdeploy.train.networks.chain import OUTPUTS, Chain, source_channels
 
 __all__ = ["VERIFICATION", "export_run"]
 
@@ -41,10 +41,14 @@ def export_run(
 
     Raises:
         InputError: ``run`` is no run folder.
-        UsageError: ``out`` exists.
+        UsageError: ``out`` exists, or the system sees the real DWI.
         GateError: the export differs from the trained networks; nothing was published.
     """
     config, chain = _read_config(run), load_chain(run / CHECKPOINT)
+    if any("dwi" in sees for sees in chain.wiring.values()):
+        raise UsageError(
+            f"The system {config['system']} sees the real DWI, which nobody has in time: export one that does not."
+        )
     constants = merge(PreprocessConfig(), config["preprocess"], where=str(run / "config.json"))  # type: ignore[arg-type]
     with whole_folder(out) as folder:
         on_step("folding normalisation")
@@ -57,7 +61,7 @@ def export_run(
         verification.write(folder / VERIFICATION)
         on_step("sealing")
         parameters = {name: sum(p.numel() for p in network.parameters()) for name, network in chain.named_children()}
-        parameters["pipeline"] = sum(parameters.values())
+        parameters[PIPELINE] = sum(parameters.values())
         Bundle(
             folder=folder,
             networks={name: _describe(model, files[name], parameters[name]) for name, model in models.items()},
@@ -81,21 +85,19 @@ def _read_config(run: Path) -> dict[str, object]:
 def _export_networks(
     folded: Chain, constants: PreprocessConfig, folder: Path, on_step: Callable[[str], None]
 ) -> dict[str, ModelProto]:
-    """Write the three networks and their merger."""
-    plane = constants.slice_shape
-    tensors = {
-        "extractor": ((constants.frames, *plane), "frames", "extractor"),
-        "generator": ((len(FEATURE_NAMES) + 1, *plane), "features_and_extractor", "pseudo_dwi"),
-        "slnet": ((1, *plane), "pseudo_dwi", "logits"),
-    }
+    """Write each network and their merger."""
     models = {}
-    for name, (shape, inputs, outputs) in tensors.items():
-        on_step(f"exporting {name}")
-        models[name] = export_network(
-            getattr(folded, name), folder / f"{name}.onnx", shape=shape, inputs=inputs, outputs=outputs
+    for role, sees in folded.wiring.items():
+        on_step(f"exporting {role}")
+        models[role] = export_network(
+            folded.get_submodule(role),
+            folder / f"{role}.onnx",
+            shape=(source_channels(sees, constants.frames), *constants.slice_shape),
+            inputs="_and_".join(sees),
+            outputs=OUTPUTS[role],
         )
-    models["pipeline"] = merge_pipeline(**models, path=folder / "pipeline.onnx")
-    return models
+    merged = merge_pipeline(models, folded.wiring, folder / f"{PIPELINE}.onnx", frames=constants.frames)
+    return {**models, PIPELINE: merged}
 
 
 def _describe(model: ModelProto, file: Path, parameters: int) -> Network:
@@ -121,7 +123,7 @@ def _concatenate(batches: Sequence[SliceBatch]) -> SliceBatch:
 def _provenance(run: Path, config: dict[str, object]) -> dict[str, object]:
     """Where the networks come from, without paths or names of this machine."""
     return {
-        "system": "dwi_olh",
+        "system": config["system"],
         "run": run.resolve().name,
         "config": config,
         "config_sha256": sha256_of(run / "config.json"),

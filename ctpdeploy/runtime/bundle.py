@@ -4,8 +4,8 @@
 
     NAME.ctpbundle/
       bundle.json          what is inside, with hashes, preprocessing constants and provenance
-      extractor.onnx  generator.onnx  slnet.onnx    the three networks
-      pipeline.onnx        the three merged: what the runtime runs
+      extractor.onnx  generator.onnx  segmenter.onnx    the networks; some systems have fewer
+      pipeline.onnx        all of them merged: what the runtime runs
       verification.json    what the gate measured
 """
 
@@ -21,11 +21,12 @@ from ctpdeploy.config import merge, to_dict
 from ctpdeploy.errors import CtpdeployError, InputError
 from ctpdeploy.runtime.preprocess import PreprocessConfig
 
-__all__ = ["MANIFEST", "NETWORKS", "Bundle", "Network", "sha256_of"]
+__all__ = ["MANIFEST", "PIPELINE", "Bundle", "Network", "sha256_of"]
 
 MANIFEST = "bundle.json"
 SCHEMA = 1
-NETWORKS = ("extractor", "generator", "slnet", "pipeline")
+PIPELINE = "pipeline"
+"""The network that the runtime runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +58,7 @@ class Bundle:
 
     Attributes:
         folder: where it lies.
-        networks: by the names in ``NETWORKS``.
+        networks: by what they are for: ``extractor``, ``generator``, ``segmenter``, and ``PIPELINE``.
         preprocess: constants that turn a case into network input.
         provenance: which run, data and versions it came from.
     """
@@ -83,9 +84,11 @@ class Bundle:
                 raise InputError(
                     f"{folder} has bundle schema {content['schema']}, this version reads {SCHEMA}: export again."
                 )
+            if PIPELINE not in content["networks"]:
+                raise KeyError(PIPELINE)
             return cls(
                 folder=folder,
-                networks={name: Network(**content["networks"][name]) for name in NETWORKS},
+                networks={name: Network(**network) for name, network in content["networks"].items()},
                 preprocess=merge(PreprocessConfig(), content["preprocess"], where=str(manifest)),
                 provenance=content["provenance"],
             )

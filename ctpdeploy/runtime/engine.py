@@ -16,14 +16,14 @@ class SliceOutputs:
     """What the networks say of each slice, on their own grid.
 
     Attributes:
-        extractor: F_h, float32 ``(N, 1, H, W)``.
-        pseudo_dwi: I_g, float32 ``(N, 1, H, W)``, about [0, 1], not clipped.
         probability: softmax probability of lesion, float32 ``(N, H, W)``.
+        pseudo_dwi: I_g, float32 ``(N, 1, H, W)``, about [0, 1], not clipped; None from a system without synthesis.
+        extractor: F_h, float32 ``(N, 1, H, W)``; None from a system without a feature extractor.
     """
 
-    extractor: NDArray[np.float32]
-    pseudo_dwi: NDArray[np.float32]
     probability: NDArray[np.float32]
+    pseudo_dwi: NDArray[np.float32] | None = None
+    extractor: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class EngineInfo:
 
 
 class Engine(Protocol):
-    """Runs the three networks on slices.
+    """Runs the networks of a system on slices.
 
     Contract:
         * ``run`` takes any number of slices N >= 1 of the bundle's height and width, and returns new arrays that
@@ -59,5 +59,9 @@ class Engine(Protocol):
         ...
 
     def run(self, batch: SliceBatch) -> SliceOutputs:
-        """Run the networks on all slices of a batch."""
+        """Run the networks on all slices of a batch.
+
+        Raises:
+            InputError: the batch is not what the networks take.
+        """
         ...

@@ -7,7 +7,7 @@ import numpy as np
 
 from ctpdeploy.errors import BackendError
 from ctpdeploy.optional import available, require
-from ctpdeploy.runtime.bundle import Bundle
+from ctpdeploy.runtime.bundle import PIPELINE, Bundle
 from ctpdeploy.runtime.engine import EngineInfo, SliceOutputs
 from ctpdeploy.runtime.preprocess import SliceBatch
 
@@ -15,7 +15,6 @@ __all__ = ["NAME", "OrtCpuEngine", "open_engine", "unavailable_because"]
 
 NAME = "ort-cpu"
 _PROVIDER = "CPUExecutionProvider"
-_OUTPUTS = ("extractor", "pseudo_dwi", "probability")
 
 
 def unavailable_because() -> str | None:
@@ -48,11 +47,13 @@ class OrtCpuEngine:
         if reason is not None:
             raise BackendError(f"The backend {NAME} cannot run: {reason}")
         onnxruntime = require("onnxruntime", extra="cpu")
-        path = bundle.network_file("pipeline")
+        path = bundle.network_file(PIPELINE)
         try:
             self._session = onnxruntime.InferenceSession(path, providers=[_PROVIDER])
         except Exception as error:  # ONNX Runtime's exceptions share no base class
             raise BackendError(f"ONNX Runtime {onnxruntime.__version__} refuses {path}: {error}") from error
+        self._inputs = [value.name for value in self._session.get_inputs()]
+        self._outputs = [value.name for value in self._session.get_outputs()]
 
     @property
     def info(self) -> EngineInfo:
@@ -66,9 +67,10 @@ class OrtCpuEngine:
 
     def run(self, batch: SliceBatch) -> SliceOutputs:
         """Run the networks on all slices of a batch."""
+        given = {"frames": batch.frames, "features": batch.features}
         slices = [
-            self._session.run(_OUTPUTS, {"frames": frames[None], "features": features[None]})
-            for frames, features in zip(batch.frames, batch.features, strict=True)
+            self._session.run(self._outputs, {name: given[name][i : i + 1] for name in self._inputs})
+            for i in range(len(batch.frames))
         ]
-        extractor, pseudo_dwi, probability = (np.concatenate(parts) for parts in zip(*slices, strict=True))
-        return SliceOutputs(extractor=extractor, pseudo_dwi=pseudo_dwi, probability=probability)
+        parts = zip(*slices, strict=True)
+        return SliceOutputs(**{name: np.concatenate(part) for name, part in zip(self._outputs, parts, strict=True)})

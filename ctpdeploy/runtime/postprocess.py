@@ -42,7 +42,7 @@ class Prediction:
     Attributes:
         mask: lesion ``(D, H, W)``, in the voxels of the case.
         probability: of lesion, float32 ``(D, H, W)``.
-        pseudo_dwi: synthesised DWI, float32 ``(D, H, W)``, about [0, 1].
+        pseudo_dwi: synthesised DWI, float32 ``(D, H, W)``, about [0, 1]; None from a system without synthesis.
         components: connected pieces, largest first.
         volume_ml: volume of the mask.
         window: the perfusion window used.
@@ -53,7 +53,7 @@ class Prediction:
 
     mask: BoolArray
     probability: NDArray[np.float32]
-    pseudo_dwi: NDArray[np.float32]
+    pseudo_dwi: NDArray[np.float32] | None
     components: tuple[Component, ...]
     volume_ml: float
     window: PerfusionWindow
@@ -64,20 +64,21 @@ class Prediction:
 
 def postprocess(
     outputs: SliceOutputs, case: Case, config: PreprocessConfig
-) -> tuple[BoolArray, NDArray[np.float32], NDArray[np.float32]]:
-    """Mask, probability and pseudo-DWI in the voxels of the case.
+) -> tuple[BoolArray, NDArray[np.float32], NDArray[np.float32] | None]:
+    """Mask, probability and pseudo-DWI, where there is one, in the voxels of the case.
 
     Raises:
         GuardError: an output holds NaN or infinity; that is never an empty mask.
     """
     for name, array in (("probability", outputs.probability), ("pseudo-DWI", outputs.pseudo_dwi)):
-        if not np.isfinite(array).all():
+        if array is not None and not np.isfinite(array).all():
             raise GuardError(
                 f"The {name} of {case.identifier} holds NaN or infinity: no mask is written; check the bundle."
             )
     probability = from_network_grid(outputs.probability, case, config)
-    pseudo_dwi = from_network_grid(outputs.pseudo_dwi[:, 0], case, config)
-    return probability > THRESHOLD, probability, pseudo_dwi
+    if outputs.pseudo_dwi is None:
+        return probability > THRESHOLD, probability, None
+    return probability > THRESHOLD, probability, from_network_grid(outputs.pseudo_dwi[:, 0], case, config)
 
 
 def components_of(mask: BoolArray, case: Case) -> tuple[Component, ...]:

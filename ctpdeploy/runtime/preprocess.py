@@ -62,11 +62,14 @@ class SliceBatch:
         frames: I*, float32 ``(N, C_e, H, W)`` in [0, 1].
         features: F_o and F_l, float32 ``(N, 5, H, W)`` in [0, 1], channels as in ``FEATURE_NAMES``.
         window: the perfusion window behind ``frames``.
+        dwi: I_d, float32 ``(N, 1, H, W)`` in [0, 1], where the case has a real DWI: the target of synthesis, and input
+            of the systems that measure how much a real one would help.
     """
 
     frames: NDArray[np.float32]
     features: NDArray[np.float32]
     window: PerfusionWindow
+    dwi: NDArray[np.float32] | None = None
 
 
 def preprocess(case: Case, config: PreprocessConfig) -> SliceBatch:
@@ -84,6 +87,7 @@ def preprocess(case: Case, config: PreprocessConfig) -> SliceBatch:
         frames=np.stack([to_network_grid(frame, case, config) for frame in frames], axis=1),
         features=np.stack([to_network_grid(feature, case, config) for feature in features], axis=1),
         window=window,
+        dwi=None if case.dwi is None else to_network_grid(scale_dwi(case.dwi, config), case, config)[:, None],
     )
 
 

@@ -5,7 +5,7 @@
     OUT/case_1/
       sub-case1_desc-lesion_mask.nii.gz        uint8 {0, 1}
       sub-case1_desc-lesion_probseg.nii.gz     float32
-      sub-case1_desc-pseudo_dwi.nii.gz         float32
+      sub-case1_desc-pseudo_dwi.nii.gz         float32, from a system that synthesises one
       overview.png
       report.json
 
@@ -51,18 +51,21 @@ def write_prediction(
     Returns:
         The folder of the case.
     """
-    label = re.sub(r"[^0-9A-Za-z]", "", case.identifier) or "case"
+    label = re.sub(r"[^0-9A-Za-z]", "", case.identifier.removeprefix("sub-")) or "case"
     names = {
         "mask": f"sub-{label}_desc-lesion_mask.nii.gz",
         "probability": f"sub-{label}_desc-lesion_probseg.nii.gz",
         "pseudo_dwi": f"sub-{label}_desc-pseudo_dwi.nii.gz",
         "overview": OVERVIEW,
     }
+    if prediction.pseudo_dwi is None:
+        del names["pseudo_dwi"]
     start = time.perf_counter()
     with whole_folder(out / case.identifier, replace=True) as folder:
         write_volume(folder / names["mask"], prediction.mask.astype(np.uint8), case.geometry)
         write_volume(folder / names["probability"], prediction.probability, case.geometry)
-        write_volume(folder / names["pseudo_dwi"], prediction.pseudo_dwi, case.geometry)
+        if prediction.pseudo_dwi is not None:
+            write_volume(folder / names["pseudo_dwi"], prediction.pseudo_dwi, case.geometry)
         volumes_written = time.perf_counter()
         write_overview(folder / names["overview"], case, prediction)
         seconds = {

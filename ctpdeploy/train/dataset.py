@@ -1,8 +1,9 @@
 """Cases as training material: read and preprocessed once, kept in memory as float32."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,10 +14,13 @@ from torch import Tensor
 
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.case import BoolArray, Case
-from ctpdeploy.runtime.isles2018 import read_case
-from ctpdeploy.runtime.preprocess import SliceBatch, preprocess, scale_dwi, to_network_grid
+from ctpdeploy.runtime.cases import read_case
+from ctpdeploy.runtime.preprocess import SliceBatch
+from ctpdeploy.train.cache import CaseCache
 from ctpdeploy.train.losses.weight_map import weight_map
+from ctpdeploy.train.prepared import PreparedCase, prepare
 from ctpdeploy.train.settings import TrainConfig
+from ctpdeploy.train.systems import system_named
 
 __all__ = ["Batch", "LabelledCase", "SliceDataset", "label", "read_labelled"]
 
@@ -27,43 +31,51 @@ class LabelledCase:
 
     Attributes:
         identifier: name of the case.
-        inputs: what the networks take.
-        dwi: I_d, float32 ``(N, 1, H, W)`` in [0, 1].
+        inputs: what the networks take, with the DWI where there is one.
         lesion: bool ``(N, H, W)``.
         weight: A, float32 ``(N, H, W)``.
     """
 
     identifier: str
     inputs: SliceBatch
-    dwi: NDArray[np.float32]
     lesion: BoolArray
     weight: NDArray[np.float32]
 
 
-def read_labelled(folder: Path, config: TrainConfig) -> LabelledCase:
+def read_labelled(folder: Path, config: TrainConfig, cache: CaseCache | None = None) -> LabelledCase:
     """Read a case folder and preprocess it for training; the raw series is not kept.
 
+    Args:
+        folder: of the case.
+        config: of the run.
+        cache: where the case is taken from if it is there, and kept if not.
+
     Raises:
-        InputError: the case cannot be read, or has no DWI or no lesion.
+        InputError: the case cannot be read, has no lesion, or has no DWI and the system needs it.
     """
-    return label(read_case(folder), config)
+    if cache is None:
+        return label(read_case(folder), config)
+    return _weighted(cache.read(folder, config.preprocess), config)
 
 
 def label(case: Case, config: TrainConfig) -> LabelledCase:
     """Preprocess a case for training.
 
     Raises:
-        InputError: it has no DWI or no lesion.
+        InputError: it has no lesion, or no DWI and the system needs it.
     """
-    if case.dwi is None:
-        raise InputError(f"{case.identifier} has no DWI: it is the target of synthesis, training needs it.")
-    if case.lesion is None:
-        raise InputError(f"{case.identifier} has no lesion mask (OT): it is the target of segmentation.")
-    dwi = to_network_grid(scale_dwi(case.dwi, config.preprocess), case, config.preprocess)
-    lesion = to_network_grid(case.lesion.astype(np.float32), case, config.preprocess) >= 0.5
-    weight = weight_map(lesion, lesion_weight=config.loss.lesion_weight, decay=config.loss.decay)
-    inputs = preprocess(case, config.preprocess)
-    return LabelledCase(identifier=case.identifier, inputs=inputs, dwi=dwi[:, None], lesion=lesion, weight=weight)
+    return _weighted(prepare(case, config.preprocess), config)
+
+
+def _weighted(case: PreparedCase, config: TrainConfig) -> LabelledCase:
+    """The case with its weight map, if it has what the system is trained with."""
+    if case.inputs.dwi is None and system_named(config.system).needs_dwi:
+        raise InputError(
+            f"{case.identifier} has no DWI, which the system {config.system} is trained with: leave the case out, or "
+            "choose a system without one."
+        )
+    weight = weight_map(case.lesion, lesion_weight=config.loss.lesion_weight, decay=config.loss.decay)
+    return LabelledCase(identifier=case.identifier, inputs=case.inputs, lesion=case.lesion, weight=weight)
 
 
 class Batch(NamedTuple):
@@ -72,20 +84,20 @@ class Batch(NamedTuple):
     Attributes:
         frames: I*, float32 ``(N, 6, H, W)``.
         features: F_o and F_l, float32 ``(N, 5, H, W)``.
-        dwi: I_d, float32 ``(N, 1, H, W)``.
+        dwi: I_d, float32 ``(N, 1, H, W)``; None where the cases have none.
         lesion: truth, bool ``(N, H, W)``.
         weight: A, float32 ``(N, H, W)``.
     """
 
     frames: Tensor
     features: Tensor
-    dwi: Tensor
+    dwi: Tensor | None
     lesion: Tensor
     weight: Tensor
 
-    def to(self, device: torch.device) -> "Batch":
-        """The batch on a device."""
-        return Batch(*(tensor.to(device) for tensor in self))
+    def map(self, function: Callable[[Tensor], Tensor]) -> "Batch":
+        """The batch with a function applied to each of its tensors."""
+        return Batch(*(None if tensor is None else function(tensor) for tensor in self))  # type: ignore[arg-type]
 
 
 class SliceDataset:
@@ -96,34 +108,40 @@ class SliceDataset:
     """
 
     def __init__(self, cases: Sequence[LabelledCase]) -> None:
+        images = [case.inputs.dwi for case in cases if case.inputs.dwi is not None]
         self.slices = Batch(
             frames=_joined([case.inputs.frames for case in cases]),
             features=_joined([case.inputs.features for case in cases]),
-            dwi=_joined([case.dwi for case in cases]),
+            dwi=_joined(images) if len(images) == len(cases) else None,
             lesion=_joined([case.lesion for case in cases]),
             weight=_joined([case.weight for case in cases]),
         )
 
     def __len__(self) -> int:
-        return len(self.slices.dwi)
+        return len(self.slices.lesion)
 
     def sha256(self) -> str:
         """Digest of all that is trained on, hexadecimal: the same material gives the same digest."""
         digest = hashlib.sha256()
         for tensor in self.slices:
-            digest.update(np.ascontiguousarray(tensor.numpy()).data)
+            if tensor is not None:
+                digest.update(np.ascontiguousarray(tensor.numpy()).data)
         return digest.hexdigest()
 
-    def batches(self, batch_size: int, *, seed: int, epoch: int) -> Iterator[Batch]:
-        """The mini-batches of an epoch; their order depends on nothing but the arguments.
+    def order(self, batch_size: int, *, seed: int, epoch: int) -> Tensor:
+        """Numbers of the slices of each mini-batch of an epoch, ``(steps, size)``; a function of the arguments alone.
 
         An incomplete last batch is dropped, as statistics over a single slice are not those that SLNet meets
         elsewhere; a data set smaller than one batch makes one batch of all.
         """
+        size, steps = min(batch_size, len(self)), self.steps(batch_size)
         order = torch.from_numpy(np.random.default_rng([seed, epoch]).permutation(len(self)))
-        for step in range(self.steps(batch_size)):
-            chosen = order[step * batch_size : (step + 1) * batch_size]
-            yield Batch(*(tensor[chosen] for tensor in self.slices))
+        return order[: steps * size].view(steps, size)
+
+    def batches(self, batch_size: int, *, seed: int, epoch: int) -> Iterator[Batch]:
+        """The mini-batches of an epoch one after the other, as they are; the reference for the loader."""
+        for chosen in self.order(batch_size, seed=seed, epoch=epoch):
+            yield self.slices.map(partial(torch.index_select, dim=0, index=chosen))
 
     def steps(self, batch_size: int) -> int:
         """Number of mini-batches of an epoch."""

@@ -1,89 +1,157 @@
-"""What learns: the four networks and their optimiser."""
+"""What learns: the networks of a system and their optimiser."""
 
+import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 
-from ctpdeploy.runtime.preprocess import FEATURE_NAMES
+from ctpdeploy.errors import GuardError
+from ctpdeploy.runtime.case import MAP_NAMES
+from ctpdeploy.train.collective import in_group
 from ctpdeploy.train.dataset import Batch
-from ctpdeploy.train.losses.objective import LossTerms, objective
-from ctpdeploy.train.networks.chain import Chain
+from ctpdeploy.train.networks.chain import Chain, source_channels
 from ctpdeploy.train.networks.checkpoint import Network, load_network, save_networks
 from ctpdeploy.train.networks.context_encoder import ContextEncoder
+from ctpdeploy.train.networks.discriminator import Discriminator
 from ctpdeploy.train.networks.initialise import initialise
-from ctpdeploy.train.networks.slnet import SLNet
+from ctpdeploy.train.networks.segmenters import make_segmenter
 from ctpdeploy.train.networks.unet import UNet
+from ctpdeploy.train.objective import Objective
 from ctpdeploy.train.optimiser_state import load_optimiser, save_optimiser
 from ctpdeploy.train.settings import TrainConfig
+from ctpdeploy.train.systems import System, system_named
 
-__all__ = ["Learner"]
+__all__ = ["Learner", "make_chain"]
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Learner:
-    """Phi_e, Phi_g, Phi_s and Phi_c, updated together by RMSprop (section 3.4 of the source).
+    """The networks of a system, updated by RMSprop (sections 3.4 and 4.1 of the source), stage after stage.
 
     Args:
-        config: sizes, initial weights and loss.
+        config: system, sizes, initial weights and loss.
         device: where to compute.
 
     Attributes:
-        chain: Phi_e, Phi_g and Phi_s.
-        context_encoder: Phi_c; stays as initialised where the configuration says so.
+        chain: Phi_e, Phi_g and Phi_s, or those of them that the system has.
+        networks: these and Phi_c and the discriminator, by the names of their checkpoint files.
     """
 
     def __init__(self, config: TrainConfig, device: torch.device) -> None:
-        self.chain = Chain(
-            extractor=UNet(config.preprocess.frames, 1, config.width),
-            generator=UNet(len(FEATURE_NAMES) + 1, 1, config.width),
-            slnet=SLNet(1, 2, config.width, momentum=config.sn_momentum),
-        )
-        self.context_encoder = ContextEncoder()
+        self._config, self._device, self._system = config, device, system_named(config.system)
+        self.chain = make_chain(self._system, config)
+        self.networks: dict[str, Network] = dict(self.chain.named_children())  # type: ignore[arg-type]
+        synthesis = self._system.synthesis
+        context_encoder = ContextEncoder() if synthesis and synthesis.context else None
+        discriminator = Discriminator(len(MAP_NAMES) + 1, config.width) if synthesis and synthesis.adversarial else None
+        if context_encoder is not None:
+            self.networks["context_encoder"] = context_encoder
+        if discriminator is not None:
+            self.networks["discriminator"] = discriminator
         generator = torch.Generator().manual_seed(config.seed)
         for network in self.networks.values():
             initialise(network, generator)
-            network.to(device)
-        self.context_encoder.requires_grad_(config.phi_c == "joint")
-        learning = [p for network in self.networks.values() for p in network.parameters() if p.requires_grad]
-        self._optimiser = torch.optim.RMSprop(learning, lr=config.optimiser.learning_rate, alpha=0.99, eps=1e-8)
-        self._loss = config.loss
-        self._device = device
+        self._objective = Objective(self._system, config.loss, self.chain, context_encoder, discriminator).to(device)
+        compute = config.compute
+        if compute.channels_last:
+            self._objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if compute.compile:
+            self.chain.compile()
+        dtype = _DTYPES[compute.precision]
+        self._objective.autocast = partial(torch.autocast, device.type, dtype, enabled=dtype is not torch.float32)
+        self.begin_stage(0)
 
-    @property
-    def networks(self) -> dict[str, Network]:
-        """The networks by the names of their checkpoint files."""
-        return {
-            "extractor": self.chain.extractor,
-            "generator": self.chain.generator,
-            "slnet": self.chain.slnet,
-            "context_encoder": self.context_encoder,
-        }
+    def begin_stage(self, number: int) -> None:
+        """Turn to the networks of a stage, counted from 0, with a new optimiser; all others stay as they are."""
+        learns = self._system.stages[number]
+        teachers = {"context_encoder", "discriminator"} if learns != ("segmenter",) else set()
+        if self._config.phi_c == "frozen":
+            teachers -= {"context_encoder"}
+        self._objective.learns = learns
+        self._learning = [name for name in self.networks if name in teachers or name in learns]
+        for name, network in self.networks.items():
+            network.requires_grad_(name in self._learning)
+        parameters = [p for name in self._learning for p in self.networks[name].parameters()]
+        self._optimiser = torch.optim.RMSprop(parameters, lr=self._config.optimiser.learning_rate, alpha=0.99, eps=1e-8)
+        self._module: Callable[[Batch], dict[str, torch.Tensor]] = (
+            DistributedDataParallel(self._objective) if in_group() else self._objective
+        )
+        self._scaler = torch.amp.GradScaler(self._device.type, enabled=self._config.compute.precision == "fp16")
 
     def begin_epoch(self, learning_rate: float) -> None:
         """Turn to training, at a learning rate."""
-        self.chain.train()
+        for name, network in self.networks.items():
+            network.train(name in self._learning)  # what has learned keeps its running statistics
         for group in self._optimiser.param_groups:
             group["lr"] = learning_rate
 
-    def loss(self, batch: Batch) -> LossTerms:
-        """The loss of a mini-batch; updates running statistics, not weights."""
-        frames, features, dwi, lesion, weight = batch.to(self._device)
-        outputs = self.chain(frames, features)
-        return objective(outputs, dwi, lesion, weight, self.context_encoder, self._loss)
+    def step(self, batch: Batch) -> dict[str, float]:
+        """One step of the optimiser down the gradient of a mini-batch's loss.
 
-    def update(self, loss: Tensor) -> None:
-        """One step of the optimiser down the gradient of a loss."""
+        Returns:
+            The terms of the loss, ``"total"`` and ``"gradient_norm"``.
+
+        Raises:
+            GuardError: the loss or its gradient is not finite; the message names the network.
+        """
+        if self._config.compute.channels_last:
+            batch = batch.map(_channels_last)
+        terms = self._module(batch)
         self._optimiser.zero_grad()
-        torch.autograd.backward(loss)
-        self._optimiser.step()
+        torch.autograd.backward(self._scaler.scale(terms["total"]))
+        self._scaler.unscale_(self._optimiser)
+        terms["gradient_norm"] = self._gradient_norm(self._learning)
+        values = torch.stack([term.detach() for term in terms.values()]).tolist()
+        measured = dict(zip(terms, values, strict=True))
+        self._check(measured)
+        self._scaler.step(self._optimiser)
+        self._scaler.update()
+        return measured
+
+    def _gradient_norm(self, names: list[str]) -> torch.Tensor:
+        """Euclidean norm of the gradient of some networks."""
+        gradients = [p.grad for name in names for p in self.networks[name].parameters() if p.grad is not None]
+        return torch.nn.utils.get_total_norm(gradients)
+
+    def _check(self, measured: dict[str, float]) -> None:
+        """Refuse a loss or a gradient that is not finite.
+
+        With float16 a gradient that overflows is expected now and then: the scaler leaves that step out.
+        """
+        if not torch.isfinite(torch.tensor(measured["total"])):
+            raise GuardError(f"The loss is {measured['total']}: lower the learning rate.")
+        if not self._scaler.is_enabled() and not torch.isfinite(torch.tensor(measured["gradient_norm"])):
+            bad = [name for name in self._learning if not self._gradient_norm([name]).isfinite()]
+            raise GuardError(f"The gradient of {bad[0]} is not finite: lower the learning rate.")
 
     def save(self, folder: Path) -> None:
         """Write networks and optimiser."""
-        save_networks(folder, self.networks)
+        self.save_networks(folder)
         save_optimiser(self._optimiser, folder / "optimiser.safetensors")
+        if self._scaler.is_enabled():
+            (folder / "scaler.json").write_text(json.dumps(self._scaler.state_dict()), encoding="utf-8")
+
+    def save_networks(self, folder: Path) -> None:
+        """Write the networks alone."""
+        save_networks(folder, self.networks, self.chain.wiring)
 
     def load(self, folder: Path) -> None:
-        """Take over networks and optimiser as :meth:`save` wrote them.
+        """Take over networks and optimiser of the same stage as :meth:`save` wrote them.
+
+        Raises:
+            InputError: a file is missing or does not fit.
+        """
+        self.load_networks(folder)
+        load_optimiser(self._optimiser, folder / "optimiser.safetensors")
+        if self._scaler.is_enabled():
+            self._scaler.load_state_dict(json.loads((folder / "scaler.json").read_text(encoding="utf-8")))
+
+    def load_networks(self, folder: Path) -> None:
+        """Take over the networks alone.
 
         Raises:
             InputError: a file is missing or does not fit.
@@ -91,4 +159,26 @@ class Learner:
         for name, network in self.networks.items():
             saved = load_network(folder / f"{name}.safetensors", type(network))
             network.load_state_dict(saved.state_dict())
-        load_optimiser(self._optimiser, folder / "optimiser.safetensors")
+
+
+def make_chain(system: System, config: TrainConfig) -> Chain:
+    """The networks of a system that turn a case into a lesion, with weights still to be filled in."""
+    networks: dict[str, torch.nn.Module] = {}
+    for role, sees in system.wiring.items():
+        channels = source_channels(sees, config.preprocess.frames)
+        networks[role] = (
+            make_segmenter(
+                system.segmenter,
+                channels,
+                width=config.width,
+                sn_momentum=config.sn_momentum,
+                sn_debias=config.sn_debias,
+            )
+            if role == "segmenter"
+            else UNet(channels, 1, config.width)
+        )
+    return Chain(system.wiring, networks)  # type: ignore[arg-type]
+
+
+def _channels_last(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor

@@ -15,17 +15,19 @@ class ProgressEvent:
         stage: ``"reading"`` a case, ``"training"`` a mini-batch, or ``"validation"`` at the end of an epoch.
         step: steps of this stage that are done, from 1.
         steps: how many there are.
-        epoch: epoch under way, from 1; 0 while reading.
+        epoch: epoch under way, from 1, counted through all stages of the system; 0 while reading.
         epochs: how many there are.
-        loss: total loss of the mini-batch, or its mean over the epoch; None while reading.
-        dice: mean validation Dice; None before validation.
+        learns: the networks that learn, in words.
+        loss: total loss of the mini-batch; None while reading and at validation.
+        dice: mean validation Dice; None before validation, and where no network yet draws a lesion.
     """
 
     stage: Literal["reading", "training", "validation"]
-    step: int
-    steps: int
+    step: int = 1
+    steps: int = 1
     epoch: int = 0
     epochs: int
+    learns: str = ""
     loss: float | None = None
     dice: float | None = None
 

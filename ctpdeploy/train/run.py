@@ -5,22 +5,27 @@
     config.json           the configuration
     split.json            the cases of each part
     data.json             digest of what is trained on
-    metrics.jsonl         one line an epoch: learning rate, loss terms, validation Dice, seconds
-    checkpoints/last/     the four networks, optimiser.safetensors, state.json
-    checkpoints/best/     the same without the optimiser, of the epoch with the highest validation Dice
+    tensorboard/          the same figures for TensorBoard
+    metrics.jsonl         one line an epoch: stage, learning rate, loss terms, validation score, seconds
+    checkpoints/last/     the networks, optimiser.safetensors, state.json
+    checkpoints/best/     the same without the optimiser, of the best epoch of the last stage
+    checkpoints/stage-1/  likewise of an earlier stage, for systems that are trained one part after another
 
 Files and checkpoint folders are written under a temporary name and then renamed.
 """
 
 import json
+import math
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from ctpdeploy.config import merge, to_dict
 from ctpdeploy.errors import InputError, UsageError
+from ctpdeploy.runtime.folders import whole_folder
 from ctpdeploy.runtime.pipeline import Pipeline
 from ctpdeploy.train.networks.checkpoint import load_chain
 from ctpdeploy.train.settings import TrainConfig
@@ -35,21 +40,21 @@ class RunState:
     """How far a run has come.
 
     Attributes:
-        epoch: epochs completed.
-        best_epoch: the one with the highest validation Dice, counted from 1; 0 before the first.
-        best_dice: that Dice; -1 before the first.
+        epoch: epochs completed, of all stages together.
+        best_epoch: the best one of the stage under way, counted from 1; 0 before its first.
+        best_score: its validation score, larger being better.
     """
 
     epoch: int = 0
     best_epoch: int = 0
-    best_dice: float = -1.0
+    best_score: float = -math.inf
 
-    def after_epoch(self, dice: float) -> "RunState":
-        """The state after one more epoch with this validation Dice; of equals the earlier one stays the best."""
+    def after_epoch(self, score: float) -> "RunState":
+        """The state after one more epoch with this score; of equals the earlier one stays the best."""
         epoch = self.epoch + 1
-        if dice > self.best_dice:
-            return RunState(epoch=epoch, best_epoch=epoch, best_dice=dice)
-        return RunState(epoch=epoch, best_epoch=self.best_epoch, best_dice=self.best_dice)
+        if score > self.best_score:
+            return RunState(epoch=epoch, best_epoch=epoch, best_score=score)
+        return RunState(epoch=epoch, best_epoch=self.best_epoch, best_score=self.best_score)
 
 
 class RunFolder:
@@ -72,11 +77,22 @@ class RunFolder:
             raise UsageError(f"{self.path} is not empty: resume the run in it, or name another folder.")
 
     def begin(self, config: TrainConfig, split: Split, data_sha256: str) -> None:
-        """Make the folder and say what is trained on what."""
-        (self.path / "checkpoints").mkdir(parents=True)
-        _write(self.path / "data.json", _json({"train_sha256": data_sha256}))
-        _write(self.path / "split.json", _json(asdict(split)))
-        _write(self.path / "config.json", _json(to_dict(config)))
+        """Make the folder, which is empty or not there, and say what is trained on what."""
+        with suppress(FileNotFoundError):
+            self.path.rmdir()
+        with whole_folder(self.path) as folder:
+            (folder / "checkpoints").mkdir()
+            for name, content in (
+                ("config.json", to_dict(config)),
+                ("split.json", asdict(split)),
+                ("data.json", {"train_sha256": data_sha256}),
+            ):
+                (folder / name).write_text(_json(content), encoding="utf-8")
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a run in the folder."""
+        return (self.path / "config.json").is_file()
 
     def check_same(self, config: TrainConfig, split: Split) -> None:
         """Refuse to resume another run.
@@ -142,23 +158,28 @@ class RunFolder:
         new.rename(path)
         shutil.rmtree(old, ignore_errors=True)
 
-    def append_metrics(self, record: Mapping[str, float]) -> None:
+    def append_metrics(self, epoch: int, measured: Mapping[str, float | str]) -> None:
         """Add the line of an epoch to ``metrics.jsonl``, in place of what an epoch that was not completed left."""
         file = self.path / "metrics.jsonl"
         lines = file.read_text(encoding="utf-8").splitlines(keepends=True) if file.exists() else []
-        kept = [line for line in lines if json.loads(line)["epoch"] < record["epoch"]]
-        _write(file, "".join([*kept, json.dumps(dict(record)) + "\n"]))
+        kept = [line for line in lines if json.loads(line)["epoch"] < epoch]
+        _write(file, "".join([*kept, json.dumps({"epoch": epoch, **measured}) + "\n"]))
 
 
-def open_run(path: Path, *, checkpoint: str = "best") -> Pipeline:
+def open_run(path: Path, *, checkpoint: str = "best", device: str | None = None) -> Pipeline:
     """A pipeline that runs a checkpoint of a run in eager PyTorch, preprocessing as it was trained.
+
+    Args:
+        path: run folder.
+        checkpoint: which one.
+        device: where to compute, in PyTorch's words; the CPU by default.
 
     Raises:
         InputError: there is no such checkpoint, or it cannot be read.
         UsageError: the configuration of the run is none of this version.
     """
     run = RunFolder(path)
-    return Pipeline(TorchEngine(load_chain(run.checkpoint(checkpoint))), run.config().preprocess)
+    return Pipeline(TorchEngine(load_chain(run.checkpoint(checkpoint)).to(device)), run.config().preprocess)
 
 
 def _aside(path: Path) -> Path:

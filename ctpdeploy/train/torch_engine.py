@@ -4,11 +4,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.engine import EngineInfo, SliceOutputs
 from ctpdeploy.runtime.preprocess import SliceBatch
 from ctpdeploy.train.networks.chain import Chain
 
-__all__ = ["TorchEngine"]
+__all__ = ["TorchEngine", "run_chain"]
 
 SLICES_AT_ONCE = 4
 """Bounds the memory; a slice gives the same outputs in every batch."""
@@ -36,19 +37,33 @@ class TorchEngine:
             versions={"torch": torch.__version__},
         )
 
-    @torch.inference_mode()
     def run(self, batch: SliceBatch) -> SliceOutputs:
         """Run the networks on all slices of a batch.
 
         Raises:
-            InputError: rows or columns are no multiples of 16.
+            InputError: rows or columns are no multiples of 16, or the networks see a DWI that the case has not.
         """
-        starts = range(0, len(batch.frames), SLICES_AT_ONCE)
-        outputs = [self._run_part(batch, slice(start, start + SLICES_AT_ONCE)) for start in starts]
-        extractor, pseudo_dwi, probability = (np.concatenate(arrays) for arrays in zip(*outputs, strict=True))
-        return SliceOutputs(extractor=extractor, pseudo_dwi=pseudo_dwi, probability=probability)
+        outputs = run_chain(self._chain, batch)
+        logits = torch.from_numpy(outputs.pop("logits"))
+        return SliceOutputs(probability=logits.softmax(dim=1)[:, 1].numpy(), **outputs)
 
-    def _run_part(self, batch: SliceBatch, part: slice) -> tuple[NDArray[np.float32], ...]:
-        frames, features = (torch.tensor(array[part], device=self._device) for array in (batch.frames, batch.features))
-        extractor, pseudo_dwi, logits = self._chain(frames, features)
-        return tuple(x.cpu().numpy() for x in (extractor, pseudo_dwi, logits.softmax(dim=1)[:, 1]))
+
+@torch.inference_mode()
+def run_chain(chain: Chain, batch: SliceBatch, upto: str = "segmenter") -> dict[str, NDArray[np.float32]]:
+    """What each network says, by the names of their outputs; arguments as those of :class:`Chain`.
+
+    Raises:
+        InputError: as :meth:`TorchEngine.run`.
+    """
+    inputs = {"frames": batch.frames, "features": batch.features}
+    if batch.dwi is not None:
+        inputs["dwi"] = batch.dwi
+    elif any("dwi" in sees for sees in chain.wiring.values()):
+        raise InputError("This system sees the real DWI, and the case has none (MR_DWI): take another system.")
+    device = next(chain.parameters()).device
+    parts = []
+    for start in range(0, len(batch.frames), SLICES_AT_ONCE):
+        part = slice(start, start + SLICES_AT_ONCE)
+        outputs = chain(**{name: torch.tensor(array[part], device=device) for name, array in inputs.items()}, upto=upto)
+        parts.append({name: output.cpu().numpy() for name, output in outputs.items()})
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

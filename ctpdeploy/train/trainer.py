@@ -1,31 +1,29 @@
-"""Training of Phi_e, Phi_g, Phi_c and Phi_s end to end (sections 3.4 and 4.1 of the source)."""
+"""Training of a system, stage after stage (sections 3.4 and 4.1 of the source)."""
 
-import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from ctpdeploy.errors import GuardError, UsageError
-from ctpdeploy.runtime.agreement import agreement
-from ctpdeploy.runtime.isles2018 import case_name, find_cases
-from ctpdeploy.runtime.postprocess import THRESHOLD
+from ctpdeploy.errors import GuardError, InputError, UsageError
+from ctpdeploy.runtime.cases import case_name, find_cases, take_inventory
+from ctpdeploy.train.cache import CaseCache
 from ctpdeploy.train.dataset import LabelledCase, SliceDataset, read_labelled
+from ctpdeploy.train.events import Events
 from ctpdeploy.train.learner import Learner
-from ctpdeploy.train.losses import LossTerms
-from ctpdeploy.train.networks.chain import Chain
-from ctpdeploy.train.networks.checkpoint import save_networks
+from ctpdeploy.train.loader import Loader
+from ctpdeploy.train.processes import Processes, join_processes
 from ctpdeploy.train.progress import OnProgress, ProgressEvent
-from ctpdeploy.train.run import RunFolder
+from ctpdeploy.train.run import RunFolder, RunState
 from ctpdeploy.train.settings import TrainConfig
-from ctpdeploy.train.split import read_patients, split_cases
-from ctpdeploy.train.torch_engine import TorchEngine
+from ctpdeploy.train.split import Split, read_patients, split_cases
+from ctpdeploy.train.systems import SYSTEMS, Role, system_named
+from ctpdeploy.train.validation import Validation, validate
 
-__all__ = ["RunSummary", "train", "validation_dice"]
+__all__ = ["RunSummary", "Trainer", "train"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +32,11 @@ class RunSummary:
 
     Attributes:
         best: folder of the best checkpoint, for :func:`ctpdeploy.train.networks.load_chain` and the exporter.
-        epochs: epochs completed.
+        epochs: epochs completed, of all stages together.
         best_epoch: the one with the highest validation Dice, counted from 1.
         best_dice: that Dice, the mean over the validation cases.
         seconds: time of this call.
+        split: which cases were trained on.
         warnings: what was assumed, one sentence each.
     """
 
@@ -46,6 +45,7 @@ class RunSummary:
     best_epoch: int
     best_dice: float
     seconds: float
+    split: Split
     warnings: tuple[str, ...]
 
 
@@ -58,108 +58,147 @@ def train(
     patients: Path | None = None,
     on_progress: OnProgress | None = None,
     device: str | None = None,
+    cache: CaseCache | None = None,
 ) -> RunSummary:
-    """Train the pipeline on a folder of ISLES 2018 cases; keep the epoch with the best validation Dice.
+    """Train a system on a folder of cases; keep the epoch with the best validation score of each stage.
 
     On the CPU a run that was stopped and resumed ends with the same weights, bit for bit, as one that was not.
 
     Args:
-        data: folder of cases with DWI and lesion.
+        data: folder of cases with lesion, and with DWI for a system that needs it.
         out: run folder, as :mod:`ctpdeploy.train.run` lays it out.
         config: the whole configuration.
         resume: take up the run in ``out`` where it stopped.
         patients: CSV table ``case,patient``; without it every case counts as a patient.
         on_progress: told of every step.
         device: where to compute, in PyTorch's words; CUDA where there is one, else the CPU.
+        cache: of preprocessed cases.
 
     Raises:
-        InputError: a case, the table of patients or the run to resume cannot be read.
+        InputError: a case, the table of patients or the run to resume cannot be read, or the cases lack the DWI that
+            the system needs.
         UsageError: ``out`` is not empty and not resumed, or was begun with another configuration or other cases.
-        GuardError: the loss or the outputs are not finite; the last checkpoint stays.
+        GuardError: the loss, a gradient or the outputs are not finite; the last checkpoint stays.
     """
     start = time.perf_counter()
-    report = on_progress or _ignore
     folders = _by_name(find_cases(data))
+    _check_dwi(list(folders.values()), config.system)
     table = read_patients(patients) if patients else None
-    split = split_cases(list(folders), table, share=config.validation_share, seed=config.seed)
+    split = split_cases(
+        list(folders), table, share=config.validation_share, test_share=config.test_share, seed=config.split_seed
+    )
     run = RunFolder(out)
     if resume:
         run.check_same(config, split)
-    else:
-        run.check_empty()
-    cases = _read_cases(folders, config, report)
-    dataset = SliceDataset([cases.pop(name) for name in split.train])  # which copies: no need to keep both
-    validation = list(cases.values())
-    if resume:
-        run.check_data(dataset.sha256())
-    else:
-        run.begin(config, split, dataset.sha256())
-
-    learner = Learner(config, torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")))
-    state = run.state()
-    if state.epoch:
-        learner.load(run.checkpoint("last"))
-
-    for epoch in range(state.epoch + 1, config.epochs + 1):
-        epoch_start = time.perf_counter()
-        rate = config.learning_rate(epoch)
-        terms = _train_epoch(learner, dataset, config, epoch, report)
-        dice = validation_dice(learner.chain, validation)
-        state = state.after_epoch(dice)
-        seconds = time.perf_counter() - epoch_start
-        run.append_metrics(
-            {"epoch": epoch, "learning_rate": rate, **terms, "validation_dice": dice, "seconds": seconds}
+    with join_processes(device) as processes:
+        report = on_progress if on_progress and processes.first else _ignore
+        if processes.first and not resume:
+            run.check_empty()
+        cases = _read_cases({name: folders[name] for name in (*split.train, *split.validation)}, config, cache, report)
+        dataset = SliceDataset([cases.pop(name) for name in split.train])  # which copies: no need to keep both
+        if resume:
+            run.check_data(dataset.sha256())
+        elif processes.first:
+            run.begin(config, split, dataset.sha256())
+        processes.wait()
+        trainer = Trainer(
+            config=config,
+            learner=Learner(config, processes.device),
+            loader=Loader(dataset, config, processes.device, rank=processes.rank, world=processes.world),
+            validation=list(cases.values())[processes.rank :: processes.world],
+            run=run,
+            processes=processes,
+            report=report,
         )
-        if state.best_epoch == epoch:
-            run.save("best", state, partial(save_networks, networks=learner.networks))
-        run.save("last", state, learner.save)
-        report(ProgressEvent(epoch=epoch, epochs=config.epochs, stage="validation", step=1, steps=1, dice=dice))
-
+        state = trainer.train()
     return RunSummary(
         best=run.checkpoint("best"),
         epochs=state.epoch,
         best_epoch=state.best_epoch,
-        best_dice=state.best_dice,
+        best_dice=state.best_score,
         seconds=time.perf_counter() - start,
-        warnings=split.warnings,
+        split=split,
+        warnings=(*split.warnings, *(cache.warnings if cache else ())),
     )
 
 
-def validation_dice(chain: Chain, cases: Sequence[LabelledCase]) -> float:
-    """Mean Dice of whole volumes on the networks' grid; puts the chain into evaluation mode.
+@dataclass(frozen=True, kw_only=True)
+class Trainer:
+    """The loop over stages, epochs and steps.
 
-    Raises:
-        GuardError: the networks return NaN or infinity.
+    Attributes:
+        config: the whole configuration.
+        learner: the networks.
+        loader: what they learn from.
+        validation: this process's share of the cases that choose the best epoch.
+        run: where the first process writes.
+        processes: which one this is.
+        report: told of every step.
     """
-    engine = TorchEngine(chain)
-    return float(np.mean([_dice(engine, case) for case in cases]))
 
+    config: TrainConfig
+    learner: Learner
+    loader: Loader
+    validation: Sequence[LabelledCase]
+    run: RunFolder
+    processes: Processes
+    report: OnProgress
 
-def _dice(engine: TorchEngine, case: LabelledCase) -> float:
-    probability = engine.run(case.inputs).probability
-    if not np.isfinite(probability).all():
-        raise GuardError(f"The networks return NaN or infinity for {case.identifier}: lower the learning rate.")
-    return agreement(probability > THRESHOLD, case.lesion, voxel_ml=1.0).dice  # which no volume enters
+    def train(self) -> RunState:
+        """All epochs that are still to do; returns where that ends."""
+        stages = system_named(self.config.system).stages
+        state = self.run.state()
+        first = state.epoch + 1
+        with Events(self.run.path / "tensorboard", first) if self.processes.first else nullcontext() as events:
+            for epoch in range(first, len(stages) * self.config.epochs + 1):
+                stage, done = divmod(epoch - 1, self.config.epochs)
+                if done == 0 or epoch == first:
+                    self.learner.begin_stage(stage)
+                if done == 0 and stage > 0:
+                    self.learner.load_networks(self.run.checkpoint(f"stage-{stage}"))
+                    state = RunState(epoch=state.epoch)
+                elif done > 0 and epoch == first:
+                    self.learner.load(self.run.checkpoint("last"))
+                validation, measured = self._epoch(epoch, stages, stage, self.config.learning_rate(done + 1))
+                state = state.after_epoch(validation.score)
+                if events:
+                    events.add(epoch, measured)
+                    self.run.append_metrics(epoch, measured)
+                    if state.best_epoch == epoch:
+                        name = "best" if stage == len(stages) - 1 else f"stage-{stage + 1}"
+                        self.run.save(name, state, self.learner.save_networks)
+                    self.run.save("last", state, self.learner.save)
+                self.processes.wait()
+        return state
 
+    def _epoch(
+        self, epoch: int, stages: Sequence[tuple[Role, ...]], stage: int, rate: float
+    ) -> tuple[Validation, dict[str, float | str]]:
+        """Train and validate; also what to write down of it."""
+        begun = time.perf_counter()
+        words = " + ".join(stages[stage])
+        progress = ProgressEvent(stage="training", epoch=epoch, epochs=len(stages) * self.config.epochs, learns=words)
+        terms = self._steps(progress, rate)
+        system = system_named(self.config.system)
+        validation = validate(self.learner.chain, self.validation, system, stages[stage])
+        self.report(replace(progress, stage="validation", dice=validation.dice))
+        outcome = {f"validation_{name}": value for name, value in asdict(validation).items() if value is not None}
+        measured = {"learns": words, "learning_rate": rate, **terms, **outcome}
+        return validation, {**measured, "seconds": time.perf_counter() - begun}
 
-def _train_epoch(
-    learner: Learner, dataset: SliceDataset, config: TrainConfig, epoch: int, report: OnProgress
-) -> dict[str, float]:
-    """All steps of an epoch; returns the means of the loss terms."""
-    learner.begin_epoch(config.learning_rate(epoch))
-    steps = dataset.steps(config.batch_size)
-    terms = np.empty((steps, len(LossTerms._fields)))
-    for step, batch in enumerate(dataset.batches(config.batch_size, seed=config.seed, epoch=epoch)):
-        loss = learner.loss(batch)
-        terms[step] = torch.stack(loss).tolist()
-        total = float(terms[step, 0])
-        if not math.isfinite(total):
-            raise GuardError(f"The loss is {total} in epoch {epoch}, step {step + 1}: lower the learning rate.")
-        learner.update(loss.total)
-        report(
-            ProgressEvent(stage="training", step=step + 1, steps=steps, epoch=epoch, epochs=config.epochs, loss=total)
-        )
-    return dict(zip(LossTerms._fields, terms.mean(axis=0).tolist(), strict=True))
+    def _steps(self, progress: ProgressEvent, rate: float) -> dict[str, float]:
+        """All steps of an epoch; the means of the loss terms, and the share of the time spent waiting for data."""
+        self.learner.begin_epoch(rate)
+        measured: list[dict[str, float]] = []
+        begun = time.perf_counter()
+        for step, batch in enumerate(self.loader.epoch(progress.epoch), start=1):
+            try:
+                measured.append(self.learner.step(batch))
+            except GuardError as error:
+                raise GuardError(f"In epoch {progress.epoch}, step {step}: {error}") from error
+            self.report(replace(progress, step=step, steps=self.loader.steps, loss=measured[-1]["total"]))
+        means = {name: float(np.mean([terms[name] for terms in measured])) for name in measured[0]}
+        return {**means, "waiting_share": self.loader.waited_s / (time.perf_counter() - begun)}
 
 
 def _by_name(folders: Sequence[Path]) -> dict[str, Path]:
@@ -177,10 +216,24 @@ def _by_name(folders: Sequence[Path]) -> dict[str, Path]:
     return named
 
 
-def _read_cases(folders: Mapping[str, Path], config: TrainConfig, report: OnProgress) -> dict[str, LabelledCase]:
+def _check_dwi(folders: Sequence[Path], system: str) -> None:
+    """Refuse cases without the DWI that a system is trained with, before any is read.
+
+    Raises:
+        InputError: a case has none.
+    """
+    lack = take_inventory(folders).lack("dwi")
+    if lack and system_named(system).needs_dwi:
+        others = ", ".join(name for name, other in SYSTEMS.items() if not other.needs_dwi)
+        raise InputError(f"{lack}, which the system {system} is trained with; without it these can be: {others}.")
+
+
+def _read_cases(
+    folders: Mapping[str, Path], config: TrainConfig, cache: CaseCache | None, report: OnProgress
+) -> dict[str, LabelledCase]:
     cases = {}
     for step, (name, folder) in enumerate(folders.items(), start=1):
-        cases[name] = read_labelled(folder, config)
+        cases[name] = read_labelled(folder, config, cache)
         report(ProgressEvent(stage="reading", step=step, steps=len(folders), epochs=config.epochs))
     return cases
 

@@ -19,7 +19,7 @@ from ctpdeploy.runtime.preprocess import preprocess
 from ctpdeploy.train.networks import load_chain
 from ctpdeploy.train.networks.chain import Chain
 
-NAMES = ("extractor", "generator", "slnet", "pipeline")
+NAMES = ("extractor", "generator", "segmenter", "pipeline")
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def permute_channels(model: onnx.ModelProto) -> None:
 
 
 FAULTS: dict[str, tuple[str, Callable[[onnx.ModelProto], None], str]] = {
-    "a weight 1 % off": ("slnet", lambda model: scale_weight(model, 1.01), "onnx slnet"),
+    "a weight 1 % off": ("segmenter", lambda model: scale_weight(model, 1.01), "onnx segmenter"),
     "NaN in a weight": ("generator", lambda model: scale_weight(model, float("nan")), "onnx generator"),
     "a weight of the merger 1 % off": ("pipeline", lambda m: scale_weight(m, 1.01, "extractor/"), "onnx chain"),
     "the other class": ("pipeline", take_other_class, "labels differ beyond rounding"),
@@ -70,7 +70,7 @@ def test_a_faithful_export_passes(chain: Chain, bundle_folder: Path, phantom_cas
     assert {(check.candidate, check.tensor) for check in verification.checks} == {
         (candidate, tensor)
         for candidate in ("folded", "onnx")
-        for tensor in ("extractor", "generator", "slnet", "chain")
+        for tensor in ("extractor", "generator", "segmenter", "chain")
     }
     written = json.loads((bundle_folder / "verification.json").read_text())
     assert written["slices"] == 2
@@ -93,10 +93,10 @@ def test_a_planted_fault_is_named(tmp_path: Path, chain: Chain, bundle_folder: P
 
 def test_a_wrongly_folded_layer_is_named(chain: Chain, bundle_folder: Path, phantom_case: Case):
     folded = fold(chain)
-    norm = next(m for m in folded.slnet.modules() if type(m).__name__ == "FoldedSwitchNorm")
+    norm = next(m for m in folded.segmenter.modules() if type(m).__name__ == "FoldedSwitchNorm")
     norm.var_mix = norm.var_mix[::-1] if norm.var_mix[0] != norm.var_mix[1] else [0.0, 0.0]
     norm.mean_mix = [0.0, 0.0]
-    with pytest.raises(GateError, match="folded slnet"):
+    with pytest.raises(GateError, match="folded segmenter"):
         gate(chain, bundle_folder, phantom_case, folded)
 
 

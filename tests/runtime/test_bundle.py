@@ -23,7 +23,7 @@ def test_constants_and_networks_travel_in_the_bundle(bundle_folder: Path):
     assert bundle.networks["pipeline"].inputs == {"frames": ["N", 6, 64, 64], "features": ["N", 5, 64, 64]}
     assert bundle.networks["pipeline"].outputs["probability"] == ["N", 64, 64]
     assert bundle.networks["pipeline"].parameters == sum(
-        bundle.networks[name].parameters for name in ("extractor", "generator", "slnet")
+        bundle.networks[name].parameters for name in ("extractor", "generator", "segmenter")
     )
     assert bundle.provenance["system"] == "dwi_olh"
     assert str(bundle_folder.parent) not in (bundle_folder / "bundle.json").read_text()
@@ -64,9 +64,9 @@ def test_a_missing_network_is_refused(copy: Path):
     ("change", "message"),
     [
         (lambda content: content.update(schema=99), "schema 99"),
-        (lambda content: content["networks"].pop("slnet"), "damaged"),
+        (lambda content: content["networks"].pop("pipeline"), "damaged"),
         (lambda content: content["preprocess"].update(frame=6), "damaged"),
-        (lambda content: content["networks"]["slnet"].update(colour="red"), "damaged"),
+        (lambda content: content["networks"]["segmenter"].update(colour="red"), "damaged"),
     ],
 )
 def test_another_or_a_damaged_manifest_is_refused(copy: Path, change, message: str):  # noqa: ANN001

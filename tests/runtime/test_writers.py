@@ -103,10 +103,10 @@ def test_the_overview_is_a_picture_and_shows_the_lesion(tmp_path: Path, phantom_
 
 def test_the_overview_is_radiological(phantom_case: Case):
     """What lies to the patient's right, in front and at the top stands left, up and first."""
-    from ctpdeploy.runtime.overview import _View
+    from ctpdeploy.runtime.view import View
 
     shape = phantom_case.series.shape[1:]
-    view = _View.of(phantom_case, np.zeros(shape, dtype=bool))
+    view = View.of(phantom_case, (1, 0))
     marked = np.zeros(shape)
     marked[1, 40:, 40:] = 1.0  # upper slice, front, patient's right
     rows, columns = np.nonzero(view.montage(marked))

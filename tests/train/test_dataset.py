@@ -15,11 +15,12 @@ from ctpdeploy.train.dataset import SliceDataset, read_labelled
 def test_case_becomes_aligned_slices(data: Path, config: TrainConfig) -> None:
     case = read_labelled(data / "case_1", config)
     assert case.inputs.frames.shape == (2, 6, 32, 32)
-    assert case.dwi.shape == (2, 1, 32, 32)
-    assert (case.dwi.min(), case.dwi.max()) == (0, 1)
-    assert case.dwi[:, 0][case.lesion].mean() > 0.8  # the lesion is what is bright on DWI
+    dwi = case.inputs.dwi
+    assert dwi.shape == (2, 1, 32, 32)
+    assert (dwi.min(), dwi.max()) == (0, 1)
+    assert dwi[:, 0][case.lesion].mean() > 0.8  # the lesion is what is bright on DWI
     assert (case.weight[case.lesion] == 1.5).all()
-    assert {array.dtype for array in (case.dwi, case.weight)} == {np.dtype(np.float32)}
+    assert {array.dtype for array in (dwi, case.weight)} == {np.dtype(np.float32)}
 
 
 def test_targets_follow_the_inputs_to_another_grid(data: Path, config: TrainConfig) -> None:
@@ -32,13 +33,26 @@ def test_targets_follow_the_inputs_to_another_grid(data: Path, config: TrainConf
 
 
 @pytest.mark.parametrize(
-    ("modality", "words"), [("MR_DWI", "no DWI: it is the target of synthesis"), ("OT", "no lesion")]
+    ("modality", "words"), [("MR_DWI", "no DWI, which the system dwi_olh is trained with"), ("OT", "no lesion mask")]
 )
 def test_case_without_a_target_is_refused(
     incomplete_case: Callable[[str], Path], config: TrainConfig, modality: str, words: str
 ) -> None:
     with pytest.raises(InputError, match=f"case_9 has {words}"):
         read_labelled(incomplete_case(modality), config)
+
+
+def test_dwi_is_there_if_all_cases_have_one(
+    data: Path, incomplete_case: Callable[[str], Path], config: TrainConfig
+) -> None:
+    config = replace(config, system="slnet")
+    cases = [read_labelled(folder, config) for folder in (data / "case_1", incomplete_case("MR_DWI"))]
+    assert cases[1].inputs.dwi is None
+    dataset = SliceDataset(cases)
+    assert (len(dataset), dataset.slices.dwi) == (4, None)
+    assert next(dataset.batches(2, seed=0, epoch=1)).dwi is None
+    assert dataset.sha256() != SliceDataset(cases[::-1]).sha256()
+    assert SliceDataset(cases[:1]).slices.dwi is not None
 
 
 @pytest.fixture

@@ -35,11 +35,46 @@ def test_table_is_read(tmp_path: Path) -> None:
     assert read_patients(file) == {"case_1": "a", "case_2": "a"}
 
 
-@pytest.mark.parametrize("content", ["case;patient\n1;2\n", "case,patient\ncase_1\n"])
-def test_table_without_its_columns_is_refused(tmp_path: Path, content: str) -> None:
+def test_table_as_spreadsheets_write_it_is_read(tmp_path: Path) -> None:
+    """A byte order mark, Windows line ends, other columns, capitals, spaces, quotes, blank rows, a case said twice."""
+    file = tmp_path / "patients.csv"
+    text = """\r
+age, Patient ,Case,\r
+70,"a, b", case_1,\r
+,,,\r
+71,c,case_2,x,y\r
+70,"a, b",case_1,\r
+\r
+"""
+    file.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert read_patients(file) == {"case_1": "a, b", "case_2": "c"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "columns case,patient"),
+        ("case;patient\n1;2\n", "columns case,patient"),
+        ("case_1,a\ncase_2,a\n", "columns case,patient"),
+        ("case,patient,patient\ncase_1,a,b\n", "columns case,patient once each"),
+        ("case,patient\ncase_1\n", "row 'case_1'"),
+        ("case,patient\ncase_1,a\n,b\n", "row ',b'"),
+        ("case,patient\ncase_1, \n", "row 'case_1,'"),
+        ("case,patient\n\n", "no row below case,patient"),
+        ("case,patient\ncase_1,a\ncase_2,a\ncase_1,b\n", "gives case_1 two patients, a and b"),
+    ],
+)
+def test_what_is_no_table_of_patients_is_refused(tmp_path: Path, content: str, message: str) -> None:
     file = tmp_path / "patients.csv"
     file.write_text(content, encoding="utf-8")
-    with pytest.raises(InputError, match="case,patient"):
+    with pytest.raises(InputError, match=message):
+        read_patients(file)
+
+
+def test_a_table_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "patients.csv"
+    file.write_text("case,patient\ncase_1,a\n", encoding="utf-16")
+    with pytest.raises(InputError, match="Cannot read the table of patients"):
         read_patients(file)
 
 

@@ -5,8 +5,9 @@ import torch
 from ctpdeploy.runtime.engine import Engine
 from ctpdeploy.runtime.preprocess import SliceBatch
 from ctpdeploy.runtime.window import PerfusionWindow
-from ctpdeploy.train import TorchEngine
-from ctpdeploy.train.networks import Chain, SLNet, UNet
+from ctpdeploy.train import TorchEngine, TrainConfig
+from ctpdeploy.train.learner import make_chain
+from ctpdeploy.train.systems import SYSTEMS
 
 WINDOW = PerfusionWindow(start=0, end=5, frames=(0, 1, 2, 3, 4, 5), curve=np.zeros(6))
 
@@ -20,7 +21,7 @@ def batch(slices: int) -> SliceBatch:
 @pytest.fixture(scope="module")
 def engine() -> Engine:
     torch.manual_seed(0)
-    return TorchEngine(Chain(UNet(6, 1, 4), UNet(6, 1, 4), SLNet(1, 2, 4)))
+    return TorchEngine(make_chain(SYSTEMS["dwi_olh"], TrainConfig(width=4)))
 
 
 @pytest.mark.parametrize("slices", [1, 4, 7])
