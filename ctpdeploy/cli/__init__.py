@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ctpdeploy import INTENDED_USE, __version__
-from ctpdeploy.cli import demo, doctor, evaluate, export, infer, phantom, train
+from ctpdeploy.cli import demo, doctor, evaluate, export, figures, infer, phantom, study, train
 from ctpdeploy.errors import CtpdeployError, ExitCode
 
 __all__ = ["main", "run"]
@@ -29,6 +29,8 @@ app.command("train")(train.train)
 app.command("export")(export.export)
 app.command("infer")(infer.infer)
 app.command("evaluate")(evaluate.evaluate)
+app.command("study")(study.study)
+app.command("figures")(figures.figures)
 app.command("doctor")(doctor.doctor)
 
 

@@ -1,6 +1,7 @@
 """What the commands share: progress on stderr, tables and JSON on stdout."""
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-__all__ = ["mean_and_std", "print_json", "print_table", "progress", "say"]
+__all__ = ["first_process", "mean_and_std", "print_json", "print_table", "progress", "say"]
 
 
 @contextmanager
@@ -26,8 +27,14 @@ def progress() -> "Iterator[Progress]":
         TimeElapsedColumn(),
         TextColumn("{task.fields[text]}"),
         console=Console(stderr=True),
+        disable=not first_process(),
     ) as display:
         yield display
+
+
+def first_process() -> bool:
+    """Whether this process is the one that speaks, of those that torchrun started."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def say(text: str) -> None:
@@ -40,19 +47,19 @@ def print_json(value: dict[str, Any]) -> None:
     typer.echo(json.dumps(value, indent=2, allow_nan=False))
 
 
-def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """The result for people: left-aligned names, right-aligned figures."""
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> None:
+    """The result for people: the first columns are words, set left, the others figures, set right."""
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
     for row in [header, ["-" * width for width in widths], *rows]:
-        first, *others = (
-            cell.ljust(width) if i == 0 else cell.rjust(width)
+        cells = (
+            cell.ljust(width) if i < words else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
-        typer.echo("  ".join([first, *others]).rstrip())
+        typer.echo("  ".join(cells).rstrip())
 
 
-def mean_and_std(mean: float | None, std: float | None) -> str:
-    """``0.52 ± 0.20``, or a dash where there is nothing to average."""
+def mean_and_std(mean: float | None, std: float | None, digits: int = 3) -> str:
+    """``0.520 ± 0.200``, or a dash where there is nothing to average."""
     if mean is None or std is None:
         return "-"
-    return f"{mean:.3f} ± {std:.3f}"
+    return f"{mean:.{digits}f} ± {std:.{digits}f}"

@@ -1,21 +1,27 @@
 """``ctpdeploy train``: from labelled cases to a run folder."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ctpdeploy.cli.terminal import progress, say
+from ctpdeploy.cli.terminal import first_process, progress, say
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from ctpdeploy.train import ProgressEvent, RunSummary, TrainConfig
 
-__all__ = ["train", "train_run"]
+__all__ = ["preset_config", "show_training", "train", "train_run"]
 
 
 def train(
-    data: Annotated[Path, typer.Argument(help="Folder of cases with MR_DWI and OT.")],
+    data: Annotated[Path, typer.Argument(help="Folder of cases with OT, and MR_DWI for most systems.")],
     out: Annotated[Path, typer.Option(help="Run folder to make or to resume.")],
+    system: Annotated[
+        str | None, typer.Option(help="A row of the paper's tables; ctpdeploy study --list has all. Default: dwi_olh.")
+    ] = None,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -29,11 +35,14 @@ def train(
     patients: Annotated[
         Path | None, typer.Option(help="CSV with columns case,patient: scans of one patient stay on one side.")
     ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder of preprocessed cases. Default: the user's cache folder.")
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where the run in --out stopped, with its configuration.")
     ] = False,
 ) -> None:
-    """Train the feature extractor, the pseudo-DWI generator and SLNet end to end.
+    """Train a system: by default feature extractor, pseudo-DWI generator and SLNet end to end.
 
     The run folder holds configuration, split, metrics of every epoch and the last and the best checkpoint. A run
     that was stopped goes on with --resume as if it had never been.
@@ -41,40 +50,76 @@ def train(
     Example: ctpdeploy train data --out runs/first --preset tiny --set epochs=20
     """
     from ctpdeploy.config import load
-    from ctpdeploy.errors import UnknownKeyError
-    from ctpdeploy.train import PRESETS
     from ctpdeploy.train.run import RunFolder
 
-    preset = preset or ("paper" if not resume else None)
-    if preset is not None and preset not in PRESETS:
-        raise UnknownKeyError(preset, PRESETS, "--preset")
-    settings = load(RunFolder(out).config() if preset is None else PRESETS[preset], config, override or [])
-    summary = train_run(data, out, settings, patients=patients, resume=resume)
+    named = [*(override or []), *([f"system={system}"] if system else [])]
+    if resume and preset is None:
+        settings = load(RunFolder(out).config(), config, named)
+    else:
+        settings = preset_config(preset or "paper", config, named)
+    summary = train_run(data, out, settings, patients=patients, resume=resume, cache=cache)
+    if not first_process():
+        return
     for warning in summary.warnings:
         say(f"Warning: {warning}")
     say(f"Best validation Dice {summary.best_dice:.3f} in epoch {summary.best_epoch} of {summary.epochs}: {out}.")
 
 
+def preset_config(preset: str, file: Path | None, overrides: list[str]) -> "TrainConfig":
+    """A preset with a TOML file and overrides on top.
+
+    Raises:
+        UsageError: no preset has this name, or a setting is wrong.
+    """
+    from ctpdeploy.config import load
+    from ctpdeploy.errors import UnknownKeyError
+    from ctpdeploy.train import PRESETS
+
+    if preset not in PRESETS:
+        raise UnknownKeyError(preset, PRESETS, "--preset")
+    return load(PRESETS[preset], file, overrides)
+
+
 def train_run(
-    data: Path, out: Path, settings: "TrainConfig", *, patients: Path | None = None, resume: bool = False
+    data: Path,
+    out: Path,
+    settings: "TrainConfig",
+    *,
+    patients: Path | None = None,
+    resume: bool = False,
+    cache: Path | None = None,
 ) -> "RunSummary":
     """Train with a progress bar."""
     from ctpdeploy.train import train as train_networks
+    from ctpdeploy.train.cache import CaseCache, default_folder
 
     with progress() as display:
-        reading = display.add_task("reading", total=None, text="")
-        training = display.add_task("training", total=None, text="")
-        best = 0.0
+        return train_networks(
+            data,
+            out,
+            settings,
+            patients=patients,
+            resume=resume,
+            cache=CaseCache(cache or default_folder()),
+            on_progress=show_training(display),
+        )
 
-        def show(event: "ProgressEvent") -> None:
-            nonlocal best
-            if event.stage == "reading":
-                display.update(reading, completed=event.step, total=event.steps)
-            elif event.stage == "training":
-                done = (event.epoch - 1) * event.steps + event.step
-                text = f"epoch {event.epoch}/{event.epochs}  loss {event.loss:.3f}  best Dice {best:.3f}"
-                display.update(training, completed=done, total=event.epochs * event.steps, text=text)
-            elif event.dice is not None:
-                best = max(best, event.dice)
 
-        return train_networks(data, out, settings, patients=patients, resume=resume, on_progress=show)
+def show_training(display: "Progress") -> "Callable[[ProgressEvent], None]":
+    """Two bars in a display, for the cases read and for the steps of all epochs."""
+    reading = display.add_task("reading", total=None, text="")
+    training = display.add_task("training", total=None, text="")
+    best = 0.0
+
+    def show(event: "ProgressEvent") -> None:
+        nonlocal best
+        if event.stage == "reading":
+            display.update(reading, completed=event.step, total=event.steps)
+        elif event.stage == "training":
+            done = (event.epoch - 1) * event.steps + event.step
+            text = f"epoch {event.epoch}/{event.epochs}  {event.learns}  loss {event.loss:.3f}  best Dice {best:.3f}"
+            display.update(training, completed=done, total=event.epochs * event.steps, text=text)
+        elif event.dice is not None:
+            best = max(best, event.dice)
+
+    return show
