@@ -197,7 +197,9 @@ class Trainer:
             except GuardError as error:
                 raise GuardError(f"In epoch {progress.epoch}, step {step}: {error}") from error
             self.report(replace(progress, step=step, steps=self.loader.steps, loss=measured[-1]["total"]))
-        means = {name: float(np.mean([terms[name] for terms in measured])) for name in measured[0]}
+        table = np.array([list(terms.values()) for terms in measured])
+        finite = np.ma.masked_invalid(table).mean(axis=0)  # float16 leaves out steps whose gradient overflows
+        means = {name: float(mean) for name, mean in zip(measured[0], finite, strict=True) if mean is not np.ma.masked}
         return {**means, "waiting_share": self.loader.waited_s / (time.perf_counter() - begun)}
 
 

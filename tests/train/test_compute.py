@@ -1,0 +1,114 @@
+"""How the arithmetic is done changes rounding and nothing else."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from ctpdeploy.errors import GuardError
+from ctpdeploy.train import ComputeConfig, OptimiserConfig, TrainConfig, train
+from ctpdeploy.train.dataset import Batch
+from ctpdeploy.train.learner import Learner
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def batch() -> Batch:
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.rand(4, *shape, generator=generator)
+
+    return Batch(draw(6, 32, 32), draw(5, 32, 32), draw(1, 32, 32), draw(32, 32) > 0.8, draw(32, 32) + 0.5)
+
+
+def first_step(config: TrainConfig, batch: Batch, **compute: object) -> dict[str, float]:
+    learner = Learner(replace(config, compute=ComputeConfig(**compute)), CPU)  # type: ignore[arg-type]
+    learner.begin_epoch(0.001)
+    return learner.step(batch)
+
+
+@pytest.mark.parametrize(
+    ("compute", "tolerance"),
+    [({"channels_last": True}, 1e-4), ({"precision": "bf16"}, 0.03), ({"precision": "fp16"}, 0.03)],
+)
+def test_the_first_step_is_that_of_float32(
+    batch: Batch, config: TrainConfig, compute: dict[str, object], tolerance: float
+) -> None:
+    exact, got = first_step(config, batch), first_step(config, batch, **compute)
+    assert got["total"] == pytest.approx(exact["total"], rel=tolerance)
+    if "precision" in compute:
+        assert got["total"] != exact["total"], "the networks did run in half precision"
+    if compute.get("precision") != "fp16":  # whose scaler begins too high
+        assert got["gradient_norm"] == pytest.approx(exact["gradient_norm"], rel=20 * tolerance)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # PyTorch's own, when it loads its compiler
+def test_compiled_networks_keep_the_names_of_their_weights(config: TrainConfig) -> None:
+    """Compiling takes minutes on a CPU: here only that checkpoints do not change by it."""
+    plain, compiled = (Learner(replace(config, compute=ComputeConfig(compile=c)), CPU) for c in (False, True))
+    assert plain.chain.state_dict().keys() == compiled.chain.state_dict().keys()
+
+
+@pytest.mark.parametrize("compute", [{"precision": "bf16", "channels_last": True}, {"precision": "fp16"}])
+def test_half_precision_runs_resume_to_the_bit(
+    data: Path, tmp_path: Path, config: TrainConfig, compute: dict[str, object]
+) -> None:
+    from safetensors.torch import load_file
+
+    settings = replace(config, epochs=2, compute=ComputeConfig(**compute))  # type: ignore[arg-type]
+    train(data, tmp_path / "straight", settings)
+
+    class StopError(Exception):
+        pass
+
+    def stop(event: object) -> None:
+        if (event.epoch, event.stage) == (2, "training"):  # type: ignore[attr-defined]
+            raise StopError
+
+    with pytest.raises(StopError):
+        train(data, tmp_path / "resumed", settings, on_progress=stop)
+    train(data, tmp_path / "resumed", settings, resume=True)
+    for name in ("segmenter", "optimiser"):
+        one, other = (
+            load_file(tmp_path / run / f"checkpoints/last/{name}.safetensors") for run in ("straight", "resumed")
+        )
+        assert all(torch.equal(one[key], other[key]) for key in one)
+    if compute["precision"] == "fp16":
+        scales = [(tmp_path / run / "checkpoints/last/scaler.json").read_text() for run in ("straight", "resumed")]
+        assert scales[0] == scales[1]
+        assert json.loads(scales[0])["scale"] > 0
+
+
+def test_a_gradient_that_is_not_finite_is_named(batch: Batch, config: TrainConfig) -> None:
+    learner = Learner(config, CPU)
+    learner.begin_epoch(0.001)
+    weight = learner.chain.get_submodule("generator").head.weight
+    weight.register_hook(lambda gradient: gradient * torch.nan)  # type: ignore[no-untyped-call]
+    before = learner.chain.get_submodule("segmenter").head.weight.clone()
+    with pytest.raises(GuardError, match="gradient of generator is not finite"):
+        learner.step(batch)
+    assert torch.equal(before, learner.chain.get_submodule("segmenter").head.weight), "nothing was updated"
+
+
+def test_a_gradient_that_overflows_in_float16_leaves_the_step_out(batch: Batch, config: TrainConfig) -> None:
+    learner = Learner(replace(config, compute=ComputeConfig(precision="fp16")), CPU)
+    learner.begin_epoch(0.001)
+    weight = learner.chain.get_submodule("generator").head.weight
+    handle = weight.register_hook(lambda gradient: gradient * torch.inf)  # type: ignore[no-untyped-call]
+    before = weight.detach().clone()
+    learner.step(batch)
+    assert torch.equal(before, weight)
+    handle.remove()
+    for _ in range(20):  # until the scale is low enough
+        learner.step(batch)
+    assert not torch.equal(before, weight)
+
+
+def test_a_rate_out_of_reason_stops_with_epoch_and_step(data: Path, tmp_path: Path, config: TrainConfig) -> None:
+    wild = replace(config, optimiser=OptimiserConfig(learning_rate=1e30))
+    with pytest.raises(GuardError, match=r"epoch 1, step \d: The (loss|gradient)"):
+        train(data, tmp_path / "run", wild)
