@@ -16,12 +16,14 @@ def case(tmp_path: Path) -> Path:
     return studies.write_isles(tmp_path / "in" / "case_7", shape=(70, 66, 2), frames=16)
 
 
-@pytest.mark.parametrize("command", ["", "demo", "phantom", "train", "export", "infer", "evaluate", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["", "demo", "phantom", "train", "export", "infer", "evaluate", "study", "figures", "doctor"]
+)
 def test_help_teaches(command: str, capsys: pytest.CaptureFixture[str]):
     assert run([*command.split(), "--help"]) == ExitCode.DONE
     text = capsys.readouterr().out
     assert "Usage: ctpdeploy" in text
-    if command in ("phantom", "train", "export", "infer", "evaluate"):
+    if command in ("phantom", "train", "export", "infer", "evaluate", "study", "figures"):
         assert f"Example: ctpdeploy {command}" in " ".join(text.split())
 
 
