@@ -1,9 +1,5 @@
-"""``overview.png``: one page on which a reader sees the stroke and how it was found.
+"""``overview.png``: one page on which a reader sees the stroke and how it was found."""
 
-Radiological convention: the patient's right is on the left of the picture, the front at the top.
-"""
-
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +10,7 @@ from numpy.typing import NDArray
 from ctpdeploy import INTENDED_USE
 from ctpdeploy.runtime.case import MAP_UNITS, BoolArray, Case
 from ctpdeploy.runtime.postprocess import Prediction
+from ctpdeploy.runtime.view import MAP_RANGES, NOTICE, TRUTH, View, mark_sides
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,9 +24,7 @@ _INCHES = 1.75
 _HEAD, _FOOT = 0.65, 2.6
 """Inches above and below the pictures."""
 
-_HEAD_ABOVE_HU = -300.0
-_MAP_RANGES = {"cbf": 60.0, "cbv": 6.0, "mtt": 16.0, "tmax": 12.0}
-_LESION, _TRUTH, _QUIET, _NOTICE = "#ff3b30", "#34c759", "#aeaeb2", "#ffd60a"
+_LESION, _QUIET = "#ff3b30", "#aeaeb2"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +46,7 @@ def write_overview(path: Path, case: Case, prediction: Prediction) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    columns, view = _columns(case, prediction), _View.of(case, prediction.mask)
+    columns, view = _columns(case, prediction), View.of(case, _choose_slices(prediction.mask))
     width, pictures = _INCHES * len(columns), _INCHES * len(view.slices)
     height = pictures + _HEAD + _FOOT
     figure = Figure(figsize=(width, height), dpi=100, facecolor="black")
@@ -62,7 +57,7 @@ def write_overview(path: Path, case: Case, prediction: Prediction) -> None:
         axes = figure.add_axes((left, bottom, share, pictures / height))
         image = _draw(axes, column, view)
         if j == 0:
-            view.label(axes)
+            _label(axes, view)
         bar_axes = figure.add_axes((left + 0.1 * share, bottom - 0.16 / height, 0.8 * share, 0.09 / height))
         bar = figure.colorbar(image, cax=bar_axes, orientation="horizontal")
         bar.set_ticks([column.low, (column.low + column.high) / 2, column.high])
@@ -72,59 +67,27 @@ def write_overview(path: Path, case: Case, prediction: Prediction) -> None:
     figure.text(0.5, 1.95 / height, _finding(case, prediction), color="white", fontsize=8.5, va="top", linespacing=1.5)
     title = 1 - 0.22 / height
     figure.text(0.025, title, case.identifier, color="white", fontsize=12, weight="bold", va="center")
-    figure.text(0.985, title, INTENDED_USE, color=_NOTICE, fontsize=9, ha="right", va="center")
+    figure.text(0.985, title, INTENDED_USE, color=NOTICE, fontsize=9, ha="right", va="center")
     figure.savefig(path, facecolor="black")
 
 
-@dataclass(frozen=True, kw_only=True)
-class _View:
-    """What part of a volume is shown: some slices, cut to the head, one above the other."""
-
-    slices: Sequence[int]
-    rows: slice
-    columns: slice
-    aspect: float
-
-    @classmethod
-    def of(cls, case: Case, mask: BoolArray) -> "_View":
-        """Slices evenly spaced from the top of the head down, the one with most lesion among them."""
-        chosen = np.linspace(0, len(mask) - 1, min(len(mask), _MOST_SLICES)).round().astype(int)
-        areas = mask.sum(axis=(1, 2))
-        if areas.any():
-            largest = int(areas.argmax())
-            chosen[np.abs(chosen - largest).argmin()] = largest
-        head = case.series[0] > _HEAD_ABOVE_HU
-        _, dy, dx = case.geometry.spacing
-        return cls(
-            slices=sorted(set(chosen.tolist()), reverse=True),
-            rows=_extent(head.any(axis=(0, 2))),
-            columns=_extent(head.any(axis=(0, 1))),
-            aspect=dy / dx,
-        )
-
-    def montage(self, volume: NDArray[Any]) -> NDArray[Any]:
-        """Slices of ``(D, H, W)`` below one another; rows come from back to front, columns from left to right."""
-        parts = [volume[z, self.rows, self.columns][::-1, ::-1] for z in self.slices]
-        joined: NDArray[Any] = np.ma.vstack(parts)  # keeps the mask of the maps
-        return joined
-
-    def label(self, axes: "Axes") -> None:
-        """Number the slices, and say which side is which."""
-        for i, z in enumerate(self.slices):
-            middle = 1 - (i + 0.5) / len(self.slices)
-            style: dict[str, Any] = {"color": "white", "fontsize": 8, "va": "center", "transform": axes.transAxes}
-            axes.text(-0.02, middle, f"slice {z + 1}", rotation=90, ha="right", **style)
-            axes.text(0.01, middle, "R", **style)
-            axes.text(0.99, middle, "L", ha="right", **style)
+def _choose_slices(mask: BoolArray) -> list[int]:
+    """Slices evenly spaced from the top of the head down, the one with most lesion among them."""
+    chosen = np.linspace(0, len(mask) - 1, min(len(mask), _MOST_SLICES)).round().astype(int)
+    areas = mask.sum(axis=(1, 2))
+    if areas.any():
+        largest = int(areas.argmax())
+        chosen[np.abs(chosen - largest).argmin()] = largest
+    return sorted(set(chosen.tolist()), reverse=True)
 
 
-def _extent(occupied: BoolArray) -> slice:
-    """From the first to the last true element, with a margin; everything if there is none."""
-    where = np.flatnonzero(occupied)
-    if not where.size:
-        return slice(None)
-    margin = 1 + len(occupied) // 40
-    return slice(max(int(where[0]) - margin, 0), int(where[-1]) + margin + 1)
+def _label(axes: "Axes", view: View) -> None:
+    """Number the slices, and say which side is which."""
+    for i, z in enumerate(view.slices):
+        middle = 1 - (i + 0.5) / len(view.slices)
+        style: dict[str, Any] = {"color": "white", "fontsize": 8, "va": "center", "transform": axes.transAxes}
+        axes.text(-0.02, middle, f"slice {z + 1}", rotation=90, ha="right", **style)
+        mark_sides(axes, middle)
 
 
 def _columns(case: Case, prediction: Prediction) -> list[_Column]:
@@ -144,13 +107,18 @@ def _columns(case: Case, prediction: Prediction) -> list[_Column]:
                 colours="turbo",
                 contours=white if name in ("cbf", "tmax") else (),
             )
-            for name, high in _MAP_RANGES.items()
+            for name, high in MAP_RANGES.items()
         ),
-        _Column(title="pseudo-DWI", volume=prediction.pseudo_dwi, low=0, high=1, unit="scaled", contours=red),
-        _Column(title="lesion", volume=prediction.probability, low=0, high=1, unit="probability", colours="inferno"),
     ]
+    if prediction.pseudo_dwi is not None:
+        columns.append(
+            _Column(title="pseudo-DWI", volume=prediction.pseudo_dwi, low=0, high=1, unit="scaled", contours=red)
+        )
+    columns.append(
+        _Column(title="lesion", volume=prediction.probability, low=0, high=1, unit="probability", colours="inferno")
+    )
     if case.dwi is not None:
-        truth = ((case.lesion, _TRUTH),) if case.lesion is not None else ()
+        truth = ((case.lesion, TRUTH),) if case.lesion is not None else ()
         high = float(f"{np.percentile(case.dwi, 99):.2g}")
         columns.append(
             _Column(title="true DWI", volume=case.dwi, low=0, high=high, unit="own units", contours=(*red, *truth))
@@ -158,7 +126,7 @@ def _columns(case: Case, prediction: Prediction) -> list[_Column]:
     return columns
 
 
-def _draw(axes: "Axes", column: _Column, view: _View) -> "AxesImage":
+def _draw(axes: "Axes", column: _Column, view: View) -> "AxesImage":
     """All slices of one kind."""
     axes.set_axis_off()
     axes.set_title(column.title, color="white", fontsize=9, pad=4)
@@ -177,17 +145,17 @@ def _draw(axes: "Axes", column: _Column, view: _View) -> "AxesImage":
 
 
 def _draw_curve(axes: "Axes", case: Case, prediction: Prediction) -> None:
-    """q(t) as mean HU above its first frame, with T_s, T_e and the frames that the extractor saw."""
+    """q(t) as mean HU above its first frame, with T_s, T_e and the frames taken between them."""
     window = prediction.window
     mean = (window.curve - window.curve[0]) / case.series[0].size
     frames = list(window.frames)
     axes.set_facecolor("black")
     axes.plot(case.times, mean, color=_QUIET, linewidth=1.2, label="q(t) above its first frame, mean of the volume")
-    axes.plot(case.times[frames], mean[frames], "o", color="#0a84ff", markersize=4, label="frames for the extractor")
+    axes.plot(case.times[frames], mean[frames], "o", color="#0a84ff", markersize=4, label="frames taken")
     for index, name in ((window.start, "$T_s$"), (window.end, "$T_e$")):
-        axes.axvline(case.times[index], color=_NOTICE, linewidth=0.8, linestyle="--")
+        axes.axvline(case.times[index], color=NOTICE, linewidth=0.8, linestyle="--")
         axes.text(
-            case.times[index], 1.02, name, color=_NOTICE, fontsize=9, ha="center", transform=axes.get_xaxis_transform()
+            case.times[index], 1.02, name, color=NOTICE, fontsize=9, ha="center", transform=axes.get_xaxis_transform()
         )
     axes.set_xlabel("time [s]", color="white", fontsize=8, labelpad=1)
     axes.set_ylabel("HU", color="white", fontsize=8)
