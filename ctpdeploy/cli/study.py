@@ -32,6 +32,9 @@ def study(
     patients: Annotated[
         Path | None, typer.Option(help="CSV with columns case,patient: scans of one patient stay on one side.")
     ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder of preprocessed cases. Default: the user's cache folder.")
+    ] = None,
     show: Annotated[bool, typer.Option("--list", help="List the rows of all tables and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
 ) -> None:
@@ -60,7 +63,7 @@ def study(
         test=test,
         seeds=range(seeds),
         patients=patients,
-        cache=CaseCache(default_folder()),
+        cache=CaseCache(cache or default_folder()),
     )
     chosen, left_out = work.trainable(table, rows.split(",") if rows else ())
     for sentence in left_out:

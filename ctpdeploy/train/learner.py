@@ -1,6 +1,7 @@
 """What learns: the networks of a system and their optimiser."""
 
 import json
+import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -77,9 +78,7 @@ class Learner:
             network.requires_grad_(name in self._learning)
         parameters = [p for name in self._learning for p in self.networks[name].parameters()]
         self._optimiser = torch.optim.RMSprop(parameters, lr=self._config.optimiser.learning_rate, alpha=0.99, eps=1e-8)
-        self._module: Callable[[Batch], dict[str, torch.Tensor]] = (
-            DistributedDataParallel(self._objective) if in_group() else self._objective
-        )
+        self._module: Callable[[Batch], dict[str, torch.Tensor]] | None = None
         self._scaler = torch.amp.GradScaler(self._device.type, enabled=self._config.compute.precision == "fp16")
 
     def begin_epoch(self, learning_rate: float) -> None:
@@ -100,6 +99,8 @@ class Learner:
         """
         if self._config.compute.channels_last:
             batch = batch.map(_channels_last)
+        if self._module is None:  # only now: of two wrappers around one module both would average its gradients
+            self._module = DistributedDataParallel(self._objective) if in_group() else self._objective
         terms = self._module(batch)
         self._optimiser.zero_grad()
         torch.autograd.backward(self._scaler.scale(terms["total"]))
@@ -122,9 +123,9 @@ class Learner:
 
         With float16 a gradient that overflows is expected now and then: the scaler leaves that step out.
         """
-        if not torch.isfinite(torch.tensor(measured["total"])):
+        if not math.isfinite(measured["total"]):
             raise GuardError(f"The loss is {measured['total']}: lower the learning rate.")
-        if not self._scaler.is_enabled() and not torch.isfinite(torch.tensor(measured["gradient_norm"])):
+        if not self._scaler.is_enabled() and not math.isfinite(measured["gradient_norm"]):
             bad = [name for name in self._learning if not self._gradient_norm([name]).isfinite()]
             raise GuardError(f"The gradient of {bad[0]} is not finite: lower the learning rate.")
 

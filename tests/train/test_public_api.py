@@ -3,7 +3,7 @@ import importlib
 import pytest
 
 
-@pytest.mark.parametrize("name", ["ctpdeploy.train", "ctpdeploy.train.networks", "ctpdeploy.train.losses"])
+@pytest.mark.parametrize("name", [f"ctpdeploy.train{part}" for part in ("", ".networks", ".losses", ".figures")])
 def test_all_is_complete_and_exists(name: str) -> None:
     module = importlib.import_module(name)
     assert sorted(module.__all__) == sorted(set(module.__all__))
