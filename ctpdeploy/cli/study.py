@@ -90,8 +90,8 @@ def _run(work: "Study", chosen: dict[str, str]) -> None:
 def _print_table(work: "Study", table: int, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from ctpdeploy.train.comparison import compare
-    from ctpdeploy.train.published import published_table
+    from ctpdeploy.train.study.comparison import compare
+    from ctpdeploy.train.study.published import published_table
 
     measured, published = work.measured(table), published_table(table)
     if as_json:
@@ -108,7 +108,7 @@ def _print_table(work: "Study", table: int, as_json: bool) -> None:
 
 def _print_rows(as_json: bool) -> None:
     """Every row of tables 1 to 5 with what it trains."""
-    from ctpdeploy.train.published import published_table
+    from ctpdeploy.train.study.published import published_table
     from ctpdeploy.train.systems import SYSTEMS, TABLES
 
     lines = []

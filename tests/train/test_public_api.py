@@ -3,7 +3,9 @@ import importlib
 import pytest
 
 
-@pytest.mark.parametrize("name", [f"ctpdeploy.train{part}" for part in ("", ".networks", ".losses", ".figures")])
+@pytest.mark.parametrize(
+    "name", [f"ctpdeploy.train{part}" for part in ("", ".networks", ".losses", ".study", ".study.figures")]
+)
 def test_all_is_complete_and_exists(name: str) -> None:
     module = importlib.import_module(name)
     assert sorted(module.__all__) == sorted(set(module.__all__))

@@ -9,8 +9,8 @@ import pytest
 from ctpdeploy.errors import InputError, UnknownKeyError
 from ctpdeploy.runtime.cases import case_name, find_cases
 from ctpdeploy.runtime.evaluation import METRICS, SUMMARY, CaseScore
-from ctpdeploy.train.figures.evaluated import evaluated_runs
-from ctpdeploy.train.figures.selection import choose_cases
+from ctpdeploy.train.study.figures.evaluated import evaluated_runs
+from ctpdeploy.train.study.figures.selection import choose_cases
 
 Study = Callable[..., Path]
 

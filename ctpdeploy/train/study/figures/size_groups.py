@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ctpdeploy.runtime.evaluation import GROUPS, LARGE_ABOVE_ML, SMALL_BELOW_ML, CaseScore
-from ctpdeploy.train.figures.labels import row_label
-from ctpdeploy.train.figures.page import LIGHT, Page, swatch
+from ctpdeploy.train.study.figures.labels import row_label
+from ctpdeploy.train.study.figures.page import LIGHT, Page, swatch
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

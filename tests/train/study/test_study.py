@@ -11,9 +11,9 @@ import pytest
 
 from ctpdeploy.errors import InputError, UnknownKeyError, UsageError
 from ctpdeploy.train import TrainConfig, train
-from ctpdeploy.train.comparison import compare
-from ctpdeploy.train.published import Cell, published_table
 from ctpdeploy.train.study import Study
+from ctpdeploy.train.study.comparison import compare
+from ctpdeploy.train.study.published import Cell, published_table
 from ctpdeploy.train.systems import SYSTEMS, TABLES
 
 
@@ -54,7 +54,7 @@ def test_nothing_but_the_published_column_comes_from_the_source(study: Study, mo
     }
     for module in ("comparison", "study"):
         monkeypatch.setattr(
-            f"ctpdeploy.train.{module}.published_table", lambda _: replace(table, rows=moved), raising=False
+            f"ctpdeploy.train.study.{module}.published_table", lambda _: replace(table, rows=moved), raising=False
         )
     other_header, other = compare(5, study.measured(5))
     assert other_header == header

@@ -11,7 +11,7 @@ from ctpdeploy.runtime.agreement import agreement
 from ctpdeploy.runtime.case import BoolArray, Case
 from ctpdeploy.runtime.preprocess import PreprocessConfig, scale_dwi
 from ctpdeploy.runtime.view import MAP_RANGES
-from ctpdeploy.train.figures.shown import ShownCase
+from ctpdeploy.train.study.figures.shown import ShownCase
 from ctpdeploy.train.systems import SYSTEMS
 
 __all__ = ["Grid", "Panel", "Picture", "explain", "make_grid"]

@@ -13,13 +13,13 @@ from ctpdeploy import INTENDED_USE
 from ctpdeploy.runtime import Case
 from ctpdeploy.runtime.preprocess import PreprocessConfig, scale_dwi
 from ctpdeploy.runtime.view import TRUTH, View
-from ctpdeploy.train.figures.drawing import HEADINGS, PANELS
-from ctpdeploy.train.figures.labels import row_label
-from ctpdeploy.train.figures.page import SYNTHETIC
-from ctpdeploy.train.figures.panels import SEGMENTATION, draw_panels
-from ctpdeploy.train.figures.pictures import explain, make_grid
-from ctpdeploy.train.figures.shown import ShownCase
-from ctpdeploy.train.published import published_table
+from ctpdeploy.train.study.figures.drawing import HEADINGS, PANELS
+from ctpdeploy.train.study.figures.labels import row_label
+from ctpdeploy.train.study.figures.page import SYNTHETIC
+from ctpdeploy.train.study.figures.panels import SEGMENTATION, draw_panels
+from ctpdeploy.train.study.figures.pictures import explain, make_grid
+from ctpdeploy.train.study.figures.shown import ShownCase
+from ctpdeploy.train.study.published import published_table
 from ctpdeploy.train.systems import TABLES
 
 GRID = PreprocessConfig(slice_shape=(32, 32), run_length=3)

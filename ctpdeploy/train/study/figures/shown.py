@@ -9,8 +9,8 @@ import torch
 from ctpdeploy.runtime.case import BoolArray, Case
 from ctpdeploy.runtime.cases import read_case
 from ctpdeploy.runtime.postprocess import Prediction
-from ctpdeploy.train.figures.evaluated import EvaluatedRun
 from ctpdeploy.train.run import open_run
+from ctpdeploy.train.study.figures.evaluated import EvaluatedRun
 
 __all__ = ["ShownCase", "show_cases"]
 

@@ -13,11 +13,11 @@ from predictions import predicted
 from ctpdeploy.runtime import Case, read_case
 from ctpdeploy.runtime.evaluation import METRICS, SUMMARY, CaseScore, as_json
 from ctpdeploy.train import TrainConfig
-from ctpdeploy.train.figures.shown import ShownCase
 from ctpdeploy.train.learner import make_chain
 from ctpdeploy.train.networks.checkpoint import save_networks
 from ctpdeploy.train.run import RunFolder, RunState
 from ctpdeploy.train.split import Split
+from ctpdeploy.train.study.figures.shown import ShownCase
 from ctpdeploy.train.systems import SYSTEMS
 
 VOLUMES = {"case_2": 4.0, "case_3": 20.0, "case_4": 80.0}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from ctpdeploy.runtime.case import Case
 from ctpdeploy.runtime.preprocess import PreprocessConfig
 from ctpdeploy.runtime.window import PerfusionWindow, accumulated_intensity, perfusion_window
-from ctpdeploy.train.figures.page import LIGHT, Page
+from ctpdeploy.train.study.figures.page import LIGHT, Page
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

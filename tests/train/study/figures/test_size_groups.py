@@ -10,9 +10,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from ctpdeploy.runtime.evaluation import METRICS, CaseScore
-from ctpdeploy.train.figures.drawing import HEADINGS
-from ctpdeploy.train.figures.labels import row_label
-from ctpdeploy.train.figures.size_groups import COLOURS, draw_size_groups
+from ctpdeploy.train.study.figures.drawing import HEADINGS
+from ctpdeploy.train.study.figures.labels import row_label
+from ctpdeploy.train.study.figures.size_groups import COLOURS, draw_size_groups
 from ctpdeploy.train.systems import TABLES
 
 

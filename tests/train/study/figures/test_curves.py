@@ -11,8 +11,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from ctpdeploy.runtime import Case
 from ctpdeploy.runtime.preprocess import PreprocessConfig, preprocess
-from ctpdeploy.train.figures.curves import draw_curves
-from ctpdeploy.train.figures.drawing import HEADINGS
+from ctpdeploy.train.study.figures.curves import draw_curves
+from ctpdeploy.train.study.figures.drawing import HEADINGS
 
 CONFIG = PreprocessConfig(slice_shape=(32, 32), run_length=3)
 

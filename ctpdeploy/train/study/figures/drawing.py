@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctpdeploy.runtime.cases import case_name, find_cases
-from ctpdeploy.train.figures.curves import draw_curves
-from ctpdeploy.train.figures.evaluated import EvaluatedRun, evaluated_runs
-from ctpdeploy.train.figures.page import save_page
-from ctpdeploy.train.figures.panels import draw_panels
-from ctpdeploy.train.figures.selection import choose_cases
-from ctpdeploy.train.figures.shown import ShownCase, show_cases
-from ctpdeploy.train.figures.size_groups import COLOURS, SIZE_GROUPS_TABLE, draw_size_groups
+from ctpdeploy.train.study.figures.curves import draw_curves
+from ctpdeploy.train.study.figures.evaluated import EvaluatedRun, evaluated_runs
+from ctpdeploy.train.study.figures.page import save_page
+from ctpdeploy.train.study.figures.panels import draw_panels
+from ctpdeploy.train.study.figures.selection import choose_cases
+from ctpdeploy.train.study.figures.shown import ShownCase, show_cases
+from ctpdeploy.train.study.figures.size_groups import COLOURS, SIZE_GROUPS_TABLE, draw_size_groups
 from ctpdeploy.train.systems import SYSTEMS, TABLES
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 import re
 
-from ctpdeploy.train.published import published_table
+from ctpdeploy.train.study.published import published_table
 
 __all__ = ["row_label"]
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from ctpdeploy.runtime.preprocess import PreprocessConfig
 from ctpdeploy.runtime.view import TRUTH, View, mark_sides
-from ctpdeploy.train.figures.labels import row_label
-from ctpdeploy.train.figures.page import DARK, Page, swatch
-from ctpdeploy.train.figures.pictures import Grid, Panel, explain, make_grid
-from ctpdeploy.train.figures.shown import ShownCase
+from ctpdeploy.train.study.figures.labels import row_label
+from ctpdeploy.train.study.figures.page import DARK, Page, swatch
+from ctpdeploy.train.study.figures.pictures import Grid, Panel, explain, make_grid
+from ctpdeploy.train.study.figures.shown import ShownCase
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,7 +61,7 @@ def draw_panels(
     notes: Sequence[str] = (),
     synthetic: bool = False,
 ) -> "Figure":
-    """Draw rows of a table as columns, with panels as :func:`ctpdeploy.train.figures.pictures.make_grid` has them.
+    """Draw rows of a table as columns; the panels are those of ``pictures.make_grid``.
 
     Args:
         table: of these rows.

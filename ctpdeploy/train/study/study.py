@@ -20,11 +20,11 @@ from ctpdeploy.errors import UnknownKeyError, UsageError
 from ctpdeploy.runtime.cases import case_name, find_cases, take_inventory
 from ctpdeploy.runtime.evaluation import SUMMARY, evaluate_folders
 from ctpdeploy.train.cache import CaseCache
-from ctpdeploy.train.comparison import Measured, comparison_csv, measure
 from ctpdeploy.train.learner import make_chain
 from ctpdeploy.train.progress import OnProgress
 from ctpdeploy.train.run import RunFolder, open_run
 from ctpdeploy.train.settings import TrainConfig
+from ctpdeploy.train.study.comparison import Measured, comparison_csv, measure
 from ctpdeploy.train.systems import SYSTEMS, TABLES, system_named
 from ctpdeploy.train.trainer import train
 

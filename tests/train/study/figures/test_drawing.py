@@ -11,7 +11,7 @@ from PIL import Image
 from ctpdeploy import INTENDED_USE
 from ctpdeploy.cli import run
 from ctpdeploy.errors import ExitCode, InputError
-from ctpdeploy.train.figures import draw_figures
+from ctpdeploy.train.study.figures import draw_figures
 
 Study = Callable[..., Path]
 
@@ -20,7 +20,7 @@ Study = Callable[..., Path]
 def pages(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """What would have been written."""
     kept: list[Figure] = []
-    monkeypatch.setattr("ctpdeploy.train.figures.drawing.save_page", lambda figure, _: kept.append(figure))
+    monkeypatch.setattr("ctpdeploy.train.study.figures.drawing.save_page", lambda figure, _: kept.append(figure))
     return kept
 
 
