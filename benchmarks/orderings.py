@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ctpdeploy.train.published import published_table
+from ctpdeploy.train.study.published import published_table
 from ctpdeploy.train.systems import TABLES
 
 CLAIMS = (
