@@ -9,10 +9,14 @@ import typer
 
 from ctpdeploy import INTENDED_USE, __version__
 from ctpdeploy.cli.terminal import print_json, print_table
+from ctpdeploy.errors import BackendError
 
 __all__ = ["doctor"]
 
-PACKAGES = ("numpy", "scipy", "nibabel", "matplotlib", "onnxruntime", "onnxruntime-gpu", "torch", "onnx", "onnxscript")
+PACKAGES = (
+    *("numpy", "scipy", "nibabel", "matplotlib", "onnxruntime", "onnxruntime-gpu", "tensorrt-cu13", "tensorrt-rtx"),
+    *("torch", "onnx", "onnxscript"),
+)
 RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
 
 
@@ -27,14 +31,21 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findi
     typer.echo(INTENDED_USE + "\n")
     print_table(["package", "version"], [[name, version or "-"] for name, version in findings["packages"].items()])
     typer.echo("")
-    print_table(["backend", ""], [[name, reason or "ready"] for name, reason in findings["backends"].items()])
+    print_table(["backend", ""], [[name, reason or "ready"] for name, reason in findings["backends"].items()], words=2)
+    typer.echo("")
+    builders = [
+        [name, reason or "ready; its engines do not run in infer yet"] for name, reason in findings["builders"].items()
+    ]
+    print_table(["builder of engines", ""], builders, words=2)
+    typer.echo(f"\nGPU: {', '.join(findings['gpus']['found']) or findings['gpus']['none_because']}")
     for problem in findings["problems"]:
         typer.echo(f"\nProblem: {problem}")
 
 
 def examine() -> dict[str, Any]:
-    """Machine, package versions, why each backend is unavailable (None: it is ready), and problems."""
+    """Machine, package versions, why each backend and builder is unavailable (None: it is ready), and problems."""
     from ctpdeploy.runtime.backends import BACKENDS
+    from ctpdeploy.runtime.trt import FLAVOURS, unavailable_because
 
     packages = {name: _version(name) for name in PACKAGES}
     problems = []
@@ -52,9 +63,22 @@ def examine() -> dict[str, Any]:
             "cores": os.cpu_count(),
         },
         "packages": packages,
+        "gpus": _gpus(),
         "backends": {name: module.unavailable_because() for name, module in BACKENDS.items()},
+        "builders": {name: unavailable_because(flavour) for name, flavour in FLAVOURS.items()},
         "problems": problems,
     }
+
+
+def _gpus() -> dict[str, Any]:
+    from ctpdeploy.runtime.trt import probe
+
+    try:
+        driver = probe()
+    except BackendError as error:
+        return {"found": [], "none_because": str(error)}
+    found = [f"{gpu.name} (compute capability {gpu.compute_capability})" for gpu in driver.gpus]
+    return {"found": found, "cuda": driver.cuda, "none_because": None}
 
 
 def _version(package: str) -> str | None:

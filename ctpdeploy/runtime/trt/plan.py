@@ -1,0 +1,89 @@
+"""From a parsed network to a serialised engine."""
+
+from dataclasses import dataclass
+
+from ctpdeploy.errors import BackendError
+from ctpdeploy.runtime.trt.flavour import Native
+from ctpdeploy.runtime.trt.listeners import Progress, progress_monitor
+from ctpdeploy.runtime.trt.network import ParsedNetwork
+from ctpdeploy.runtime.trt.recipe import Recipe
+
+__all__ = ["Plan", "build"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a build gives.
+
+    Attributes:
+        engine: the serialised engine. It is executable code: load none that this program did not build.
+        timings: what was measured of the GPU, to make the next build faster; None where none was asked for.
+    """
+
+    engine: bytes
+    timings: bytes | None
+
+
+def build(parsed: ParsedNetwork, recipe: Recipe, progress: Progress, *, timings: bytes | None = None) -> Plan:
+    """Build the engine of a network.
+
+    Args:
+        parsed: the network.
+        recipe: what to build.
+        progress: told how far it is; an exception in it stops the build and is raised here.
+        timings: what an earlier build measured, empty at first; None to measure without keeping it.
+
+    Raises:
+        BackendError: the package refuses; with what it logged.
+    """
+    monitor = progress_monitor(parsed.trt, progress)
+    config = parsed.builder.create_builder_config()
+    config.progress_monitor = monitor
+    config.builder_optimization_level = recipe.optimisation_level
+    # by default products of float32 are taken with 10 bits of mantissa; the export was verified with 23
+    config.clear_flag(parsed.trt.BuilderFlag.TF32)
+    _set_capabilities(parsed, config, recipe.target.capabilities)
+    _add_profile(parsed, config, recipe.slices)
+    if timings is not None:
+        config.set_timing_cache(config.create_timing_cache(timings), ignore_mismatch=False)
+    engine = parsed.builder.build_serialized_network(parsed.network, config)
+    if monitor.interruption is not None:
+        raise monitor.interruption
+    if engine is None:
+        raise _refusal(parsed, "builds no engine")
+    kept = None if timings is None else bytes(config.get_timing_cache().serialize())
+    return Plan(engine=bytes(engine), timings=kept)
+
+
+def _set_capabilities(parsed: ParsedNetwork, config: Native, capabilities: tuple[str, ...]) -> None:
+    if not capabilities:
+        return
+    known = parsed.trt.ComputeCapability.__members__
+    names = ["SM" + capability.replace(".", "") for capability in capabilities]
+    if unknown := [text for text, name in zip(capabilities, names, strict=True) if name not in known]:
+        choices = ", ".join(f"{name[2:-1]}.{name[-1]}" for name in known if name.startswith("SM"))
+        raise BackendError(
+            f"{parsed.trt.__name__} {parsed.trt.__version__} does not build for compute capability "
+            f"{', '.join(unknown)}: choose from {choices}, or another backend."
+        )
+    config.num_compute_capabilities = len(names)
+    for index, name in enumerate(names):
+        if not config.set_compute_capability(known[name], index):
+            raise _refusal(parsed, f"does not build for compute capability {capabilities[index]}")
+
+
+def _add_profile(parsed: ParsedNetwork, config: Native, slices: tuple[int, int, int]) -> None:
+    """One range of batch sizes; height and width are those of the network."""
+    profile = parsed.builder.create_optimization_profile()
+    for i in range(parsed.network.num_inputs):
+        tensor = parsed.network.get_input(i)
+        rest = tuple(tensor.shape)[1:]
+        profile.set_shape(tensor.name, *((n, *rest) for n in slices))
+    if config.add_optimization_profile(profile) < 0:
+        raise _refusal(parsed, f"takes no batches of {slices[0]} to {slices[-1]} slices")
+
+
+def _refusal(parsed: ParsedNetwork, what: str) -> BackendError:
+    return BackendError(
+        f"{parsed.trt.__name__} {parsed.trt.__version__} {what}: {parsed.logger.reasons()}; choose another backend."
+    )

@@ -1,0 +1,65 @@
+"""The user's secret, with which cached engines are signed.
+
+It lies apart from the cache, so that a cache that is copied or shared does not bring the key to its own lock.
+"""
+
+import os
+import secrets
+import stat
+from contextlib import suppress
+from pathlib import Path
+from uuid import uuid4
+
+from ctpdeploy.errors import UsageError
+
+__all__ = ["user_secret"]
+
+_BYTES = 32
+
+
+def user_secret(file: Path) -> bytes:
+    """Read the secret, or make it; one that others could read, or that is damaged, is replaced.
+
+    Of several processes that make it at once one wins, and all return the same.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    try:
+        if (secret := _read(file)) is not None:
+            return secret
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file.unlink(missing_ok=True)
+        _make(file)
+        secret = _read(file)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be made ({error.strerror}): engines are only kept where it can.") from error
+    if secret is None:
+        raise UsageError(f"{file} does not stay private to its owner: put it on a file system that keeps modes.")
+    return secret
+
+
+def _read(file: Path) -> bytes | None:
+    """The secret if it is whole and nobody else's; links are not followed."""
+    try:
+        status = file.lstat()
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(status.st_mode) or status.st_size != _BYTES:
+        return None
+    if os.name == "posix" and (status.st_uid != os.getuid() or status.st_mode & 0o077):
+        return None
+    return file.read_bytes()
+
+
+def _make(file: Path) -> None:
+    """Write a new secret; it appears whole, and only if there is none yet."""
+    partial = file.with_name(f".{uuid4().hex}.partial")
+    try:
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(secrets.token_bytes(_BYTES))
+        with suppress(FileExistsError):
+            os.link(partial, file)  # unlike a renaming it fails where another process was first
+    finally:
+        partial.unlink(missing_ok=True)

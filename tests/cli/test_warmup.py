@@ -1,0 +1,115 @@
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from ctpdeploy.cli import run
+from ctpdeploy.errors import ExitCode
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+
+
+@pytest.fixture
+def command(bundle_folder: Path) -> list[str]:
+    pytest.importorskip("tensorrt_rtx")
+    return ["warmup", str(bundle_folder), "--backend", "tensorrt-rtx", "--gpus", "portable", "--slices", "1,2,4"]
+
+
+def test_help_teaches(capsys: pytest.CaptureFixture[str]):
+    assert run(["warmup", "--help"]) == ExitCode.DONE
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Example: ctpdeploy warmup" in text
+    assert "cannot run in infer yet" in text
+
+
+def test_an_engine_is_built_once(command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert run(command) == ExitCode.DONE
+    first = capsys.readouterr()
+    assert "tensorrt-rtx 1." in first.out
+    assert "fp32, proved: 57 convolution FLOAT, 12 deconvolution FLOAT" in first.out
+    assert "MB" in first.out
+    assert "this build" in first.out
+    assert str(tmp_path / "cache" / "ctpdeploy" / "engines") in first.out
+    assert (tmp_path / "data" / "ctpdeploy" / "engine-secret").stat().st_mode & 0o777 == 0o600
+    assert run([*command, "--json"]) == ExitCode.DONE
+    findings = json.loads(capsys.readouterr().out)
+    assert not findings["built"]
+    assert findings["bytes"] > 100_000
+    assert findings["ingredients"]["slices"] == [1, 2, 4]
+    assert findings["layers"]["CONVOLUTION"] == {"FLOAT": 57}
+    file = Path(findings["file"])
+    file.write_bytes(file.read_bytes()[:-1])
+    assert run(command) == ExitCode.DONE
+    again = capsys.readouterr()
+    assert "is not used, because it is damaged" in again.err
+    assert "this build" in again.out
+
+
+def test_engines_lie_where_they_are_asked_to(command: list[str], tmp_path: Path):
+    assert run([*command, "--cache", str(tmp_path / "mine"), "--gpus", "8.6,8.9"]) == ExitCode.DONE
+    assert len(list((tmp_path / "mine").glob("*.engine"))) == 1
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("backend", ["auto", "tensorrt", "tensorrt-rtx"])
+def test_without_a_package_it_is_one_sentence_and_exit_five(
+    bundle_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], backend: str
+):
+    for module in ("tensorrt", "tensorrt_rtx"):
+        monkeypatch.setitem(sys.modules, module, None)
+    assert run(["warmup", str(bundle_folder), "--backend", backend]) == ExitCode.BACKEND
+    error = capsys.readouterr().err
+    assert error.startswith("Error: No engine can be built here.")
+    assert error.count("\n") == 1
+    assert ("pip install 'ctpdeploy[rtx]'" in error) == (backend != "tensorrt")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--slices", "8"],
+        ["--slices", "8,4,2"],
+        ["--slices", "0,1,2"],
+        ["--slices", "a,b,c"],
+        ["--gpus", "ampere"],
+        ["--gpus", "8.6;8.9"],
+        ["--backend", "cuda"],
+    ],
+)
+def test_usage_errors_exit_with_two(command: list[str], arguments: list[str]):
+    assert run([*command, *arguments]) == ExitCode.USAGE
+
+
+def test_a_folder_that_is_no_bundle_is_refused(command: list[str], tmp_path: Path):
+    assert run(["warmup", str(tmp_path), *command[2:]]) == ExitCode.INPUT
+
+
+def test_a_gpu_that_the_package_does_not_know_exits_with_five(command: list[str], capsys: pytest.CaptureFixture[str]):
+    assert run([*command, "--gpus", "9.0"]) == ExitCode.BACKEND
+    assert "does not build for compute capability 9.0" in capsys.readouterr().err
+
+
+def test_doctor_says_what_builds_and_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
+    assert run(["doctor", "--json"]) == ExitCode.DONE
+    findings = json.loads(capsys.readouterr().out)
+    assert "pip install 'ctpdeploy[tensorrt]'" in findings["builders"]["tensorrt"]
+    assert "pip install 'ctpdeploy[rtx]'" in findings["builders"]["tensorrt-rtx"]
+    assert set(findings["backends"]) & set(findings["builders"]) == set()
+    assert findings["gpus"]["found"] or findings["gpus"]["none_because"]
+    assert run(["doctor"]) == ExitCode.DONE
+    assert "builder of engines" in capsys.readouterr().out
+
+
+def test_doctor_says_that_engines_do_not_run_yet(capsys: pytest.CaptureFixture[str]):
+    pytest.importorskip("tensorrt_rtx")
+    assert run(["doctor"]) == ExitCode.DONE
+    assert "ready; its engines do not run in infer yet" in capsys.readouterr().out
