@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ctpdeploy import INTENDED_USE, __version__
-from ctpdeploy.cli import demo, doctor, evaluate, export, figures, infer, phantom, study, train
+from ctpdeploy.cli import demo, doctor, evaluate, export, figures, infer, phantom, study, train, verify, warmup
 from ctpdeploy.errors import CtpdeployError, ExitCode
 
 __all__ = ["main", "run"]
@@ -27,6 +27,8 @@ app.command("demo")(demo.demo)
 app.command("phantom")(phantom.phantom)
 app.command("train")(train.train)
 app.command("export")(export.export)
+app.command("verify")(verify.verify)
+app.command("warmup")(warmup.warmup)
 app.command("infer")(infer.infer)
 app.command("evaluate")(evaluate.evaluate)
 app.command("study")(study.study)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ctpdeploy.cli.terminal import mean_and_std, print_json, print_table, progress, say
+from ctpdeploy.cli.verify import KEY_HELP
 
 if TYPE_CHECKING:
     from ctpdeploy.runtime import Pipeline
@@ -19,6 +20,7 @@ def evaluate(
     data: Annotated[Path, typer.Argument(help="Folder of cases with their lesion masks (OT).")],
     out: Annotated[Path, typer.Option(help="Folder for scores.csv, scores.json, summary.json.")] = Path("evaluation"),
     backend: Annotated[str, typer.Option(help="Backend for a bundle.")] = "auto",
+    require_signature: Annotated[Path | None, typer.Option(help=KEY_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Scores of each case and mean ± std, beside the rule Tmax > 6 s and rCBF < 30 %.
@@ -30,7 +32,7 @@ def evaluate(
     """
     from ctpdeploy.runtime import find_cases
 
-    pipeline, folders = _open(model, backend), find_cases(data)
+    pipeline, folders = _open(model, backend, require_signature), find_cases(data)
     _warn_of_training_cases(model, folders)
     summary = evaluate_cases(pipeline, folders, out)
     if as_json:
@@ -40,13 +42,13 @@ def evaluate(
         say(f"Scores of each case are in {out / 'scores.csv'}.")
 
 
-def _open(model: Path, backend: str) -> "Pipeline":
-    """A pipeline from a bundle, or from a run folder with torch as its engine."""
+def _open(model: Path, backend: str, key: Path | None) -> "Pipeline":
+    """A pipeline from a bundle, or from a run folder with torch as its engine; runs are not signed."""
     from ctpdeploy.runtime import Pipeline
     from ctpdeploy.runtime.bundle import MANIFEST
 
-    if (model / MANIFEST).is_file() or not (model / "config.json").is_file():
-        return Pipeline.open(model, backend)
+    if key is not None or (model / MANIFEST).is_file() or not (model / "config.json").is_file():
+        return Pipeline.open(model, backend, key)
     from ctpdeploy.train import open_run
 
     return open_run(model)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ctpdeploy.cli.terminal import print_json, progress, say
+from ctpdeploy.errors import UsageError
 
 if TYPE_CHECKING:
     from ctpdeploy.export import Verification
@@ -26,6 +27,13 @@ def export(
     cases: Annotated[
         Path | None, typer.Option(help="Cases on which the gate compares; two synthetic patients by default.")
     ] = None,
+    zipped: Annotated[
+        bool, typer.Option("--zip", help="Make one file, NAME.ctpbundle.zip; equal bundles are equal bytes.")
+    ] = False,
+    sign: Annotated[Path | None, typer.Option(help="Sign with this private key, an elliptic one in PEM.")] = None,
+    licence: Annotated[
+        str | None, typer.Option(help="Terms of the trained weights, by custom an SPDX expression; kept in the bundle.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures of the gate as JSON.")] = False,
 ) -> None:
     """Fold normalisation, export the networks as ONNX, prove them equal to the trained ones, and seal a bundle.
@@ -35,7 +43,10 @@ def export(
 
     Example: ctpdeploy export runs/first --out first.ctpbundle
     """
-    verification = export_bundle(run, out, cases)
+    if zipped and out.suffix != ".zip":
+        out = out.with_name(f"{out.name}.zip")
+    password = _checked_password(sign) if sign else None
+    verification = export_bundle(run, out, cases, archive=zipped, key=sign, password=password, licence=licence)
     if as_json:
         import dataclasses
 
@@ -49,7 +60,16 @@ def export(
     )
 
 
-def export_bundle(run: Path, out: Path, cases: Path | None = None) -> "Verification":
+def export_bundle(
+    run: Path,
+    out: Path,
+    cases: Path | None = None,
+    *,
+    archive: bool = False,
+    key: Path | None = None,
+    password: str | None = None,
+    licence: str | None = None,
+) -> "Verification":
     """Export with a progress bar."""
     from ctpdeploy.export import export_run
     from ctpdeploy.runtime import find_cases, read_case
@@ -61,9 +81,23 @@ def export_bundle(run: Path, out: Path, cases: Path | None = None) -> "Verificat
         def show(step: str) -> None:
             display.update(task, advance=1, text=step)
 
-        verification = export_run(run, out, chosen, on_step=show)
+        verification = export_run(
+            run, out, chosen, on_step=show, archive=archive, key=key, password=password, licence=licence
+        )
         display.update(task, completed=STEPS + 1, text="")
     return verification
+
+
+def _checked_password(key: Path) -> str | None:
+    """Ask for the password of a key that has one, and find out before the work whether the key will do."""
+    from ctpdeploy.runtime.signature import require_signing_key
+
+    if not key.is_file():
+        raise UsageError(f"There is no key {key}: give a private key of an elliptic curve in PEM.")
+    encrypted = b"ENCRYPTED" in key.read_bytes()
+    password = str(typer.prompt(f"Password of {key}", hide_input=True, err=True)) if encrypted else None
+    require_signing_key(key, password)
+    return password
 
 
 def _synthetic_cases() -> "list[Case]":

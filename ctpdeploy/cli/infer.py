@@ -12,6 +12,7 @@ import typer
 
 from ctpdeploy import INTENDED_USE
 from ctpdeploy.cli.terminal import print_json, print_table, progress, say
+from ctpdeploy.cli.verify import KEY_HELP
 from ctpdeploy.errors import BatchError, CtpdeployError, UsageError
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def infer(
     submission: Annotated[
         str | None, typer.Option(help="Make a submission to ISLES 2018 of this name: OUT/submission, with a zip.")
     ] = None,
+    require_signature: Annotated[Path | None, typer.Option(help=KEY_HELP)] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Skip cases that this bundle has done already.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the reports as JSON.")] = False,
 ) -> None:
@@ -73,7 +75,9 @@ def infer(
     readers = explicit if given else case_readers(inputs or [])
     if planned and SUBMISSION in readers:
         raise UsageError(f"A case called {SUBMISSION} would lie where the submission goes: rename the case.")
-    reports, refused = infer_cases(bundle, readers, out, backend=backend, resume=resume, submission=planned)
+    reports, refused = infer_cases(
+        bundle, readers, out, backend=backend, resume=resume, submission=planned, key=require_signature
+    )
     if planned and reports:
         _submit(planned, reports, out)
     if as_json:
@@ -113,6 +117,7 @@ def infer_cases(
     backend: str = "auto",
     resume: bool = False,
     submission: "Submission | None" = None,
+    key: Path | None = None,
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """One case after the other, with a progress bar; where there is a submission, only cases that it admits.
 
@@ -122,9 +127,9 @@ def infer_cases(
     from ctpdeploy.runtime import Bundle, Pipeline
     from ctpdeploy.runtime.backends import open_engine
 
-    opened = Bundle.open(bundle)
-    pipeline = Pipeline(open_engine(opened, backend), opened.preprocess)
-    source = {"bundle": {"name": bundle.resolve().name, "sha256": opened.sha256}, "backend_requested": backend}
+    with Bundle.open(bundle, key) as opened:
+        pipeline = Pipeline(open_engine(opened, backend), opened.preprocess)
+        source = {"bundle": {"name": bundle.resolve().name, "sha256": opened.sha256}, "backend_requested": backend}
     reports, refused = [], {}
     with progress() as display:
         task = display.add_task("infer", total=len(readers), text="")

@@ -15,21 +15,30 @@ from ctpdeploy.export.fold import fold
 from ctpdeploy.export.gate import verify
 from ctpdeploy.export.graph import export_network, merge_pipeline, tensor_shapes
 from ctpdeploy.export.verification import Verification
-from ctpdeploy.runtime.bundle import PIPELINE, Bundle, Network, sha256_of
+from ctpdeploy.runtime.archive import whole_archive
+from ctpdeploy.runtime.bundle import PIPELINE, VERIFICATION, Bundle, Network, SealedFile, sha256_of
 from ctpdeploy.runtime.case import Case
 from ctpdeploy.runtime.folders import whole_folder
 from ctpdeploy.runtime.preprocess import PreprocessConfig, SliceBatch, preprocess
+from ctpdeploy.runtime.signature import require_signing_key, sign
 from ctpdeploy.train.networks import load_chain
 from ctpdeploy.train.networks.chain import OUTPUTS, Chain, source_channels
 
-__all__ = ["VERIFICATION", "export_run"]
+__all__ = ["export_run"]
 
-VERIFICATION = "verification.json"
 CHECKPOINT = "checkpoints/best"
 
 
 def export_run(
-    run: Path, out: Path, cases: Sequence[Case], on_step: Callable[[str], None] = lambda _: None
+    run: Path,
+    out: Path,
+    cases: Sequence[Case],
+    on_step: Callable[[str], None] = lambda _: None,
+    *,
+    archive: bool = False,
+    key: Path | None = None,
+    password: str | None = None,
+    licence: str | None = None,
 ) -> Verification:
     """Fold, export, verify and seal the best checkpoint of a run.
 
@@ -38,19 +47,26 @@ def export_run(
         out: bundle to make; must not exist.
         cases: what the gate compares on, at least one.
         on_step: told in words what happens next.
+        archive: make the bundle one zip.
+        key: private key to sign it with.
+        password: of the key.
+        licence: terms of the trained weights, written into the manifest.
 
     Raises:
         InputError: ``run`` is no run folder.
-        UsageError: ``out`` exists, or the system sees the real DWI.
+        UsageError: ``out`` exists, the system sees the real DWI, or ``key`` is none.
+        MissingPackageError: ``key`` is given and model signing is not installed.
         GateError: the export differs from the trained networks; nothing was published.
     """
+    if key is not None:
+        require_signing_key(key, password)
     config, chain = _read_config(run), load_chain(run / CHECKPOINT)
     if any("dwi" in sees for sees in chain.wiring.values()):
         raise UsageError(
             f"The system {config['system']} sees the real DWI, which nobody has in time: export one that does not."
         )
     constants = merge(PreprocessConfig(), config["preprocess"], where=str(run / "config.json"))  # type: ignore[arg-type]
-    with whole_folder(out) as folder:
+    with whole_archive(out) if archive else whole_folder(out) as folder:
         on_step("folding normalisation")
         folded = fold(chain)
         models = _export_networks(folded, constants, folder, on_step)
@@ -62,13 +78,31 @@ def export_run(
         on_step("sealing")
         parameters = {name: sum(p.numel() for p in network.parameters()) for name, network in chain.named_children()}
         parameters[PIPELINE] = sum(parameters.values())
+        sees = {**chain.wiring, PIPELINE: [value.name for value in models[PIPELINE].graph.input]}
         Bundle(
             folder=folder,
-            networks={name: _describe(model, files[name], parameters[name]) for name, model in models.items()},
+            source=out,
+            system=str(config["system"]),
+            networks={
+                name: _describe(model, files[name], list(sees[name]), parameters[name])
+                for name, model in models.items()
+            },
+            files={VERIFICATION: SealedFile.of(folder / VERIFICATION)},
             preprocess=constants,
             provenance=_provenance(run, config),
+            licence=licence,
         ).write_manifest()
+        _open_as_received(folder)
+        if key is not None:
+            sign(folder, key, password)
     return verification
+
+
+def _open_as_received(folder: Path) -> None:
+    """Refuse here what the workstation would refuse: a bundle that nobody can open is not published."""
+    bundle = Bundle.open(folder)
+    for name in bundle.networks:
+        bundle.network_file(name)
 
 
 def _read_config(run: Path) -> dict[str, object]:
@@ -100,10 +134,13 @@ def _export_networks(
     return {**models, PIPELINE: merged}
 
 
-def _describe(model: ModelProto, file: Path, parameters: int) -> Network:
+def _describe(model: ModelProto, file: Path, sees: list[str], parameters: int) -> Network:
+    sealed = SealedFile.of(file)
     return Network(
         file=file.name,
-        sha256=sha256_of(file),
+        sha256=sealed.sha256,
+        size=sealed.size,
+        sees=sees,
         inputs=tensor_shapes(model.graph.input),
         outputs=tensor_shapes(model.graph.output),
         opset=model.opset_import[0].version,
@@ -123,7 +160,6 @@ def _concatenate(batches: Sequence[SliceBatch]) -> SliceBatch:
 def _provenance(run: Path, config: dict[str, object]) -> dict[str, object]:
     """Where the networks come from, without paths or names of this machine."""
     return {
-        "system": config["system"],
         "run": run.resolve().name,
         "config": config,
         "config_sha256": sha256_of(run / "config.json"),

@@ -19,6 +19,8 @@ AUTO: Final = "auto"
 def open_engine(bundle: Bundle, backend: str = AUTO) -> Engine:
     """Open the backend asked for, never another; ``"auto"`` takes the first that this machine can run.
 
+    An engine has read what it needs when it is open: the files of a zipped bundle are gone when the bundle is closed.
+
     Raises:
         UsageError: no backend has this name.
         BackendError: it cannot run here.

@@ -29,15 +29,20 @@ class Pipeline:
         self.config = config
 
     @classmethod
-    def open(cls, bundle: Path, backend: str = AUTO) -> "Pipeline":
+    def open(cls, bundle: Path, backend: str = AUTO, key: Path | None = None) -> "Pipeline":
         """Open a bundle on a backend.
 
+        Args:
+            bundle: folder or zip.
+            backend: name of the backend.
+            key: public key of who has to have signed the bundle.
+
         Raises:
-            InputError: the folder is no bundle, or a damaged one.
+            InputError: it is no bundle, a damaged one, or one that the key's owner did not sign.
             UsageError, BackendError: as :func:`ctpdeploy.runtime.backends.open_engine`.
         """
-        opened = Bundle.open(bundle)
-        return cls(open_engine(opened, backend), opened.preprocess)
+        with Bundle.open(bundle, key) as opened:
+            return cls(open_engine(opened, backend), opened.preprocess)
 
     def predict(self, case: Case) -> Prediction:
         """Find the lesion of a case.

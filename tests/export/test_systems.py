@@ -54,7 +54,7 @@ def test_a_system_becomes_a_bundle_that_predicts_the_same(
     assert bundle.networks.keys() == networks | {"pipeline"}
     assert bundle.networks["pipeline"].inputs.keys() == inputs
     assert bundle.networks["pipeline"].outputs.keys() == outputs
-    assert bundle.provenance["system"] == system
+    assert bundle.system == system
     expected, got = open_run(run).predict(phantom_case), Pipeline.open(folder).predict(phantom_case)
     np.testing.assert_allclose(got.probability, expected.probability, atol=2e-4)
     assert (got.pseudo_dwi is None) == ("pseudo_dwi" not in outputs)
