@@ -17,7 +17,8 @@ def case(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "command", ["", "demo", "phantom", "train", "export", "infer", "evaluate", "study", "figures", "warmup", "verify", "doctor"]
+    "command",
+    ["", "demo", "phantom", "train", "export", "infer", "evaluate", "study", "figures", "warmup", "verify", "doctor"],
 )
 def test_help_teaches(command: str, capsys: pytest.CaptureFixture[str]):
     assert run([*command.split(), "--help"]) == ExitCode.DONE
