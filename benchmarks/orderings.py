@@ -77,7 +77,7 @@ def main() -> None:
     result = {}
     for study in parser.parse_args().studies:
         lines = [line for claim in CLAIMS if (line := compare(study, *claim))]
-        result[study.name] = lines
+        result[str(study)] = lines
         print(study)
         print(f"{'table':<6} {'difference of Dice':<20} {'published':>9} {'measured':>9}   95 % over cases and seeds")
         for line in lines:
