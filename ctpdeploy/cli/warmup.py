@@ -59,7 +59,8 @@ def warmup(
         def show(text: str, share: float) -> None:
             display.update(task, completed=round(share * _STEPS), text=text)
 
-        warm = warm_up(Bundle.open(bundle, require_signature), flavour, recipe, user_store(cache), show)
+        with Bundle.open(bundle, require_signature) as opened:
+            warm = warm_up(opened, flavour, recipe, user_store(cache), show)
         display.update(task, completed=_STEPS, text="")
     findings = _findings(flavour, warm)
     if as_json:
