@@ -1,5 +1,6 @@
 """What the tests share: small synthetic patients, a run trained on them, and its bundle, each made once."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,14 @@ from ctpdeploy.phantom import PhantomConfig, write_dataset
 from ctpdeploy.runtime import Case, read_case
 
 SIZE = 64
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing is read from or written to the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

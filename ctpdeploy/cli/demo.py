@@ -41,7 +41,7 @@ def demo(
     make_cases(out / "train", cases=TRAIN_CASES, seed=TRAIN_SEED, config=config)
     make_cases(out / "test", cases=TEST_CASES, seed=TEST_SEED, config=config, first=TRAIN_CASES + 1)
     say("2/5  training extractor, generator and SLNet end to end (preset tiny)")
-    train_run(out / "train", out / "run", PRESETS["tiny"])
+    train_run(out / "train", out / "run", PRESETS["tiny"], cache=out / "cache")
     say("3/5  export: fold, ONNX, and the gate against torch in float64")
     bundle = out / "demo.ctpbundle"
     export_bundle(out / "run", bundle)

@@ -33,7 +33,11 @@ def study(
         Path | None, typer.Option(help="CSV with columns case,patient: scans of one patient stay on one side.")
     ] = None,
     cache: Annotated[
-        Path | None, typer.Option(help="Folder of preprocessed cases. Default: the user's cache folder.")
+        Path | None,
+        typer.Option(
+            help="Folder where preprocessed cases are kept for later runs, by content; delete it to clear. "
+            "Default: the user's cache folder."
+        ),
     ] = None,
     show: Annotated[bool, typer.Option("--list", help="List the rows of all tables and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,

@@ -36,7 +36,11 @@ def train(
         Path | None, typer.Option(help="CSV with columns case,patient: scans of one patient stay on one side.")
     ] = None,
     cache: Annotated[
-        Path | None, typer.Option(help="Folder of preprocessed cases. Default: the user's cache folder.")
+        Path | None,
+        typer.Option(
+            help="Folder where preprocessed cases are kept for later runs, by content; delete it to clear. "
+            "Default: the user's cache folder."
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where the run in --out stopped, with its configuration.")

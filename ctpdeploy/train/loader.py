@@ -65,18 +65,14 @@ class Loader:
         self._slices = dataset.slices.map(lambda tensor: tensor.to(device)) if self._in_place else dataset.slices
         self._stream = torch.cuda.Stream(device) if on_gpu else None  # type: ignore[no-untyped-call]
 
-    def epoch(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
+    def epoch(self, epoch: int) -> Iterator[Batch]:
         """The mini-batches of an epoch in the order of :meth:`SliceDataset.batches`, this process's share of each.
 
         The thread ends with the iterator, however that ends; what it raises is raised here.
-
-        Args:
-            epoch: its number.
-            skip: how many mini-batches at its beginning to leave out.
         """
         order = self._dataset.order(self._config.batch_size, seed=self._config.seed, epoch=epoch)
         prepare = partial(self._prepare, epoch, order)
-        steps = iter(range(skip, self.steps))
+        steps = iter(range(self.steps))
         self.waited_s = 0.0
         thread = ThreadPoolExecutor(1, thread_name_prefix="ctpdeploy-loader")
         try:

@@ -67,6 +67,12 @@ class AugmentConfig:
     rotation: float = 0.0
     scaling: float = 0.0
 
+    def __post_init__(self) -> None:
+        if self.rotation < 0.0:
+            raise UsageError(f"'rotation' is {self.rotation}: it must not be negative.")
+        if not 0.0 <= self.scaling < 1.0:
+            raise UsageError(f"'scaling' is {self.scaling}: it must be at least 0 and under 1.")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ComputeConfig:

@@ -9,11 +9,6 @@ from ctpdeploy.errors import ExitCode
 SMALL = ["--preset", "tiny", "--set", "width=4", "--set", "epochs=1", "--set", "preprocess.slice_shape=[64,64]"]
 
 
-@pytest.fixture(autouse=True)
-def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setattr("ctpdeploy.train.cache.default_folder", lambda: tmp_path / "cache")
-
-
 def test_list_shows_every_row_of_five_tables(capsys: pytest.CaptureFixture[str]):
     assert run(["study", "--list"]) == ExitCode.DONE
     lines = capsys.readouterr().out.splitlines()

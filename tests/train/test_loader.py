@@ -77,19 +77,6 @@ def test_mini_batches_are_augmented_by_epoch_and_step(
             assert_equal(one, augment(other.map(lambda t: t.to(device)), poses, config.loss))
 
 
-@pytest.mark.parametrize("augmentation", [AugmentConfig(), AUGMENT])
-def test_skipped_beginning_leaves_the_rest_as_it_is(
-    dataset: SliceDataset, config: TrainConfig, device: torch.device, augmentation: AugmentConfig
-) -> None:
-    batches = Loader(dataset, replace(config, augment=augmentation), device)
-    whole = list(batches.epoch(5))
-    for skip in range(len(whole) + 1):
-        rest = list(batches.epoch(5, skip=skip))
-        assert len(rest) == len(whole) - skip
-        for one, other in zip(rest, whole[skip:], strict=True):
-            assert_equal(one, other)
-
-
 @pytest.mark.parametrize("world", [2, 4])
 def test_processes_divide_each_mini_batch(dataset: SliceDataset, config: TrainConfig, world: int) -> None:
     config = replace(config, batch_size=4, augment=AUGMENT)

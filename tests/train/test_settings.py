@@ -35,7 +35,16 @@ def test_unknown_key_names_the_nearest() -> None:
 
 @pytest.mark.parametrize(
     "override",
-    ["epochs=0", "batch_size=0", "sn_momentum=1.0", "validation_share=0.0", "preprocess.slice_shape=[128, 100]"],
+    [
+        "epochs=0",
+        "batch_size=0",
+        "sn_momentum=1.0",
+        "validation_share=0.0",
+        "test_share=0.95",
+        "augment.rotation=-1.0",
+        "augment.scaling=1.0",
+        "preprocess.slice_shape=[128, 100]",
+    ],
 )
 def test_impossible_values_are_refused(override: str) -> None:
     with pytest.raises(UsageError, match=override.split("=")[0].split(".")[-1]):
