@@ -1,6 +1,5 @@
 """``ctpdeploy evaluate``: scores of a run or a bundle on cases with a lesion drawn."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -58,12 +57,13 @@ def _warn_of_training_cases(model: Path, folders: list[Path]) -> None:
     """Say so if cases have the names of those that a run was trained on: such scores flatter."""
     from ctpdeploy.runtime import case_name
 
-    split = model / "split.json"
-    if split.is_file():
-        trained = set(json.loads(split.read_text(encoding="utf-8"))["train"])
-        known = sorted(trained & {case_name(folder) for folder in folders})
-        if known:
-            say(f"Warning: {len(known)} cases are called as cases of the training, {known[0]} among them.")
+    if not (model / "split.json").is_file():  # a bundle
+        return
+    from ctpdeploy.train.run import RunFolder
+
+    known = sorted({case_name(folder) for folder in folders} & set(RunFolder(model).split().train))
+    if known:
+        say(f"Warning: {len(known)} cases are called as cases of the training, {known[0]} among them.")
 
 
 def evaluate_cases(pipeline: "Pipeline", folders: list[Path], out: Path) -> dict[str, Any]:

@@ -161,6 +161,7 @@ def _run_one(read: "Callable[[], Case]", pipeline: "Pipeline", out: Path, source
 
 def _submit(submission: "Submission", reports: list[dict[str, Any]], out: Path) -> None:
     """Write the submission, then name each case's file in its report, in memory and on disk."""
+    from ctpdeploy.runtime.folders import replaced_file
     from ctpdeploy.runtime.submission import SUBMISSION
     from ctpdeploy.runtime.writers import REPORT
 
@@ -168,18 +169,9 @@ def _submit(submission: "Submission", reports: list[dict[str, Any]], out: Path) 
     files = submission.write(out / SUBMISSION, masks)
     for report in reports:
         report["submission"] = f"{SUBMISSION}/{files[report['case']]}"
-        _rewrite(out / report["case"] / REPORT, json.dumps(report, indent=2, allow_nan=False) + "\n")
+        with replaced_file(out / report["case"] / REPORT) as partial_report:
+            partial_report.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     say(f"{len(files)} masks to submit are in {out / SUBMISSION / submission.name}.zip.")
-
-
-def _rewrite(path: Path, text: str) -> None:
-    """Replace the text of a file; it holds the old or the new one, never a part."""
-    partial_file = path.with_name(f".{path.name}.partial")
-    try:
-        partial_file.write_text(text, encoding="utf-8")
-        partial_file.replace(path)
-    finally:
-        partial_file.unlink(missing_ok=True)
 
 
 def _finished(folder: Path, source: dict[str, Any]) -> dict[str, Any] | None:

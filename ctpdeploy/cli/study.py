@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctpdeploy import INTENDED_USE
+from ctpdeploy.cli.options import CacheFolder, ConfigFile, PatientTable
 from ctpdeploy.cli.terminal import print_json, print_table, progress, say
 from ctpdeploy.cli.train import preset_config, show_training
 
@@ -27,18 +28,10 @@ def study(
         Path | None, typer.Option(help="Folder of test cases. Default: 23 of 94 patients of DATA are put aside.")
     ] = None,
     preset: Annotated[str, typer.Option(help="paper, small or tiny, as for ctpdeploy train.")] = "paper",
-    config: Annotated[Path | None, typer.Option(help="TOML file on top of the preset.")] = None,
+    config: ConfigFile = None,
     override: Annotated[list[str] | None, typer.Option("--set", help="One setting on top of that; repeatable.")] = None,
-    patients: Annotated[
-        Path | None, typer.Option(help="CSV with columns case,patient: scans of one patient stay on one side.")
-    ] = None,
-    cache: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder where preprocessed cases are kept for later runs, by content; delete it to clear. "
-            "Default: the user's cache folder."
-        ),
-    ] = None,
+    patients: PatientTable = None,
+    cache: CacheFolder = None,
     show: Annotated[bool, typer.Option("--list", help="List the rows of all tables and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
 ) -> None:

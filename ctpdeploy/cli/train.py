@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ctpdeploy.cli.options import CacheFolder, ConfigFile, PatientTable
 from ctpdeploy.cli.terminal import first_process, progress, say
 
 if TYPE_CHECKING:
@@ -28,20 +29,12 @@ def train(
             help="paper: everything as printed; small: width 16; tiny: width 8 at 128x128, minutes. Default: paper."
         ),
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="TOML file on top of the preset.")] = None,
+    config: ConfigFile = None,
     override: Annotated[
         list[str] | None, typer.Option("--set", help="One setting on top of that, as loss.alpha=0.5; repeatable.")
     ] = None,
-    patients: Annotated[
-        Path | None, typer.Option(help="CSV with columns case,patient: scans of one patient stay on one side.")
-    ] = None,
-    cache: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder where preprocessed cases are kept for later runs, by content; delete it to clear. "
-            "Default: the user's cache folder."
-        ),
-    ] = None,
+    patients: PatientTable = None,
+    cache: CacheFolder = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where the run in --out stopped, with its configuration.")
     ] = False,

@@ -4,12 +4,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from uuid import uuid4
 
 from ctpdeploy.errors import UsageError
 
-__all__ = ["whole_file", "whole_folder"]
+__all__ = ["replaced_file", "whole_file", "whole_folder"]
 
 
 @contextmanager
@@ -56,6 +57,18 @@ def whole_file(file: Path) -> Iterator[Path]:
             if file.exists():
                 raise _made_meanwhile(file) from None
             content.rename(file)  # a file system without hard links
+
+
+@contextmanager
+def replaced_file(file: Path) -> Iterator[Path]:
+    """A file that takes the place of an earlier one when the block ends; if it fails, the earlier one stays."""
+    partial = file.with_name(f".{file.name}.{uuid4().hex}.partial")
+    try:
+        yield partial
+        partial.replace(file)
+    finally:
+        with suppress(OSError):  # what failed before says more
+            partial.unlink()
 
 
 @contextmanager

@@ -8,11 +8,9 @@ another entry, and none is ever out of date. Entries are never removed: delete t
 import hashlib
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict
 from importlib.resources import files as package_files
 from pathlib import Path
-from uuid import uuid4
 
 import nibabel as nib
 import numpy as np
@@ -20,6 +18,7 @@ import scipy
 
 from ctpdeploy.optional import require
 from ctpdeploy.runtime.cases import case_files, case_name, read_case
+from ctpdeploy.runtime.folders import replaced_file
 from ctpdeploy.runtime.preprocess import PreprocessConfig
 from ctpdeploy.train.prepared import PreparedCase, pack, prepare, unpack
 
@@ -88,18 +87,14 @@ class CaseCache:
         """Write an entry, which appears under its name when it is complete; after a failure no more are written."""
         if self.warnings:
             return
-        partial = entry.with_name(f".{uuid4().hex}.partial")
         try:
             entry.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_bytes(pack(case))
-            partial.replace(entry)
+            with replaced_file(entry) as partial:
+                partial.write_bytes(pack(case))
         except OSError as error:
             reason = error.strerror or str(error)
             sentence = f"Prepared cases cannot be kept in {self._folder} ({reason}): the next run prepares them again."
             self.warnings = (sentence,)
-        finally:
-            with suppress(OSError):
-                partial.unlink()
 
 
 def _code() -> dict[str, str]:

@@ -15,7 +15,6 @@ from torch import Tensor
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.case import BoolArray, Case
 from ctpdeploy.runtime.cases import read_case
-from ctpdeploy.runtime.preprocess import SliceBatch
 from ctpdeploy.train.cache import CaseCache
 from ctpdeploy.train.losses.weight_map import weight_map
 from ctpdeploy.train.prepared import PreparedCase, prepare
@@ -26,19 +25,13 @@ __all__ = ["Batch", "LabelledCase", "SliceDataset", "label", "read_labelled"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelledCase:
-    """The slices of a case with what the networks should make of them, on the networks' grid.
+class LabelledCase(PreparedCase):
+    """A prepared case with the weights that the losses of a run give its pixels.
 
     Attributes:
-        identifier: name of the case.
-        inputs: what the networks take, with the DWI where there is one.
-        lesion: bool ``(N, H, W)``.
         weight: A, float32 ``(N, H, W)``.
     """
 
-    identifier: str
-    inputs: SliceBatch
-    lesion: BoolArray
     weight: NDArray[np.float32]
 
 
@@ -75,7 +68,7 @@ def _weighted(case: PreparedCase, config: TrainConfig) -> LabelledCase:
             "choose a system without one."
         )
     weight = weight_map(case.lesion, lesion_weight=config.loss.lesion_weight, decay=config.loss.decay)
-    return LabelledCase(identifier=case.identifier, inputs=case.inputs, lesion=case.lesion, weight=weight)
+    return LabelledCase(**vars(case), weight=weight)
 
 
 class Batch(NamedTuple):

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import distributed
 
+from ctpdeploy.train.device import default_device
+
 __all__ = ["Processes", "join_processes"]
 
 
@@ -43,7 +45,7 @@ def join_processes(device: str | None) -> Iterator[Processes]:
     Args:
         device: where to compute, in PyTorch's words; by default a GPU for each process, else the CPU.
     """
-    kind = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    kind = torch.device(device or default_device())
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
         yield Processes(device=kind)

@@ -25,7 +25,7 @@ from typing import Any
 
 from ctpdeploy.config import merge, to_dict
 from ctpdeploy.errors import InputError, UsageError
-from ctpdeploy.runtime.folders import whole_folder
+from ctpdeploy.runtime.folders import replaced_file, whole_folder
 from ctpdeploy.runtime.pipeline import Pipeline
 from ctpdeploy.train.networks.checkpoint import load_chain
 from ctpdeploy.train.settings import TrainConfig
@@ -127,6 +127,20 @@ class RunFolder:
         file = self.path / "config.json"
         return merge(TrainConfig(), _read(file), where=str(file))
 
+    def split(self) -> Split:
+        """The cases of each part.
+
+        Raises:
+            InputError: they cannot be read.
+        """
+        try:
+            parts = json.loads((self.path / "split.json").read_text(encoding="utf-8"))
+            return Split(**{part: tuple(cases) for part, cases in parts.items()})
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"The split of the run in {self.path} cannot be read ({error!r}): remove the run and make it again."
+            ) from error
+
     def checkpoint(self, name: str) -> Path:
         """The folder of the checkpoint ``"last"`` or ``"best"``."""
         path = self.path / "checkpoints" / name
@@ -191,9 +205,8 @@ def _json(content: object) -> str:
 
 
 def _write(file: Path, text: str) -> None:
-    temporary = file.with_name(f".{file.name}.new")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(file)
+    with replaced_file(file) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from ctpdeploy.errors import UsageError
 from ctpdeploy.runtime.preprocess import PreprocessConfig
+from ctpdeploy.train.losses.synthesis import PixelNorm
 from ctpdeploy.train.networks.unet import STRIDE
 from ctpdeploy.train.systems import system_named
 
@@ -34,7 +35,7 @@ class LossConfig:
     gamma: float = 1.2
     lesion_weight: float = 1.5
     decay: float = 50.0
-    pixel_norm: Literal["mean", "norm_per_image", "sum"] = "mean"
+    pixel_norm: PixelNorm = "mean"
     dice_per_image: bool = False
 
 

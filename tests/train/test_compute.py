@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from training import StopError, draw_batch, same, stop_in, tensors
 
 from ctpdeploy.errors import GuardError
 from ctpdeploy.train import ComputeConfig, OptimiserConfig, TrainConfig, train
@@ -17,12 +18,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def batch() -> Batch:
-    generator = torch.Generator().manual_seed(0)
-
-    def draw(*shape: int) -> torch.Tensor:
-        return torch.rand(4, *shape, generator=generator)
-
-    return Batch(draw(6, 32, 32), draw(5, 32, 32), draw(1, 32, 32), draw(32, 32) > 0.8, draw(32, 32) + 0.5)
+    return draw_batch(4)
 
 
 def first_step(config: TrainConfig, batch: Batch, **compute: object) -> dict[str, float]:
@@ -57,26 +53,12 @@ def test_compiled_networks_keep_the_names_of_their_weights(config: TrainConfig) 
 def test_half_precision_runs_resume_to_the_bit(
     data: Path, tmp_path: Path, config: TrainConfig, compute: dict[str, object]
 ) -> None:
-    from safetensors.torch import load_file
-
     settings = replace(config, epochs=2, compute=ComputeConfig(**compute))  # type: ignore[arg-type]
     train(data, tmp_path / "straight", settings)
-
-    class StopError(Exception):
-        pass
-
-    def stop(event: object) -> None:
-        if (event.epoch, event.stage) == (2, "training"):  # type: ignore[attr-defined]
-            raise StopError
-
     with pytest.raises(StopError):
-        train(data, tmp_path / "resumed", settings, on_progress=stop)
+        train(data, tmp_path / "resumed", settings, on_progress=stop_in(2, "training"))
     train(data, tmp_path / "resumed", settings, resume=True)
-    for name in ("segmenter", "optimiser"):
-        one, other = (
-            load_file(tmp_path / run / f"checkpoints/last/{name}.safetensors") for run in ("straight", "resumed")
-        )
-        assert all(torch.equal(one[key], other[key]) for key in one)
+    assert same(*(tensors(tmp_path / run / "checkpoints/last") for run in ("straight", "resumed")))
     if compute["precision"] == "fp16":
         scales = [(tmp_path / run / "checkpoints/last/scaler.json").read_text() for run in ("straight", "resumed")]
         assert scales[0] == scales[1]

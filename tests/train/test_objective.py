@@ -1,5 +1,6 @@
 import pytest
 import torch
+from training import draw_batch
 
 from ctpdeploy.train import LossConfig, TrainConfig
 from ctpdeploy.train.dataset import Batch
@@ -16,12 +17,7 @@ LE = {"extractor_pixel": 0.3, "extractor_context": 0.3 * 1.2}
 
 @pytest.fixture(scope="module")
 def batch() -> Batch:
-    generator = torch.Generator().manual_seed(0)
-
-    def draw(*shape: int) -> torch.Tensor:
-        return torch.rand(2, *shape, generator=generator)
-
-    return Batch(draw(6, 32, 32), draw(5, 32, 32), draw(1, 32, 32), draw(32, 32) > 0.8, draw(32, 32) + 0.5)
+    return draw_batch(2)
 
 
 def objective(system: str, **settings: object) -> Objective:

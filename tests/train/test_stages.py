@@ -10,40 +10,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from training import StopError, same, stop_in, tensors
 
-from ctpdeploy.train import OnProgress, ProgressEvent, TrainConfig, train
+from ctpdeploy.train import TrainConfig, train
 
 STAGED = "dwi_olh_s"
 
 
-class StopError(Exception):
-    """What interrupts a run in these tests."""
-
-
-def stop_in(epoch: int, stage: str) -> OnProgress:
-    def on_progress(event: ProgressEvent) -> None:
-        if (event.epoch, event.stage) == (epoch, stage):
-            raise StopError
-
-    return on_progress
-
-
 def checkpoint(run: Path, name: str) -> dict[str, torch.Tensor]:
-    folder = run / "checkpoints" / name
-    return {
-        f"{file.stem}.{key}": tensor
-        for file in sorted(folder.glob("*.safetensors"))
-        for key, tensor in load_file(file).items()
-    }
+    return tensors(run / "checkpoints" / name)
 
 
-def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
-
-
-def part(tensors: dict[str, torch.Tensor], network: str) -> dict[str, torch.Tensor]:
-    return {key: tensor for key, tensor in tensors.items() if key.startswith(f"{network}.")}
+def part(whole: dict[str, torch.Tensor], network: str) -> dict[str, torch.Tensor]:
+    return {key: tensor for key, tensor in whole.items() if key.startswith(f"{network}.")}
 
 
 @pytest.fixture(scope="module")

@@ -6,37 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from training import StopError, same, stop_in, tensors
 
 from ctpdeploy.errors import GuardError, InputError, UsageError
 from ctpdeploy.runtime import read_case
-from ctpdeploy.train import OnProgress, OptimiserConfig, ProgressEvent, TrainConfig, open_run, train
+from ctpdeploy.train import OptimiserConfig, ProgressEvent, TrainConfig, open_run, train
 from ctpdeploy.train.dataset import SliceDataset, read_labelled
 from ctpdeploy.train.learner import Learner
+from ctpdeploy.train.run import RunFolder
 from ctpdeploy.train.systems import SYSTEMS
 from ctpdeploy.train.validation import validate
 
 CPU = torch.device("cpu")
-
-
-class StopError(Exception):
-    """What interrupts a run in these tests."""
-
-
-def stop_in(epoch: int, stage: str) -> OnProgress:
-    def on_progress(event: ProgressEvent) -> None:
-        if (event.epoch, event.stage) == (epoch, stage):
-            raise StopError
-
-    return on_progress
-
-
-def tensors(run: Path) -> dict[str, torch.Tensor]:
-    return {
-        f"{file.parent.name}/{file.name}/{name}": tensor
-        for file in sorted(run.rglob("*.safetensors"))
-        for name, tensor in load_file(file).items()
-    }
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +50,7 @@ def test_stopped_and_resumed_run_ends_with_the_same_tensors(
     with pytest.raises(StopError):
         train(data, out, config, on_progress=stop_in(epoch, stage))
     summary = train(data, out, config, resume=True)
-    straight, resumed = tensors(finished), tensors(out)
-    assert straight.keys() == resumed.keys()
-    assert all(torch.equal(straight[name], resumed[name]) for name in straight)
+    assert same(tensors(finished), tensors(out))
     assert (summary.epochs, len((out / "metrics.jsonl").read_text().splitlines())) == (4, 4)
 
 
@@ -83,14 +62,13 @@ def test_stop_between_the_renames_of_a_checkpoint_is_survived(
         train(data, out, config, on_progress=stop_in(2, "validation"))
     (out / "checkpoints/last").rename(out / "checkpoints/.last.old")
     train(data, out, config, resume=True)
-    straight, resumed = tensors(finished), tensors(out)
-    assert all(torch.equal(straight[name], resumed[name]) for name in straight)
+    assert same(tensors(finished), tensors(out))
 
 
 def test_resuming_a_finished_run_changes_nothing(data: Path, finished: Path, config: TrainConfig) -> None:
     before = tensors(finished)
     assert train(data, finished, config, resume=True).epochs == 4
-    assert all(torch.equal(before[name], tensor) for name, tensor in tensors(finished).items())
+    assert same(before, tensors(finished))
 
 
 def test_other_configuration_other_cases_and_full_folders_are_refused(
@@ -143,6 +121,7 @@ def test_patients_stay_on_one_side(data: Path, tmp_path: Path, config: TrainConf
     split = json.loads((tmp_path / "run/split.json").read_text())
     assert sorted(split["train"]) in (["case_1", "case_2"], ["case_3", "case_4"])
     assert summary.warnings == ()
+    assert RunFolder(tmp_path / "run").split() == summary.split
 
 
 def test_progress_tells_every_step(data: Path, tmp_path: Path, config: TrainConfig) -> None:

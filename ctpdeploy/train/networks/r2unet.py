@@ -11,18 +11,15 @@ connection first in the concatenation, a linear 1x1 head. With 4 inputs, 2 class
 parameters, the 39.09 M of table 3, for any number of steps. The running averages of f move at each application.
 """
 
-from itertools import pairwise
-from typing import ClassVar
+from collections import OrderedDict
+from functools import partial
 
-import torch
 from torch import Tensor, nn
 
 from ctpdeploy.train.networks.batch_norm import BatchNorm2d
-from ctpdeploy.train.networks.slice_size import check_multiple
+from ctpdeploy.train.networks.unet import UShape
 
 __all__ = ["R2UNet"]
-
-LEVELS = 5
 
 
 class RecurrentConv(nn.Module):
@@ -55,7 +52,7 @@ class RecurrentBlock(nn.Module):
         return projected + self.residual(projected)
 
 
-class R2UNet(nn.Module):
+class R2UNet(UShape):
     """Maps ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``, linear at the end.
 
     Args:
@@ -63,45 +60,17 @@ class R2UNet(nn.Module):
         out_channels: channels of the output.
         width: channels of the first level.
         steps: how often a recurrent convolution comes back to itself.
-
-    Attributes:
-        stride: rows and columns of the input must be multiples of this.
     """
 
-    stride: ClassVar[int] = 2 ** (LEVELS - 1)
-
     def __init__(self, in_channels: int, out_channels: int, width: int = 64, steps: int = 2) -> None:
-        super().__init__()
-        self.arguments: dict[str, int | float] = {
-            "in_channels": in_channels,
-            "out_channels": out_channels,
-            "width": width,
-            "steps": steps,
-        }
-        levels = [width * 2**level for level in range(LEVELS)]
-        self.encoder = nn.ModuleList(RecurrentBlock(c, d, steps) for c, d in pairwise([in_channels, *levels]))
-        self.pool = nn.MaxPool2d(2)
-        rising = list(pairwise(reversed(levels)))
-        self.enlarge = nn.Upsample(scale_factor=2, mode="nearest")
-        self.up = nn.ModuleList(_unit(c, d) for c, d in rising)
-        self.decoder = nn.ModuleList(RecurrentBlock(c, d, steps) for c, d in rising)
-        self.head = nn.Conv2d(width, out_channels, kernel_size=1)
+        super().__init__(in_channels, out_channels, width, block=partial(RecurrentBlock, steps=steps), up=_enlarging)
+        self.arguments |= {"steps": steps}
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Run the network.
 
-        Raises:
-            InputError: rows or columns are no multiples of ``stride``.
-        """
-        check_multiple(x, self.stride)
-        skips: list[Tensor] = []
-        for level, block in enumerate(self.encoder):
-            x = block(self.pool(x) if level else x)
-            skips.append(x)
-        skips.pop()
-        for up, block in zip(self.up, self.decoder, strict=True):
-            x = block(torch.cat([skips.pop(), up(self.enlarge(x))], dim=1))
-        return self.head(x)
+def _enlarging(in_channels: int, out_channels: int) -> nn.Sequential:
+    """Nearest doubling, then f, whose layers keep the names that they have in checkpoints."""
+    enlarge = nn.Upsample(scale_factor=2, mode="nearest")
+    return nn.Sequential(OrderedDict([("enlarge", enlarge), *_unit(in_channels, out_channels).named_children()]))
 
 
 def _unit(in_channels: int, out_channels: int) -> nn.Sequential:

@@ -8,6 +8,7 @@ With 4 inputs, 2 outputs and width 64 that makes 31,044,162 parameters, the 31.0
 
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import ClassVar
 
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from ctpdeploy.train.networks.batch_norm import BatchNorm2d
 from ctpdeploy.train.networks.slice_size import check_multiple
 
-__all__ = ["STRIDE", "ConvBlock", "UNet"]
+__all__ = ["STRIDE", "ConvBlock", "UNet", "UShape"]
 
 LEVELS = 5
 
@@ -26,6 +27,9 @@ STRIDE = 2 ** (LEVELS - 1)
 
 NormFactory = Callable[[int], nn.Module]
 """Makes the normalisation of a number of channels."""
+
+BlockFactory = Callable[[int, int], nn.Module]
+"""Makes a part of the network from its input to its output channels."""
 
 
 class ConvBlock(nn.Sequential):
@@ -40,22 +44,27 @@ class ConvBlock(nn.Sequential):
         super().__init__(layers)
 
 
-class UNet(nn.Module):
-    """Maps ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``, linear at the end.
+class UShape(nn.Module):
+    """What UNet and R2UNet share: blocks down, and up again beside them.
+
+    A block follows each level; max pooling halves the slice on the way down. On the way up the skip connection comes
+    first in the concatenation, and a 1x1 convolution ends it.
 
     Args:
         in_channels: channels of the input.
         out_channels: channels of the output.
-        width: channels of the first level.
-        norm: makes a normalisation layer.
+        width: channels of the first level, doubled with each further one.
+        block: makes the block from its input to its output channels.
+        up: likewise what doubles rows and columns.
 
     Attributes:
+        arguments: of the constructor, for the checkpoint.
         stride: rows and columns of the input must be multiples of this.
     """
 
     stride: ClassVar[int] = STRIDE
 
-    def __init__(self, in_channels: int, out_channels: int, width: int = 64, norm: NormFactory = BatchNorm2d) -> None:
+    def __init__(self, in_channels: int, out_channels: int, width: int, block: BlockFactory, up: BlockFactory) -> None:
         super().__init__()
         self.arguments: dict[str, int | float] = {
             "in_channels": in_channels,
@@ -63,11 +72,11 @@ class UNet(nn.Module):
             "width": width,
         }
         levels = [width * 2**level for level in range(LEVELS)]
-        self.encoder = nn.ModuleList(ConvBlock(c, d, norm) for c, d in pairwise([in_channels, *levels]))
+        self.encoder = nn.ModuleList(block(c, d) for c, d in pairwise([in_channels, *levels]))
         self.pool = nn.MaxPool2d(2)
         rising = list(pairwise(reversed(levels)))
-        self.up = nn.ModuleList(nn.ConvTranspose2d(c, d, kernel_size=2, stride=2) for c, d in rising)
-        self.decoder = nn.ModuleList(ConvBlock(c, d, norm) for c, d in rising)
+        self.up = nn.ModuleList(up(c, d) for c, d in rising)
+        self.decoder = nn.ModuleList(block(c, d) for c, d in rising)
         self.head = nn.Conv2d(width, out_channels, kernel_size=1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -85,3 +94,18 @@ class UNet(nn.Module):
         for up, block in zip(self.up, self.decoder, strict=True):
             x = block(torch.cat([skips.pop(), up(x)], dim=1))
         return self.head(x)
+
+
+class UNet(UShape):
+    """Maps ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``, linear at the end.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        width: channels of the first level.
+        norm: makes a normalisation layer.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, width: int = 64, norm: NormFactory = BatchNorm2d) -> None:
+        up = partial(nn.ConvTranspose2d, kernel_size=2, stride=2)
+        super().__init__(in_channels, out_channels, width, block=partial(ConvBlock, norm=norm), up=up)

@@ -16,10 +16,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ctpdeploy.errors import UnknownKeyError, UsageError
 from ctpdeploy.runtime.cases import case_name, find_cases, take_inventory
 from ctpdeploy.runtime.evaluation import SUMMARY, evaluate_folders
 from ctpdeploy.train.cache import CaseCache
+from ctpdeploy.train.device import default_device
 from ctpdeploy.train.learner import make_chain
 from ctpdeploy.train.progress import OnProgress
 from ctpdeploy.train.run import RunFolder, open_run
@@ -47,7 +50,7 @@ class Study:
         seeds: of the runs of each system; all share one split.
         patients: CSV table ``case,patient``.
         cache: of preprocessed cases.
-        device: where to compute, as for :func:`ctpdeploy.train.train`.
+        device: where to train and to evaluate, as for :func:`ctpdeploy.train.train`.
     """
 
     data: Path
@@ -108,6 +111,7 @@ class Study:
             if run.config() != config:
                 raise UsageError(f"{folder} was made with another configuration: name another folder for this study.")
             return
+        device = self.device or default_device()
         summary = train(
             self.data,
             folder,
@@ -115,11 +119,11 @@ class Study:
             resume=run.begun,
             patients=self.patients,
             on_progress=on_progress,
-            device=self.device,
+            device=device,
             cache=self.cache,
         )
         tested = find_cases(self.test) if self.test else self._of(summary.split.test)
-        evaluate_folders(open_run(folder, device=self.device), tested, folder / "evaluation", on_case=on_case)
+        evaluate_folders(open_run(folder, device=device), tested, folder / "evaluation", on_case=on_case)
 
     def run_config(self, system: str, seed: int) -> TrainConfig:
         """The configuration of a run."""
@@ -143,7 +147,8 @@ class Study:
         for row, system in TABLES[table].items():
             summaries = [summary for seed in self.seeds if (summary := self.summary(system, seed)) is not None]
             if summaries:
-                chain = make_chain(system_named(system), self.run_config(system, self.seeds[0]))
+                with torch.device("meta"):  # counted, not made
+                    chain = make_chain(system_named(system), self.run_config(system, self.seeds[0]))
                 weights = sum(p.numel() for p in chain.get_submodule("segmenter").parameters())
                 found[row] = measure(table, summaries, weights)
         (self.out / f"table-{table}.csv").write_text(comparison_csv(table, found), encoding="utf-8")

@@ -35,7 +35,7 @@ def reference(network: R2UNet, x: Tensor, steps: int) -> Tensor:
     x = levels[5]
     for number, block in enumerate(network.decoder):
         doubled = x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
-        x = block_of(block, torch.cat([levels[4 - number], network.up[number](doubled)], dim=1), steps)
+        x = block_of(block, torch.cat([levels[4 - number], network.up[number][1:](doubled)], dim=1), steps)
     return network.head(x)
 
 
@@ -58,4 +58,4 @@ def test_every_application_of_a_unit_moves_its_running_averages() -> None:
     network(image())
     recurrent = network.encoder[0].residual[0].unit[1]
     assert recurrent.num_batches_tracked == 3
-    assert network.up[0][1].num_batches_tracked == 1
+    assert network.up[0][2].num_batches_tracked == 1

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from training import StopError, stop
 
 from ctpdeploy.errors import InputError, UnknownKeyError, UsageError
-from ctpdeploy.train import TrainConfig, train
+from ctpdeploy.train import TrainConfig, open_run, train
 from ctpdeploy.train.study import Study
 from ctpdeploy.train.study.comparison import compare
 from ctpdeploy.train.study.published import Cell, published_table
@@ -84,14 +85,6 @@ def test_what_is_done_is_not_done_again(study: Study) -> None:
         replace(study, config=replace(study.config, epochs=3)).run("dwi_o", seed=0)
 
 
-class StopError(Exception):
-    """What interrupts a study in these tests."""
-
-
-def stop(*_: object) -> None:
-    raise StopError
-
-
 def test_a_study_goes_on_where_it_stopped(data: Path, tmp_path: Path, config: TrainConfig) -> None:
     work = Study(data=data, out=tmp_path / "out", config=replace(config, epochs=1))
     with pytest.raises(StopError):
@@ -103,6 +96,28 @@ def test_a_study_goes_on_where_it_stopped(data: Path, tmp_path: Path, config: Tr
     assert work.summary("unet", 0) is not None
     split = json.loads((work.folder("unet", 0) / "split.json").read_text())
     assert [len(split[part]) for part in ("train", "validation", "test")] == [2, 1, 1]
+
+
+@pytest.mark.parametrize(("named", "expected"), [(None, "cuda"), ("cpu", "cpu")])
+def test_a_run_is_evaluated_where_it_was_trained(
+    data: Path, tmp_path: Path, config: TrainConfig, monkeypatch: pytest.MonkeyPatch, named: str | None, expected: str
+) -> None:
+    """On a GPU by default, if there is one; here it is but a name."""
+    used = []
+
+    def train_elsewhere(*arguments: object, device: str, **options: object) -> object:
+        used.append(device)
+        return train(*arguments, device="cpu", **options)  # type: ignore[arg-type]
+
+    def open_elsewhere(folder: Path, device: str) -> object:
+        used.append(device)
+        return open_run(folder, device="cpu")
+
+    monkeypatch.setattr("ctpdeploy.train.study.study.default_device", lambda: "cuda")
+    monkeypatch.setattr("ctpdeploy.train.study.study.train", train_elsewhere)
+    monkeypatch.setattr("ctpdeploy.train.study.study.open_run", open_elsewhere)
+    Study(data=data, out=tmp_path / "out", config=replace(config, epochs=1), device=named).run("unet", 0)
+    assert used == [expected, expected]
 
 
 def test_seeds_share_the_split_and_are_averaged(data: Path, tmp_path: Path, config: TrainConfig) -> None:

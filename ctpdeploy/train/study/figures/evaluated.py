@@ -51,13 +51,13 @@ def evaluated_runs(study: Path, seed: int) -> dict[str, EvaluatedRun]:
 
 
 def _open(folder: Path) -> EvaluatedRun:
-    preprocess = RunFolder(folder).config().preprocess
+    run = RunFolder(folder)
+    preprocess, split = run.config().preprocess, run.split()
     try:
-        split = json.loads((folder / "split.json").read_text(encoding="utf-8"))
         scores = json.loads((folder / "evaluation" / "scores.json").read_text(encoding="utf-8"))
         return EvaluatedRun(
             folder=folder,
-            seen=frozenset([*split["train"], *split["validation"]]),
+            seen=frozenset([*split.train, *split.validation]),
             scores=tuple(_score(score) for score in scores),
             preprocess=preprocess,
         )

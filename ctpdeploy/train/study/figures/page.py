@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctpdeploy import INTENDED_USE
+from ctpdeploy.runtime.folders import replaced_file
 from ctpdeploy.runtime.view import NOTICE
 
 if TYPE_CHECKING:
@@ -114,9 +115,5 @@ def swatch(colour: str, meaning: str, width: float = 2.0) -> "Artist":
 
 def save_page(figure: "Figure", path: Path) -> None:
     """Write a picture as PNG, whole or not at all."""
-    unfinished = path.with_name(f".{path.name}.new")
-    try:
-        figure.savefig(unfinished, format="png", facecolor=figure.get_facecolor())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replaced_file(path) as partial:
+        figure.savefig(partial, format="png", facecolor=figure.get_facecolor())

@@ -4,11 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from ctpdeploy.runtime.case import BoolArray, Case
 from ctpdeploy.runtime.cases import read_case
 from ctpdeploy.runtime.postprocess import Prediction
+from ctpdeploy.train.device import default_device
 from ctpdeploy.train.run import open_run
 from ctpdeploy.train.study.figures.evaluated import EvaluatedRun
 
@@ -63,7 +62,7 @@ def show_cases(
         GuardError: a network returned NaN or infinity.
     """
     cases = [read_case(folder) for folder in folders]
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = device or default_device()
     predictions: list[dict[str, Prediction]] = [{} for _ in cases]
     for i, (system, run) in enumerate(runs.items()):
         pipeline = open_run(run.folder, device=device)
