@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
 
@@ -73,14 +74,13 @@ def variants(chain: Chain, size: int, folder: Path) -> dict[str, Callable[[torch
     models = {
         role: export_network(
             folded.get_submodule(role),
-            folder / f"{role}.onnx",
             shape=(source_channels(sees, FRAMES), size, size),
             inputs="x",
             outputs="y",
         )
         for role, sees in chain.wiring.items()
     }
-    merge_pipeline(models, chain.wiring, folder / "pipeline.onnx", frames=FRAMES)
+    onnx.save(merge_pipeline(models, chain.wiring, frames=FRAMES), folder / "pipeline.onnx")
     session = onnxruntime.InferenceSession(folder / "pipeline.onnx", providers=["CPUExecutionProvider"])
 
     def eager(frames: torch.Tensor, features: torch.Tensor) -> np.ndarray:

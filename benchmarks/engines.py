@@ -3,7 +3,7 @@
 The ceiling of the build is not known; beside it stands the time to read the file, which no builder can beat. Weights
 are random, so the figures say nothing of segmentation. The last line of the output is JSON.
 
-    python benchmarks/engines.py --width 64 --size 256 --slices 1,8,32
+    python benchmarks/engines.py --width 64 --size 256 --slices 1,8,32 --precision fp16
 """
 
 import argparse
@@ -15,8 +15,10 @@ import tempfile
 import time
 from pathlib import Path
 
+import onnx
 from chain import random_chain, variants
 
+from ctpdeploy.export.half import to_half
 from ctpdeploy.runtime.trt import FLAVOURS, Recipe, Target
 from ctpdeploy.runtime.trt.flavour import load
 from ctpdeploy.runtime.trt.network import parse
@@ -39,6 +41,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--slices", default="1,8,32")
+    parser.add_argument("--precision", choices=["fp32", "fp16"], default="fp32")
     parser.add_argument("--onnx", type=Path, help="a merged network, or where to keep the one that is exported")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -47,21 +50,24 @@ def main() -> None:
             variants(random_chain(options.width, options.size), options.size, file.parent)
             (file.parent / "pipeline.onnx").rename(file)
         start = time.perf_counter()
-        onnx = file.read_bytes()
+        network = file.read_bytes()
         read = time.perf_counter() - start
+        if options.precision == "fp16":
+            network = to_half(onnx.load_from_string(network)).SerializeToString()
     trt = load(FLAVOURS["tensorrt-rtx"])
     start = time.perf_counter()
-    parsed = parse(trt, onnx, **shapes(options.size))
-    layers = prove(parsed.network, "fp32")
+    parsed = parse(trt, network, **shapes(options.size))
+    layers = prove(parsed.network, options.precision)
     parsed_at = time.perf_counter()
     fewest, likely, most = map(int, options.slices.split(","))
-    recipe = Recipe(target=Target(), slices=(fewest, likely, most))
+    recipe = Recipe(target=Target(), slices=(fewest, likely, most), precision=options.precision)
     plan = build(parsed, recipe, lambda text, share: None)  # noqa: ARG005
     result = {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "versions": {"tensorrt_rtx": trt.__version__},
         "width": options.width,
         "size": options.size,
+        "precision": options.precision,
         "slices": [fewest, likely, most],
         "load_average": round(os.getloadavg()[0], 2),
         "seconds": {
@@ -69,7 +75,7 @@ def main() -> None:
             "parse": round(parsed_at - start, 2),
             "build": round(time.perf_counter() - parsed_at, 2),
         },
-        "megabytes": {"onnx": round(len(onnx) / 1e6, 1), "engine": round(len(plan.engine) / 1e6, 1)},
+        "megabytes": {"onnx": round(len(network) / 1e6, 1), "engine": round(len(plan.engine) / 1e6, 1)},
         "peak_megabytes": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3),
         "layers": layers,
     }

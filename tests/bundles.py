@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from onnx import TensorProto, helper, numpy_helper
@@ -14,6 +15,8 @@ from onnx import TensorProto, helper, numpy_helper
 from ctpdeploy import __version__
 from ctpdeploy.runtime.bundle import PIPELINE, VERIFICATION, Bundle, Network, SealedFile
 from ctpdeploy.runtime.preprocess import PreprocessConfig
+from ctpdeploy.runtime.reference import FILE as REFERENCE
+from ctpdeploy.runtime.reference import Reference
 
 SIZE = 64
 
@@ -23,8 +26,9 @@ def write_bundle(folder: Path) -> Path:
     folder.mkdir(parents=True)
     onnx.save(_segmenter(), folder / "segmenter.onnx")
     onnx.save(_pipeline(), folder / "pipeline.onnx")
-    checks = [{"candidate": "onnx", "tensor": "chain", "held": True}]
-    (folder / VERIFICATION).write_text(json.dumps({"checks": checks}))
+    checks = [{"tensor": "chain", "held": True}]
+    (folder / VERIFICATION).write_text(json.dumps({"trials": [{"candidate": "onnx", "checks": checks}]}))
+    reference().save(folder / REFERENCE)
     features = {"features": ["N", 5, SIZE, SIZE]}
     outputs = {"segmenter": {"logits": ["N", 2, SIZE, SIZE]}, PIPELINE: {"probability": ["N", SIZE, SIZE]}}
     Bundle(
@@ -43,11 +47,28 @@ def write_bundle(folder: Path) -> Path:
             )
             for name in ("segmenter", PIPELINE)
         },
-        files={VERIFICATION: SealedFile.of(folder / VERIFICATION)},
+        files={name: SealedFile.of(folder / name) for name in (VERIFICATION, REFERENCE)},
         preprocess=PreprocessConfig(slice_shape=(SIZE, SIZE)),
         provenance={"versions": {"ctpdeploy": __version__}},
     ).write_manifest()
     return folder
+
+
+def reference() -> Reference:
+    """Two random slices, and what the convolution makes of them."""
+    generator = np.random.default_rng(4)
+    frames, features = (generator.random((2, n, SIZE, SIZE), dtype=np.float32) for n in (6, 5))
+    weight = onnx.numpy_helper.to_array(_weights()[0])[:, :, 0, 0].astype(np.float64)
+    logits = np.einsum("oc,nchw->nohw", weight, features.astype(np.float64))
+    probability = 1 / (1 + np.exp(logits[:, 0] - logits[:, 1]))
+    error = np.full((2, 2), 1e-6)
+    return Reference(
+        frames=frames,
+        features=features,
+        outputs={"segmenter": logits, "chain": probability},
+        eager={"segmenter": error, "chain": error},
+        eager_flips=np.zeros(2, dtype=np.int64),
+    )
 
 
 def edit_manifest(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
@@ -76,6 +97,21 @@ def edit_network(folder: Path, change: Callable[[onnx.ModelProto], object], name
     change(model)
     (folder / f"{name}.onnx").write_bytes(model.SerializeToString())
     reseal(folder)
+
+
+def reuse_graphs(
+    folder: Path, patch: pytest.MonkeyPatch, change: Callable[[onnx.ModelProto], object] = lambda _: None
+) -> None:
+    """Take the graphs of a bundle, changed, in place of exporting them again, which takes long."""
+    roles = {"extractor": "extractor", "pseudo_dwi": "generator", "logits": "segmenter"}
+
+    def reuse(network: object, *, outputs: str, **names: object) -> onnx.ModelProto:  # noqa: ARG001  export_network's
+        model = onnx.load(folder / f"{roles[outputs]}.onnx")
+        change(model)
+        return model
+
+    patch.setattr("ctpdeploy.export.workbench.export_network", reuse)
+    patch.setattr("ctpdeploy.export.workbench.nodes_as_trained", lambda *_: 1)
 
 
 def write_keys(folder: Path, name: str, password: bytes | None = None) -> tuple[Path, Path]:

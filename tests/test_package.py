@@ -27,7 +27,7 @@ def test_help_and_import_pull_in_nothing_heavy():
     assert not set(HEAVY) & set(json.loads(loaded))
 
 
-@pytest.mark.parametrize("blocked", [("torch",), ("torch", "onnx", "onnxscript", "safetensors")])
+@pytest.mark.parametrize("blocked", [("torch",), ("torch", "onnx", "onnxscript")])
 def test_the_runtime_works_without_torch_and_onnx(blocked: tuple[str, ...]):
     python(
         f"import sys\nfor name in {blocked!r}:\n    sys.modules[name] = None\n"

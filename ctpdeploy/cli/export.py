@@ -7,25 +7,38 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ctpdeploy.cli.terminal import print_json, progress, say
+from ctpdeploy.cli.verify import print_trials
 from ctpdeploy.errors import UsageError
 
 if TYPE_CHECKING:
-    from ctpdeploy.export import Verification
+    from ctpdeploy.export import ExportOptions
     from ctpdeploy.runtime import Case
+    from ctpdeploy.runtime.verification import Verification
 
 __all__ = ["export", "export_bundle"]
 
-GATE_SEED = 20180916
-"""Phantom patients of the gate: not those of any data set made with a small seed."""
+SAMPLE_SEED, CALIBRATION_SEED = 20180916, 20180917
+"""Synthetic patients of the gate and of calibration: not those of any data set made with a small seed."""
 
-STEPS = 6
+_STEPS = 100
 
 
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder made by ctpdeploy train.")],
     out: Annotated[Path, typer.Option(help="Bundle to make, by custom NAME.ctpbundle.")],
     cases: Annotated[
-        Path | None, typer.Option(help="Cases on which the gate compares; two synthetic patients by default.")
+        Path | None, typer.Option(help="Cases on which the gate compares, besides two synthetic patients.")
+    ] = None,
+    precision: Annotated[
+        str,
+        typer.Option(help="fp32; fp16 or int8 for GPUs: convolutions in it, as many as the limits on masks allow."),
+    ] = "fp32",
+    fold_sn_static: Annotated[
+        bool, typer.Option(help="Make the statistics of Switchable Normalization constants; an approximation.")
+    ] = False,
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(help="Cases that give int8 and --fold-sn-static their constants; four synthetic ones by default."),
     ] = None,
     zipped: Annotated[
         bool, typer.Option("--zip", help="Make one file, NAME.ctpbundle.zip; equal bundles are equal bytes.")
@@ -34,58 +47,97 @@ def export(
     licence: Annotated[
         str | None, typer.Option(help="Terms of the trained weights, by custom an SPDX expression; kept in the bundle.")
     ] = None,
+    triton: Annotated[
+        Path | None,
+        typer.Option(help="Also write a model repository for NVIDIA Triton into this folder, with a client."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures of the gate as JSON.")] = False,
 ) -> None:
     """Fold normalisation, export the networks as ONNX, prove them equal to the trained ones, and seal a bundle.
 
     The gate compares torch in float64 with the exported graphs, network by network and end to end. If a limit does
-    not hold, nothing is published and the exit code is 6.
+    not hold, nothing is published and the exit code is 6. In fp16 and int8 the masks decide; layers that cost too much
+    are found by measuring and stay in float32.
 
     Example: ctpdeploy export runs/first --out first.ctpbundle
     """
+    from ctpdeploy.export import ExportOptions
+
     if zipped and out.suffix != ".zip":
         out = out.with_name(f"{out.name}.zip")
-    password = _checked_password(sign) if sign else None
-    verification = export_bundle(run, out, cases, archive=zipped, key=sign, password=password, licence=licence)
+    if triton is not None and triton.exists():
+        raise UsageError(f"{triton} exists already: choose another folder for the model repository.")
+    options = ExportOptions(
+        precision=precision,
+        static_norm=fold_sn_static,
+        archive=zipped,
+        key=sign,
+        password=_checked_password(sign) if sign else None,
+        licence=licence,
+    )
+    verification = export_bundle(run, out, cases, calibrate, options)
+    if triton is not None:
+        _write_repository(out, triton)
     if as_json:
         import dataclasses
 
         print_json(dataclasses.asdict(verification))
         return
-    worst = max(check.rms_error / check.eager_rms_error for check in verification.checks)
-    say(
-        f"The gate held on {verification.slices} slices of {', '.join(verification.cases)}: at most {worst:.2f} times "
-        f"eager float32's own error, {verification.flips} labels flipped (eager: {verification.eager_flips}). "
-        f"The bundle is {out}."
-    )
+    _print(verification)
+    say(f"The bundle is {out}.")
 
 
 def export_bundle(
     run: Path,
     out: Path,
     cases: Path | None = None,
-    *,
-    archive: bool = False,
-    key: Path | None = None,
-    password: str | None = None,
-    licence: str | None = None,
+    calibrate: Path | None = None,
+    options: "ExportOptions | None" = None,
 ) -> "Verification":
     """Export with a progress bar."""
     from ctpdeploy.export import export_run
-    from ctpdeploy.runtime import find_cases, read_case
 
     with progress() as display:
-        task = display.add_task("export", total=STEPS + 1, text="reading cases for the gate")
-        chosen = [read_case(folder) for folder in find_cases(cases)] if cases else _synthetic_cases()
+        task = display.add_task("export", total=_STEPS, text="reading cases for the gate")
 
-        def show(step: str) -> None:
-            display.update(task, advance=1, text=step)
+        def show(text: str, share: float) -> None:
+            display.update(task, completed=round(share * _STEPS), text=text)
 
+        calibration: list[Case] = []
+        if options is not None and options.calibrates:
+            calibration = _read(calibrate) if calibrate else _synthetic_cases(4, CALIBRATION_SEED)
         verification = export_run(
-            run, out, chosen, on_step=show, archive=archive, key=key, password=password, licence=licence
+            run,
+            out,
+            _synthetic_cases(2, SAMPLE_SEED),
+            cases=_read(cases) if cases else [],
+            calibration=calibration,
+            options=options,
+            progress=show,
         )
-        display.update(task, completed=STEPS + 1, text="")
+        display.update(task, completed=_STEPS, text="")
     return verification
+
+
+def _print(verification: "Verification") -> None:
+    """What was measured, a line for each candidate, and what is said about nodes and layers."""
+    print_trials(verification.trials)
+    nodes = ", ".join(f"{role} {before} to {after}" for role, (before, after) in verification.nodes.items())
+    say(
+        f"The gate held on {verification.slices} slices of {', '.join(verification.cases)} (eager float32 flips "
+        f"{verification.eager_flips} labels). Nodes by folding: {nodes}."
+    )
+    if verification.float32_layers:
+        say(f"These layers stay in float32: {', '.join(verification.float32_layers)}.")
+
+
+def _write_repository(bundle: Path, folder: Path) -> None:
+    from ctpdeploy.export.triton import write_repository
+    from ctpdeploy.runtime import Bundle
+
+    with Bundle.open(bundle) as opened:
+        ready, to_build = write_repository(opened, folder)
+    say(f"{folder} serves {ready} as it is; build_plan.sh in it makes {to_build} on the GPU that serves.")
 
 
 def _checked_password(key: Path) -> str | None:
@@ -100,11 +152,17 @@ def _checked_password(key: Path) -> str | None:
     return password
 
 
-def _synthetic_cases() -> "list[Case]":
-    """Two patients with two slices each, at the full resolution of ISLES 2018."""
+def _read(cases: Path) -> "list[Case]":
+    from ctpdeploy.runtime import find_cases, read_case
+
+    return [read_case(folder) for folder in find_cases(cases)]
+
+
+def _synthetic_cases(count: int, seed: int) -> "list[Case]":
+    """Patients with two slices each, at the full resolution of ISLES 2018."""
     from ctpdeploy.phantom import PhantomConfig, write_dataset
     from ctpdeploy.runtime import read_case
 
     with tempfile.TemporaryDirectory() as folder:
-        written: list[Any] = write_dataset(Path(folder), cases=2, seed=GATE_SEED, config=PhantomConfig(slices=2))
+        written: list[Any] = write_dataset(Path(folder), cases=count, seed=seed, config=PhantomConfig(slices=2))
         return [read_case(path) for path in written]

@@ -1,13 +1,18 @@
 """``ctpdeploy verify``: whether a bundle is whole, safe to open, and its maker's."""
 
+import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ctpdeploy.cli.terminal import print_json, print_table, say
 
-__all__ = ["KEY_HELP", "verify"]
+if TYPE_CHECKING:
+    from ctpdeploy.runtime.verification import Trial
+
+__all__ = ["KEY_HELP", "print_trials", "verify"]
 
 KEY_HELP = "Public key (PEM) of whoever has to have signed the bundle; without it, unsigned bundles will do."
 
@@ -15,24 +20,48 @@ KEY_HELP = "Public key (PEM) of whoever has to have signed the bundle; without i
 def verify(
     bundle: Annotated[Path, typer.Argument(help="Bundle made by ctpdeploy export: a folder or a zip.")],
     key: Annotated[Path | None, typer.Option("--key", "--require-signature", help=KEY_HELP)] = None,
+    backend: Annotated[
+        str, typer.Option(help="What passes the gate again; a name gets that backend or none.")
+    ] = "auto",
+    gate: Annotated[
+        bool, typer.Option("--gate/--no-gate", help="Run the networks on the slices that travel in the bundle.")
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Check a bundle without running it: manifest, SHA-256 of every file, signature, graphs, the gate's record.
+    """Check a bundle: manifest, SHA-256 of every file, signature, graphs, and the gate again on this machine.
 
-    A bundle that is refused ends in one sentence and exit code 4; one whose gate did not hold, in exit code 6.
+    The gate compares each network and the whole chain with what torch found in float64 when the bundle was made. A
+    bundle that is refused ends in one sentence and exit code 4; one whose gate does not hold, in exit code 6.
     Hashes find accidents. Only a signature, checked with a key that came another way, says who made the bundle.
 
     Example: ctpdeploy verify first.ctpbundle --key maker.pub
     """
-    from ctpdeploy.runtime.inspection import inspect_bundle
+    from ctpdeploy.runtime.inspection import inspect_bundle, repeat_gate
 
     findings = inspect_bundle(bundle, key)
+    trials = repeat_gate(bundle, backend, key) if gate else ()
     if as_json:
-        print_json(findings)
-        return
-    rows = [[name, file["sha256"][:16], f"{file['bytes']:,}"] for name, file in findings["files"].items()]
-    print_table(["file", "SHA-256", "bytes"], rows, words=2)
-    say(f"{bundle} is whole, and {findings['gate_checks']} checks of its gate held. {_signature(findings)}")
+        print_json({**findings, "gate": [dataclasses.asdict(trial) for trial in trials]})
+    else:
+        rows = [[name, file["sha256"][:16], f"{file['bytes']:,}"] for name, file in findings["files"].items()]
+        print_table(["file", "SHA-256", "bytes"], rows, words=2)
+        say(f"{bundle} is whole, and {findings['gate_checks']} checks of its gate held. {_signature(findings)}")
+        if trials:
+            print_trials(trials)
+
+
+def print_trials(trials: "Iterable[Trial]") -> None:
+    """What the gate measured, a line for each candidate."""
+    rows = [
+        [
+            trial.candidate,
+            f"{max(check.rms_error / check.eager_rms_error for check in trial.checks):.3g}",
+            str(trial.flips),
+            f"{trial.dice:.5f}",
+        ]
+        for trial in trials
+    ]
+    print_table(["gate", "times eager's error", "labels flipped", "Dice"], rows)
 
 
 def _signature(findings: dict[str, Any]) -> str:

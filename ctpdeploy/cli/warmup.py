@@ -52,7 +52,7 @@ def warmup(
 
     wanted_slices, wanted_gpus = _three(slices), _capabilities(gpus)
     flavour = choose_flavour(backend)
-    recipe = Recipe(target=choose_target(flavour, wanted_gpus), slices=wanted_slices)
+    target = choose_target(flavour, wanted_gpus)
     with progress() as display:
         task = display.add_task("warmup", total=_STEPS, text="")
 
@@ -60,6 +60,7 @@ def warmup(
             display.update(task, completed=round(share * _STEPS), text=text)
 
         with Bundle.open(bundle, require_signature) as opened:
+            recipe = Recipe(target=target, slices=wanted_slices, precision=opened.precision)
             warm = warm_up(opened, flavour, recipe, user_store(cache), show)
         display.update(task, completed=_STEPS, text="")
     findings = _findings(flavour, warm)

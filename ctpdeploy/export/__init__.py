@@ -5,7 +5,6 @@ from ctpdeploy.optional import require
 for _package in ("torch", "onnx", "onnxscript", "safetensors"):
     require(_package, extra="train")
 
-from ctpdeploy.export.seal import export_run  # noqa: E402  the packages above come first, for their message
-from ctpdeploy.export.verification import Verification  # noqa: E402
+from ctpdeploy.export.seal import ExportOptions, export_run  # noqa: E402  the packages above come first, for their message
 
-__all__ = ["Verification", "export_run"]
+__all__ = ["ExportOptions", "export_run"]

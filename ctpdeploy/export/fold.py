@@ -16,10 +16,12 @@ equal to rounding. With m, v the mean and variance of a channel over its pixels 
     B  = bias - A (w_in m + w_ln mu + K)               K = w_bn running_mean
     y  = A x + B
 
-Folding all of it into the convolution would be exact for w_in = w_ln = u_in = u_ln = 0 only, and is not done here.
+Folding all of it into the convolution is exact for w_in = w_ln = u_in = u_ln = 0 only: see ``static_norm``.
 """
 
 import copy
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import TypeVar
 
 import torch
@@ -27,9 +29,10 @@ from torch import Tensor, nn
 
 from ctpdeploy.train.networks.switch_norm import SwitchNorm2d
 
-__all__ = ["FoldedSwitchNorm", "fold", "fold_batch_norm"]
+__all__ = ["FoldedSwitchNorm", "convolutions_before", "fold", "fold_affine", "fold_batch_norm"]
 
 Module = TypeVar("Module", bound=nn.Module)
+Layer = TypeVar("Layer", bound=nn.Module)
 
 
 class FoldedSwitchNorm(nn.Module):
@@ -60,49 +63,72 @@ class FoldedSwitchNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise ``(N, C, H, W)``; keeps the shape."""
-        mean = x.mean((2, 3), keepdim=True)
+        scale, shift = self.scale_and_shift(*self.statistics(x))
+        return x * scale + shift
+
+    def statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mixed mean and mixed variance with eps, ``(N, C, 1, 1)``."""
+        mean = _slice_mean(x)
         centred = x - mean
-        var = (centred * centred).mean((2, 3), keepdim=True)  # two passes: nothing cancels
+        var = _slice_mean(centred * centred)  # two passes: nothing cancels
         if self.unbiased:
             pixels = x.shape[2] * x.shape[3]
             var = var * (pixels / (pixels - 1))
         layer_mean = mean.mean(1, keepdim=True)
         offset = mean - layer_mean
         layer_var = var.mean(1, keepdim=True) + (offset * offset).mean(1, keepdim=True)
-        mixed = self.var_mix[0] * var + self.var_mix[1] * layer_var + self.var_constant
-        scale = self.weight / torch.sqrt(mixed)
-        shift = self.bias - scale * (self.mean_mix[0] * mean + self.mean_mix[1] * layer_mean + self.mean_constant)
-        return x * scale + shift
+        mixed_mean = self.mean_mix[0] * mean + self.mean_mix[1] * layer_mean + self.mean_constant
+        return mixed_mean, self.var_mix[0] * var + self.var_mix[1] * layer_var + self.var_constant
+
+    def scale_and_shift(self, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
+        """A and B for mixed statistics, in their shape."""
+        scale = self.weight / torch.sqrt(var)
+        return scale, self.bias - scale * mean
+
+
+def _slice_mean(x: Tensor) -> Tensor:
+    """Mean over the pixels, ``(N, C, 1, 1)``, of rows first: ONNX Runtime adds up short sums better and faster."""
+    return x.mean(3, keepdim=True).mean(2, keepdim=True)
+
+
+def fold_affine(conv: nn.Conv2d, scale: Tensor, shift: Tensor) -> nn.Conv2d:
+    """The convolution that does what ``conv`` and then ``scale`` and ``shift`` do, one of each per channel."""
+    folded = copy.deepcopy(conv)
+    scale, shift = scale.reshape(-1), shift.reshape(-1)
+    with torch.no_grad():
+        folded.weight = nn.Parameter(conv.weight * scale[:, None, None, None])
+        folded.bias = nn.Parameter(shift if conv.bias is None else conv.bias * scale + shift)
+    return folded
 
 
 def fold_batch_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
     """The convolution that does what ``conv`` and then ``norm`` do in evaluation."""
     if norm.running_mean is None or norm.running_var is None:
         raise ValueError("batch normalisation without running statistics cannot be folded")
-    folded = copy.deepcopy(conv)
-    with torch.no_grad():
-        scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-        bias = conv.bias if conv.bias is not None else torch.zeros_like(norm.running_mean)
-        folded.weight = nn.Parameter(conv.weight * scale[:, None, None, None])
-        folded.bias = nn.Parameter(norm.bias + (bias - norm.running_mean) * scale)
-    return folded
+    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    return fold_affine(conv, scale, norm.bias - norm.running_mean * scale)
+
+
+def convolutions_before(module: nn.Module, kind: type[Layer]) -> Iterator[tuple[nn.Module, str, nn.Conv2d, str, Layer]]:
+    """Layers of a kind that follow a convolution: what holds both, and each by name.
+
+    Only in a ``Sequential`` is the order of the names that of the data.
+    """
+    for parent in module.modules():
+        if isinstance(parent, nn.Sequential):
+            for (before, conv), (name, layer) in pairwise(list(parent.named_children())):
+                if isinstance(conv, nn.Conv2d) and isinstance(layer, kind):
+                    yield parent, before, conv, name, layer
 
 
 def fold(module: Module) -> Module:
     """A folded copy for inference, in float64."""
     folded = copy.deepcopy(module).double().eval()
+    for parent, before, conv, name, norm in list(convolutions_before(folded, nn.BatchNorm2d)):
+        setattr(parent, before, fold_batch_norm(conv, norm))
+        setattr(parent, name, nn.Identity())
     for parent in list(folded.modules()):
-        previous: nn.Module | None = None
-        previous_name = ""
         for name, child in list(parent.named_children()):
             if isinstance(child, SwitchNorm2d):
                 setattr(parent, name, FoldedSwitchNorm(child))
-            elif (
-                isinstance(child, nn.BatchNorm2d)
-                and isinstance(parent, nn.Sequential)  # elsewhere the order of the names is not that of the data
-                and isinstance(previous, nn.Conv2d)
-            ):
-                setattr(parent, previous_name, fold_batch_norm(previous, child))
-                setattr(parent, name, nn.Identity())
-            previous, previous_name = child, name
     return folded

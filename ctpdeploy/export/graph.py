@@ -1,21 +1,23 @@
 """ONNX graphs: one for each network, and all merged into the one that the runtime runs."""
 
 import copy
+import functools
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import onnx
 import torch
 from onnx import TensorProto, helper
 from torch import nn
 
+from ctpdeploy.export.fold import FoldedSwitchNorm
 from ctpdeploy.runtime.case import MAP_NAMES
 from ctpdeploy.train.networks.chain import OUTPUTS, Wiring, source_channels
+from ctpdeploy.train.networks.switch_norm import SwitchNorm2d
 
-__all__ = ["BATCH", "export_network", "merge_pipeline", "tensor_shapes"]
+__all__ = ["BATCH", "export_network", "merge_pipeline", "nodes_as_trained", "tensor_shapes"]
 
 BATCH = "N"
 """Name of the free batch axis. Height and width are fixed: normalisation statistics span the slice."""
@@ -23,14 +25,11 @@ BATCH = "N"
 _EXPORTED_BATCH = 2  # the exporter takes an axis of length one for a constant
 
 
-def export_network(
-    network: nn.Module, path: Path, *, shape: Sequence[int], inputs: str, outputs: str
-) -> onnx.ModelProto:
-    """Write a folded network as ONNX in float32 with a free batch axis.
+def export_network(network: nn.Module, *, shape: Sequence[int], inputs: str, outputs: str) -> onnx.ModelProto:
+    """A network as ONNX in float32 with a free batch axis.
 
     Args:
         network: takes and returns one ``(N, C, H, W)`` tensor.
-        path: file to write.
         shape: ``(C, H, W)`` of the input.
         inputs: name of the input.
         outputs: name of the output.
@@ -55,13 +54,10 @@ def export_network(
     del model.graph.value_info[:]
     del model.graph.metadata_props[:]
     onnx.checker.check_model(model, full_check=True)
-    onnx.save(model, path)
     return model
 
 
-def merge_pipeline(
-    models: Mapping[str, onnx.ModelProto], wiring: Wiring, path: Path, *, frames: int
-) -> onnx.ModelProto:
+def merge_pipeline(models: Mapping[str, onnx.ModelProto], wiring: Wiring, *, frames: int) -> onnx.ModelProto:
     """Join the networks of a chain.
 
     For the source's own system::
@@ -75,7 +71,6 @@ def merge_pipeline(
     Args:
         models: one by one as :func:`export_network` made them, in the order in which they run.
         wiring: what each of them sees.
-        path: file to write.
         frames: C_e, number of frames.
     """
     parts = {role: onnx.compose.add_prefix(model, f"{role}/") for role, model in models.items()}
@@ -115,7 +110,6 @@ def merge_pipeline(
     first = next(iter(models.values()))
     model = helper.make_model(graph, opset_imports=first.opset_import, ir_version=first.ir_version)
     onnx.checker.check_model(model, full_check=True)
-    onnx.save(model, path)
     return model
 
 
@@ -126,6 +120,34 @@ def _tensor(name: str, shape: Sequence[int | str]) -> onnx.ValueInfoProto:
 def _shape(value: onnx.ValueInfoProto) -> list[int | str]:
     """Shape of a graph input or output; the free axis by its name."""
     return [axis.dim_param or axis.dim_value for axis in value.type.tensor_type.shape.dim]
+
+
+def nodes_as_trained(trained: nn.Module, folded: nn.Module, graph: onnx.ModelProto) -> int:
+    """How many operators a network has when it is exported as it was trained.
+
+    Counted from what folding changed: each layer of normalisation exported on its own, before and after. To export the
+    whole network twice would only take longer.
+
+    Args:
+        trained: the network as trained.
+        folded: the same, folded.
+        graph: of ``folded``.
+    """
+    more = 0
+    for name, layer in trained.named_modules():
+        if isinstance(layer, SwitchNorm2d | nn.BatchNorm2d):
+            more += _nodes_of(type(layer).__name__) - _nodes_of(type(folded.get_submodule(name)).__name__)
+    return len(graph.graph.node) + more
+
+
+@functools.cache
+def _nodes_of(kind: str) -> int:
+    """Operators of a kind of normalisation; they depend neither on its width nor on what it learned."""
+    if kind == "Identity":
+        return 0
+    layers: dict[str, nn.Module] = {"SwitchNorm2d": SwitchNorm2d(2), "BatchNorm2d": nn.BatchNorm2d(2)}
+    layer = layers[kind] if kind in layers else FoldedSwitchNorm(SwitchNorm2d(2))
+    return len(export_network(layer.eval(), shape=(2, 4, 4), inputs="x", outputs="y").graph.node)
 
 
 @contextmanager

@@ -2,99 +2,124 @@
 
 import importlib.metadata
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from onnx import ModelProto
 
 from ctpdeploy import __version__
 from ctpdeploy.config import merge
 from ctpdeploy.errors import InputError, UsageError
-from ctpdeploy.export.fold import fold
-from ctpdeploy.export.gate import verify
-from ctpdeploy.export.graph import export_network, merge_pipeline, tensor_shapes
-from ctpdeploy.export.verification import Verification
+from ctpdeploy.export.gate import make_reference
+from ctpdeploy.export.precision import Progress
+from ctpdeploy.export.proof import Approximation, prove
+from ctpdeploy.export.workbench import Workbench
 from ctpdeploy.runtime.archive import whole_archive
-from ctpdeploy.runtime.bundle import PIPELINE, VERIFICATION, Bundle, Network, SealedFile, sha256_of
+from ctpdeploy.runtime.bundle import VERIFICATION, Bundle, SealedFile, sha256_of
 from ctpdeploy.runtime.case import Case
 from ctpdeploy.runtime.folders import whole_folder
 from ctpdeploy.runtime.preprocess import PreprocessConfig, SliceBatch, preprocess
+from ctpdeploy.runtime.reference import FILE as REFERENCE
 from ctpdeploy.runtime.signature import require_signing_key, sign
+from ctpdeploy.runtime.verification import Verification
 from ctpdeploy.train.networks import load_chain
-from ctpdeploy.train.networks.chain import OUTPUTS, Chain, source_channels
 
-__all__ = ["export_run"]
+__all__ = ["ExportOptions", "export_run"]
 
 CHECKPOINT = "checkpoints/best"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """How a bundle is made.
+
+    Attributes:
+        precision: number format of the convolutions: ``"fp32"``, ``"fp16"`` or ``"int8"``.
+        static_norm: make the statistics of Switchable Normalization constants.
+        archive: make the bundle one zip.
+        key: private key to sign it with.
+        password: of the key.
+        licence: terms of the trained weights, written into the manifest.
+    """
+
+    precision: str = "fp32"
+    static_norm: bool = False
+    archive: bool = False
+    key: Path | None = None
+    password: str | None = None
+    licence: str | None = None
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether there are constants that come from calibration cases."""
+        return self.static_norm or self.precision == "int8"
 
 
 def export_run(
     run: Path,
     out: Path,
-    cases: Sequence[Case],
-    on_step: Callable[[str], None] = lambda _: None,
+    samples: Sequence[Case],
     *,
-    archive: bool = False,
-    key: Path | None = None,
-    password: str | None = None,
-    licence: str | None = None,
+    cases: Sequence[Case] = (),
+    calibration: Sequence[Case] = (),
+    options: ExportOptions | None = None,
+    progress: Progress = lambda *_: None,
 ) -> Verification:
-    """Fold, export, verify and seal the best checkpoint of a run.
+    """Fold, export, convert, verify and seal the best checkpoint of a run.
 
     Args:
         run: folder written by training.
         out: bundle to make; must not exist.
-        cases: what the gate compares on, at least one.
-        on_step: told in words what happens next.
-        archive: make the bundle one zip.
-        key: private key to sign it with.
-        password: of the key.
-        licence: terms of the trained weights, written into the manifest.
+        samples: what the gate compares on, at least one. Their slices travel in the bundle: synthetic patients only.
+        cases: further ones to compare on, which do not travel.
+        calibration: what the scales of INT8 and constant statistics come from; none of the others.
+        options: how the bundle is made.
+        progress: told in words what happens next, and which share is done.
 
     Raises:
         InputError: ``run`` is no run folder.
-        UsageError: ``out`` exists, the system sees the real DWI, or ``key`` is none.
-        MissingPackageError: ``key`` is given and model signing is not installed.
+        UsageError: ``out`` exists, the system sees the real DWI, the key is none, or there is no such precision.
+        MissingPackageError: a key is given and model signing is not installed.
         GateError: the export differs from the trained networks; nothing was published.
     """
-    if key is not None:
-        require_signing_key(key, password)
+    options = options or ExportOptions()
+    if options.key is not None:
+        require_signing_key(options.key, options.password)
     config, chain = _read_config(run), load_chain(run / CHECKPOINT)
     if any("dwi" in sees for sees in chain.wiring.values()):
         raise UsageError(
             f"The system {config['system']} sees the real DWI, which nobody has in time: export one that does not."
         )
     constants = merge(PreprocessConfig(), config["preprocess"], where=str(run / "config.json"))  # type: ignore[arg-type]
-    with whole_archive(out) if archive else whole_folder(out) as folder:
-        on_step("folding normalisation")
-        folded = fold(chain)
-        models = _export_networks(folded, constants, folder, on_step)
-        files = {name: folder / f"{name}.onnx" for name in models}
-        on_step("gate: torch float64 against the exported graphs")
-        batch = _concatenate([preprocess(case, constants) for case in cases])
-        verification = verify(chain, folded, files, batch, [case.identifier for case in cases])
+    approximation = Approximation(
+        precision=options.precision,
+        static_norm=options.static_norm,
+        calibration=_slices(calibration, constants) if calibration else None,
+        calibration_cases=_names(calibration),
+    )
+    with whole_archive(out) if options.archive else whole_folder(out) as folder:
+        reference = make_reference(chain, _slices([*samples, *cases], constants))
+        bench = Workbench(chain=chain, constants=constants, reference=reference)
+        graphs, verification = prove(bench, approximation, _names([*samples, *cases]), progress)
+        progress("sealing", 0.97)
+        reference.first(sum(len(case.series[0]) for case in samples)).save(folder / REFERENCE)
         verification.write(folder / VERIFICATION)
-        on_step("sealing")
-        parameters = {name: sum(p.numel() for p in network.parameters()) for name, network in chain.named_children()}
-        parameters[PIPELINE] = sum(parameters.values())
-        sees = {**chain.wiring, PIPELINE: [value.name for value in models[PIPELINE].graph.input]}
         Bundle(
             folder=folder,
             source=out,
             system=str(config["system"]),
-            networks={
-                name: _describe(model, files[name], list(sees[name]), parameters[name])
-                for name, model in models.items()
-            },
-            files={VERIFICATION: SealedFile.of(folder / VERIFICATION)},
+            precision=options.precision,
+            static_norm=options.static_norm,
+            networks=bench.write(graphs, folder),
+            files={name: SealedFile.of(folder / name) for name in (VERIFICATION, REFERENCE)},
             preprocess=constants,
             provenance=_provenance(run, config),
-            licence=licence,
+            licence=options.licence,
         ).write_manifest()
         _open_as_received(folder)
-        if key is not None:
-            sign(folder, key, password)
+        if options.key is not None:
+            sign(folder, options.key, options.password)
     return verification
 
 
@@ -116,45 +141,18 @@ def _read_config(run: Path) -> dict[str, object]:
         raise InputError(f"{file} is damaged ({error}): train again.") from error
 
 
-def _export_networks(
-    folded: Chain, constants: PreprocessConfig, folder: Path, on_step: Callable[[str], None]
-) -> dict[str, ModelProto]:
-    """Write each network and their merger."""
-    models = {}
-    for role, sees in folded.wiring.items():
-        on_step(f"exporting {role}")
-        models[role] = export_network(
-            folded.get_submodule(role),
-            folder / f"{role}.onnx",
-            shape=(source_channels(sees, constants.frames), *constants.slice_shape),
-            inputs="_and_".join(sees),
-            outputs=OUTPUTS[role],
-        )
-    merged = merge_pipeline(models, folded.wiring, folder / f"{PIPELINE}.onnx", frames=constants.frames)
-    return {**models, PIPELINE: merged}
-
-
-def _describe(model: ModelProto, file: Path, sees: list[str], parameters: int) -> Network:
-    sealed = SealedFile.of(file)
-    return Network(
-        file=file.name,
-        sha256=sealed.sha256,
-        size=sealed.size,
-        sees=sees,
-        inputs=tensor_shapes(model.graph.input),
-        outputs=tensor_shapes(model.graph.output),
-        opset=model.opset_import[0].version,
-        parameters=parameters,
-        nodes=len(model.graph.node),
-    )
-
-
-def _concatenate(batches: Sequence[SliceBatch]) -> SliceBatch:
+def _slices(cases: Sequence[Case], constants: PreprocessConfig) -> SliceBatch:
+    """The slices of all cases; the perfusion window is that of the first."""
+    batches = [preprocess(case, constants) for case in cases]
     return SliceBatch(
         frames=np.concatenate([batch.frames for batch in batches]),
         features=np.concatenate([batch.features for batch in batches]),
         window=batches[0].window,
     )
+
+
+def _names(cases: Sequence[Case]) -> tuple[str, ...]:
+    return tuple(case.identifier for case in cases)
 
 
 def _provenance(run: Path, config: dict[str, object]) -> dict[str, object]:

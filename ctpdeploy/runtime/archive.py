@@ -30,7 +30,7 @@ MAX_BYTES: Final = 2**32
 MAX_RATIO: Final = 100
 """Weights hardly compress, JSON about tenfold; a bomb does a thousandfold."""
 
-_MEMBER: Final = re.compile(r"[a-z][a-z0-9_]{0,40}\.(onnx|json|sig)")
+_MEMBER: Final = re.compile(r"[a-z][a-z0-9_]{0,40}\.(onnx|json|safetensors|sig)")
 _DATE: Final = (1980, 1, 1, 0, 0, 0)
 _MODE: Final = stat.S_IFREG | 0o644
 _UNIX: Final = 3

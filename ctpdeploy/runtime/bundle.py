@@ -7,6 +7,7 @@
       extractor.onnx  generator.onnx  segmenter.onnx    the networks; some systems have fewer
       pipeline.onnx        all of them merged: what the runtime runs
       verification.json    what the gate measured
+      reference.safetensors    slices of synthetic patients and what to find in them, to pass the gate again
       bundle.sig           OpenSSF model signature, if it was signed
 """
 
@@ -92,6 +93,9 @@ class Bundle:
         files: the other files by name.
         preprocess: constants that turn a case into network input.
         provenance: which run, data and versions it came from.
+        precision: number format of the networks' arithmetic, ``"fp32"``, ``"fp16"`` or ``"int8"``; what goes in and out
+            is float32.
+        static_norm: the statistics of normalisation are constants, which approximates the trained networks.
         licence: terms of the weights as their maker states them.
         unpacked: owner of ``folder``, if it is a private one.
     """
@@ -103,6 +107,8 @@ class Bundle:
     files: Mapping[str, SealedFile]
     preprocess: PreprocessConfig
     provenance: Mapping[str, Any]
+    precision: str = "fp32"
+    static_norm: bool = False
     licence: str | None = None
     unpacked: Unpacked | None = field(default=None, repr=False, compare=False)
 
@@ -142,6 +148,8 @@ class Bundle:
             files={name: SealedFile(**file) for name, file in content["files"].items()},
             preprocess=_constants(content["preprocess"], source),
             provenance=content["provenance"],
+            precision=content["precision"],
+            static_norm=content["static_norm"],
             licence=content["licence"],
             unpacked=unpacked,
         )
@@ -165,6 +173,8 @@ class Bundle:
             "intended_use": INTENDED_USE,
             "licence": self.licence,
             "system": self.system,
+            "precision": self.precision,
+            "static_norm": self.static_norm,
             "networks": {name: to_dict(network) for name, network in self.networks.items()},
             "files": {name: to_dict(file) for name, file in self.files.items()},
             "preprocess": to_dict(self.preprocess),

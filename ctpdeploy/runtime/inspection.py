@@ -1,13 +1,17 @@
-"""What can be said of a bundle without running it."""
+"""What can be said of a bundle, without running it and by passing the gate again."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-from ctpdeploy.errors import GuardError, InputError
+from ctpdeploy.errors import GateError, GuardError, InputError
+from ctpdeploy.runtime import ort
+from ctpdeploy.runtime.backends import open_engine
 from ctpdeploy.runtime.bundle import VERIFICATION, Bundle
+from ctpdeploy.runtime.gate import reference_of, try_engine, try_networks
+from ctpdeploy.runtime.verification import Trial, limits_of
 
-__all__ = ["inspect_bundle"]
+__all__ = ["inspect_bundle", "repeat_gate"]
 
 
 def inspect_bundle(path: Path, key: Path | None = None) -> dict[str, Any]:
@@ -35,6 +39,7 @@ def inspect_bundle(path: Path, key: Path | None = None) -> dict[str, Any]:
             "written_by": f"ctpdeploy {bundle.provenance['versions']['ctpdeploy']}",
             "signature": "holds" if key else "not checked" if bundle.signed else "none",
             "files": {name: {"sha256": file.sha256, "bytes": file.size} for name, file in bundle.sealed.items()},
+            "precision": bundle.precision,
             "networks": {
                 name: {"sees": network.sees, "opset": network.opset, "parameters": network.parameters}
                 for name, network in bundle.networks.items()
@@ -43,11 +48,38 @@ def inspect_bundle(path: Path, key: Path | None = None) -> dict[str, Any]:
         }
 
 
+def repeat_gate(path: Path, backend: str, key: Path | None = None) -> tuple[Trial, ...]:
+    """Pass the gate again on this machine: each network in ONNX Runtime, if it is here, and the engine of a backend.
+
+    Args:
+        path: folder or zip.
+        backend: name of the backend.
+        key: public key of who has to have signed the bundle.
+
+    Returns:
+        What was measured; all of it holds.
+
+    Raises:
+        InputError, UsageError, BackendError: as :class:`Bundle` and :func:`open_engine`, or the reference is damaged.
+        GateError: a limit does not hold here; names each, with the figures.
+    """
+    with Bundle.open(path, key) as bundle:
+        engine, reference = open_engine(bundle, backend), reference_of(bundle)
+        trials = [try_engine(bundle, engine, reference)]
+        if ort.unavailable_because() is None:
+            limits = limits_of(bundle.precision, static_norm=bundle.static_norm)
+            trials.insert(0, try_networks("networks", bundle.networks, bundle.folder, reference, limits))
+    if failures := [phrase for trial in trials for phrase in trial.failures()]:
+        raise GateError(f"{path} does not hold on this machine: {'; '.join(failures)}; do not use it here.")
+    return tuple(trials)
+
+
 def _gate_checks(bundle: Bundle) -> int:
     """Number of comparisons that the gate made when the bundle was sealed, all of which held."""
     called = bundle.source / VERIFICATION
     try:
-        held = [check["held"] for check in json.loads((bundle.folder / VERIFICATION).read_bytes())["checks"]]
+        trials = json.loads((bundle.folder / VERIFICATION).read_bytes())["trials"]
+        held = [check["held"] for trial in trials for check in trial["checks"]]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{called} is damaged ({error}): copy or export the bundle again.") from error
     if not held or not all(check is True for check in held):

@@ -19,6 +19,7 @@ _TYPES: Final[dict[str, Callable[[Any], bool]]] = {
     "string": lambda value: isinstance(value, str),
     "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
     "integer": lambda value: not isinstance(value, bool) and isinstance(value, int | float) and value == value // 1,
+    "boolean": lambda value: isinstance(value, bool),
     "null": lambda value: value is None,
 }
 

@@ -14,7 +14,7 @@ from ctpdeploy.runtime.json_schema import first_error
 __all__ = ["MANIFEST", "SCHEMA", "manifest_schema", "read_manifest"]
 
 MANIFEST: Final = "bundle.json"
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 """Version of the manifest that this code reads and writes."""
 
 MAX_BYTES: Final = 2**20

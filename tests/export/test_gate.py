@@ -1,25 +1,36 @@
 """The gate lets a faithful export pass and stops each planted fault, by name."""
 
+import copy
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import bundles
 import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
+from torch import nn
 
-from ctpdeploy.config import merge
 from ctpdeploy.errors import ExitCode, GateError, InputError, UsageError
 from ctpdeploy.export import export_run
-from ctpdeploy.export.fold import fold
-from ctpdeploy.export.gate import verify
-from ctpdeploy.runtime import Case
-from ctpdeploy.runtime.preprocess import PreprocessConfig, preprocess
+from ctpdeploy.export.fold import FoldedSwitchNorm, fold
+from ctpdeploy.export.gate import first_difference, make_reference, try_folded
+from ctpdeploy.export.static_norm import make_static
+from ctpdeploy.runtime import Bundle, Case
+from ctpdeploy.runtime.bundle import Network
+from ctpdeploy.runtime.gate import try_networks
+from ctpdeploy.runtime.preprocess import SliceBatch, preprocess
+from ctpdeploy.runtime.reference import Reference
+from ctpdeploy.runtime.verification import LIMITS, Trial
+from ctpdeploy.runtime.window import PerfusionWindow
 from ctpdeploy.train.networks import load_chain
 from ctpdeploy.train.networks.chain import Chain
+from ctpdeploy.train.networks.switch_norm import SwitchNorm2d
 
+NO_WINDOW = PerfusionWindow(start=0, end=0, frames=(), curve=np.empty(0))
 NAMES = ("extractor", "generator", "segmenter", "pipeline")
 
 
@@ -28,12 +39,16 @@ def chain(trained_run: Path) -> Chain:
     return load_chain(trained_run / "checkpoints" / "best")
 
 
-def gate(chain: Chain, folder: Path, case: Case, folded: Chain | None = None):
-    constants = json.loads((folder / "bundle.json").read_text())[
-        "preprocess"
-    ]  # opening would find the fault by its hash
-    batch = preprocess(case, merge(PreprocessConfig(), constants))
-    return verify(chain, folded or fold(chain), {name: folder / f"{name}.onnx" for name in NAMES}, batch, ["case_1"])
+@pytest.fixture(scope="module")
+def reference(chain: Chain, bundle_folder: Path, phantom_case: Case) -> Reference:
+    batch = preprocess(phantom_case, Bundle.open(bundle_folder).preprocess)
+    return make_reference(chain, batch)
+
+
+def try_graphs(folder: Path, reference: Reference) -> Trial:
+    content = json.loads((folder / "bundle.json").read_text())  # opening would find the fault by its hash
+    networks = {name: Network(**network) for name, network in content["networks"].items()}
+    return try_networks("onnx", networks, folder, reference, LIMITS["fp32"])
 
 
 def scale_weight(model: onnx.ModelProto, factor: float, needle: str = "") -> None:
@@ -61,60 +76,110 @@ FAULTS: dict[str, tuple[str, Callable[[onnx.ModelProto], None], str]] = {
     "a weight 1 % off": ("segmenter", lambda model: scale_weight(model, 1.01), "onnx segmenter"),
     "NaN in a weight": ("generator", lambda model: scale_weight(model, float("nan")), "onnx generator"),
     "a weight of the merger 1 % off": ("pipeline", lambda m: scale_weight(m, 1.01, "extractor/"), "onnx chain"),
-    "the other class": ("pipeline", take_other_class, "labels differ beyond rounding"),
+    "the other class": ("pipeline", take_other_class, "labels beyond rounding"),
     "softmax over the wrong axis": ("pipeline", wrong_softmax_axis, "onnx chain"),
     "features permuted": ("pipeline", permute_channels, "onnx chain"),
 }
 
 
-def test_a_faithful_export_passes(chain: Chain, bundle_folder: Path, phantom_case: Case):
-    verification = gate(chain, bundle_folder, phantom_case)
-    assert verification.failures() == []
-    assert verification.flips_beyond_rounding == 0
-    assert {(check.candidate, check.tensor) for check in verification.checks} == {
-        (candidate, tensor)
-        for candidate in ("folded", "onnx")
-        for tensor in ("extractor", "generator", "segmenter", "chain")
-    }
+def test_a_faithful_export_passes(chain: Chain, reference: Reference, bundle_folder: Path):
+    for trial in (try_folded(fold(chain), reference), try_graphs(bundle_folder, reference)):
+        assert trial.failures() == []
+        assert trial.flips_beyond_rounding == 0
+        assert {check.tensor for check in trial.checks} == {"extractor", "generator", "segmenter", "chain"}
+    assert first_difference(chain, fold(chain), reference) is None
     written = json.loads((bundle_folder / "verification.json").read_text())
     assert written["slices"] == 2
     assert written["cases"] == ["case_1"]
+    assert [trial["candidate"] for trial in written["trials"]] == ["folded", "onnx"]
+    assert written["trials"][1]["limits"]["rms_ratio"] == 2.0
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_planted_fault_is_named(tmp_path: Path, chain: Chain, bundle_folder: Path, phantom_case: Case, fault: str):
+def test_a_planted_fault_is_named(tmp_path: Path, reference: Reference, bundle_folder: Path, fault: str):
     network, plant, name = FAULTS[fault]
     folder = Path(shutil.copytree(bundle_folder, tmp_path / "faulty"))
     model = onnx.load(folder / f"{network}.onnx")
     plant(model)
     onnx.save(model, folder / f"{network}.onnx")
     with pytest.raises(GateError) as stop:
-        gate(chain, folder, phantom_case)
+        try_graphs(folder, reference).require()
     assert name in str(stop.value)
     assert "nothing was published" in str(stop.value)
     assert stop.value.exit_code == ExitCode.GUARD
 
 
-def test_a_wrongly_folded_layer_is_named(chain: Chain, bundle_folder: Path, phantom_case: Case):
-    folded = fold(chain)
-    norm = next(m for m in folded.segmenter.modules() if type(m).__name__ == "FoldedSwitchNorm")
+def norms(folded: Chain) -> list[tuple[nn.Module, str, FoldedSwitchNorm]]:
+    return [
+        (parent, name, child)
+        for parent in folded.segmenter.modules()
+        for name, child in parent.named_children()
+        if isinstance(child, FoldedSwitchNorm)
+    ]
+
+
+def mixes_swapped(folded: Chain, _: Reference) -> None:
+    _, _, norm = norms(folded)[0]
     norm.var_mix = norm.var_mix[::-1] if norm.var_mix[0] != norm.var_mix[1] else [0.0, 0.0]
     norm.mean_mix = [0.0, 0.0]
+
+
+def bessel_factor_added(folded: Chain, _: Reference) -> None:
+    for _, _, norm in norms(folded):
+        norm.unbiased = not norm.unbiased
+
+
+def one_layer_static(folded: Chain, reference: Reference) -> None:
+    static, _ = make_static(folded, reference)
+    block, other = (module.segmenter.encoder[1] for module in (folded, static))
+    block.conv2, block.norm2 = other.conv2, other.norm2
+
+
+FOLDING_FAULTS: dict[str, tuple[Callable[[Chain, Reference], None], str, str]] = {
+    "mixes swapped": (mixes_swapped, "folded segmenter", r"encoder\.0\.norm1"),
+    "n/(n-1) where there is none": (bessel_factor_added, "folded segmenter", r"encoder\.0\.norm1"),
+    "one layer folded statically": (one_layer_static, "folded segmenter", r"encoder\.1\.norm2"),
+}
+
+
+@pytest.mark.parametrize("fault", FOLDING_FAULTS)
+def test_a_wrongly_folded_layer_is_named(chain: Chain, reference: Reference, fault: str):
+    plant, name, layer = FOLDING_FAULTS[fault]
+    folded = fold(chain)
+    plant(folded, reference)
+    with pytest.raises(GateError, match=name):
+        try_folded(folded, reference).require()
+    found = first_difference(chain, folded, reference)
+    assert found is not None
+    assert re.fullmatch(rf"segmenter\.{layer}", found)
+
+
+def test_networks_that_still_train_are_named(chain: Chain, reference: Reference):
+    """``eval()`` forgotten: nothing is folded either, so that batch normalisation is there to go wrong."""
+    training = copy.deepcopy(chain).double().train()
+    with pytest.raises(GateError, match="folded generator"):
+        try_folded(training, reference).require()
+    assert first_difference(chain, training, reference) == "extractor.encoder.0.norm1"
+
+
+def test_a_missing_n_over_n_minus_one_is_named(chain: Chain, reference: Reference):
+    """A chain that trained with n/(n-1), folded without."""
+    trained = copy.deepcopy(chain)
+    for module in trained.modules():
+        if isinstance(module, SwitchNorm2d):
+            module.unbiased = True
+    batch = SliceBatch(frames=reference.frames, features=reference.features, window=NO_WINDOW)
+    expected = make_reference(trained, batch)
+    assert try_folded(fold(trained), expected).failures() == []
     with pytest.raises(GateError, match="folded segmenter"):
-        gate(chain, bundle_folder, phantom_case, folded)
+        try_folded(fold(chain), expected).require()
 
 
 def test_nothing_is_published_when_the_gate_does_not_hold(
     tmp_path: Path, trained_run: Path, phantom_case: Case, bundle_folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    def reuse(network: object, path: Path, **names: object) -> onnx.ModelProto:  # noqa: ARG001  saves the export's time
-        model = onnx.load(bundle_folder / path.name)
-        scale_weight(model, 1.01)
-        onnx.save(model, path)
-        return model
-
-    monkeypatch.setattr("ctpdeploy.export.seal.export_network", reuse)
-    with pytest.raises(GateError):
+    bundles.reuse_graphs(bundle_folder, monkeypatch, change=lambda model: scale_weight(model, 1.01))
+    with pytest.raises(GateError, match="onnx segmenter"):
         export_run(trained_run, tmp_path / "out" / "x.ctpbundle", [phantom_case])
     assert list((tmp_path / "out").iterdir()) == []
 

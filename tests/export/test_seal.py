@@ -6,27 +6,26 @@ import pickle
 import shutil
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import bundles
-import onnx
+import numpy as np
 import pytest
 
 from ctpdeploy.cli import run
 from ctpdeploy.errors import ExitCode, InputError, UsageError
-from ctpdeploy.export import export_run, seal
-from ctpdeploy.runtime import Case
+from ctpdeploy.export import ExportOptions, export_run, workbench
+from ctpdeploy.runtime import Bundle, Case, Pipeline, read_case
+from ctpdeploy.runtime.gate import reference_of
+from ctpdeploy.runtime.preprocess import preprocess
 
 
 @pytest.fixture
 def quick(bundle_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Graphs exported before, which saves the time of the exporter."""
 
-    def reuse(network: object, path: Path, **names: object) -> onnx.ModelProto:  # noqa: ARG001  as export_network's
-        shutil.copyfile(bundle_folder / path.name, path)
-        return onnx.load(path)
-
-    monkeypatch.setattr("ctpdeploy.export.seal.export_network", reuse)
+    bundles.reuse_graphs(bundle_folder, monkeypatch)
 
 
 @pytest.mark.usefixtures("quick")
@@ -54,6 +53,7 @@ def test_a_signed_zip_goes_all_the_way(
     assert (findings["signature"], findings["licence"], findings["system"]) == ("holds", "CC-BY-4.0", "dwi_olh")
     assert findings["networks"]["generator"]["sees"] == ["features", "extractor"]
     assert findings["gate_checks"] == 8
+    assert [trial["candidate"] for trial in findings["gate"]] == ["networks", "ort-cpu"]
     results = ["--out", str(tmp_path / "results"), "--require-signature", str(public)]
     assert run(["infer", str(archive), case, *results]) == ExitCode.DONE
     assert (tmp_path / "results" / "case_1" / "report.json").is_file()
@@ -85,22 +85,76 @@ def test_the_second_of_two_exports_publishes_nothing(
 ):
     out = tmp_path / "out" / "a.ctpbundle"
 
-    def finish_first(step: str) -> None:
+    def finish_first(step: str, _: float) -> None:
         if step == "sealing":
             out.mkdir()
             (out / "first").touch()
 
     with pytest.raises(UsageError, match="was made by another process meanwhile"):
-        export_run(trained_run, out, [phantom_case], on_step=finish_first, archive=archive)
+        export_run(trained_run, out, [phantom_case], progress=finish_first, options=ExportOptions(archive=archive))
     assert [path.name for path in tmp_path.joinpath("out").rglob("*")] == ["a.ctpbundle", "first"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_of_two_exports_at_once_one_whole_bundle_is_left(tmp_path: Path, trained_run: Path, phantom_case: Case):
+    out = tmp_path / "out" / "a.ctpbundle"
+
+    def export(_: int) -> str:
+        try:
+            return str(export_run(trained_run, out, [phantom_case]).slices)
+        except UsageError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(2) as pool:
+        results = set(pool.map(export, range(2)))
+    (refusal,) = results - {"2"}
+    assert "2" in results
+    assert "exists already" in refusal or "was made by another process meanwhile" in refusal
+    assert [path.name for path in out.parent.iterdir()] == ["a.ctpbundle"]
+    with Bundle.open(out) as bundle:
+        for name in bundle.networks:
+            bundle.network_file(name)
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_approximate_bundle_says_so_and_is_used_as_any(
+    tmp_path: Path, trained_run: Path, phantom_folder: Path, phantom_case: Case
+):
+    options = ExportOptions(precision="fp16")
+    verification = export_run(trained_run, tmp_path / "half.ctpbundle", [phantom_case], options=options)
+    assert [trial.candidate for trial in verification.trials] == ["folded", "onnx", "onnx fp16"]
+    with Bundle.open(tmp_path / "half.ctpbundle") as bundle:
+        assert (bundle.precision, bundle.static_norm) == ("fp16", False)
+    pipeline = Pipeline.open(tmp_path / "half.ctpbundle")
+    assert pipeline.predict(read_case(phantom_folder / "case_2")).engine.precision == "fp16"
+
+
+@pytest.mark.usefixtures("quick")
+def test_cases_of_the_gate_do_not_travel(tmp_path: Path, trained_run: Path, phantom_folder: Path, phantom_case: Case):
+    patient = read_case(phantom_folder / "case_2")
+    verification = export_run(trained_run, tmp_path / "a.ctpbundle", [phantom_case], cases=[patient])
+    assert (verification.slices, verification.cases) == (4, ("case_1", "case_2"))
+    with Bundle.open(tmp_path / "a.ctpbundle") as bundle:
+        reference, expected = reference_of(bundle), preprocess(phantom_case, bundle.preprocess)
+    np.testing.assert_array_equal(reference.frames, expected.frames)
+
+
+def test_what_needs_calibration_asks_for_it(tmp_path: Path, trained_run: Path, phantom_case: Case):
+    for options, message in (
+        (ExportOptions(precision="int8"), "need calibration cases"),
+        (ExportOptions(static_norm=True), "need calibration cases"),
+        (ExportOptions(precision="bf16"), "There is no precision 'bf16': choose fp32, fp16, int8"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            export_run(trained_run, tmp_path / "a.ctpbundle", [phantom_case], options=options)
 
 
 @pytest.mark.usefixtures("quick")
 def test_what_the_workstation_would_refuse_is_not_published(
     tmp_path: Path, trained_run: Path, phantom_case: Case, monkeypatch: pytest.MonkeyPatch
 ):
-    describe = seal._describe
-    monkeypatch.setattr(seal, "_describe", lambda *given: dataclasses.replace(describe(*given), opset=19))
+    written = workbench._written
+    monkeypatch.setattr(workbench, "_written", lambda *given: dataclasses.replace(written(*given), opset=19))
     with pytest.raises(InputError, match=r"uses opset \[20\], not 19"):
         export_run(trained_run, tmp_path / "out" / "a.ctpbundle", [phantom_case])
     assert list((tmp_path / "out").iterdir()) == []

@@ -201,7 +201,7 @@ def truncated_network(scene: Scene) -> Path:
 
 def duplicate_keys(scene: Scene) -> Path:
     manifest = scene.folder / "bundle.json"
-    manifest.write_text(manifest.read_text().replace('"schema": 2', '"schema": 2, "schema": 2', 1))
+    manifest.write_text(manifest.read_text().replace('"schema": 3', '"schema": 3, "schema": 3', 1))
     return scene.folder
 
 
@@ -247,7 +247,7 @@ def missing_file(scene: Scene) -> Path:
 
 
 def edited_verification(scene: Scene) -> Path:
-    (scene.folder / "verification.json").write_text('{"checks": [{"held": true}, {"held": true}]}')
+    (scene.folder / "verification.json").write_text('{"trials": [{"checks": [{"held": true}, {"held": true}]}]}')
     return scene.folder
 
 
@@ -379,12 +379,12 @@ DAMAGES: dict[str, tuple[Callable[[Scene], Path], str]] = {
     "two graphs in one file": (two_graphs, r"pipeline\.onnx is refused"),
     "truncated onnx": (truncated_network, r"pipeline\.onnx is refused \(it is truncated\)"),
     "empty onnx": (lambda s: s.bytes_of("pipeline.onnx", b"\0"), r"pipeline\.onnx is refused"),
-    "other schema": (field("schema", value=99), "schema 99, this version reads 2: ctpdeploy 0.1.0, which wrote it"),
+    "other schema": (field("schema", value=99), "schema 99, this version reads 3: ctpdeploy 0.1.0, which wrote it"),
     "schema of a liar": (
-        lambda s: s.manifest(lambda c: c.update(schema=3, provenance={"versions": {"ctpdeploy": "\x1b[31m rm -rf"}})),
-        "schema 3, this version reads 2: only the ctpdeploy that wrote it",
+        lambda s: s.manifest(lambda c: c.update(schema=4, provenance={"versions": {"ctpdeploy": "\x1b[31m rm -rf"}})),
+        "schema 4, this version reads 3: only the ctpdeploy that wrote it",
     ),
-    "no schema": (field("schema", value="2"), "it states no schema"),
+    "no schema": (field("schema", value="3"), "it states no schema"),
     "manifest is no JSON": (raw_manifest(b"\x80\x04pickle"), r"bundle\.json is damaged"),
     "manifest is a list": (raw_manifest(b"[]"), "it states no schema"),
     "manifest nested deeply": (raw_manifest(b"[" * 100000), r"bundle\.json is damaged"),
@@ -429,7 +429,7 @@ DAMAGES: dict[str, tuple[Callable[[Scene], Path], str]] = {
     "zip encrypted": (patched_zip(8, "<H", 1), r"is refused \('verification\.json' is encrypted\)"),
     "zip with overlapping members": (patched_zip(42, "<I", 0), "its members overlap"),
     "zip of an odd method": (lzma_zip, "is compressed in a way"),
-    "zip of many members": (many_members, "it has 54 members"),
+    "zip of many members": (many_members, "it has 55 members"),
     "zip truncated": (truncated_zip, "is no whole zip of a bundle"),
     "zip changed": (changed_zip, "is no whole zip of a bundle"),
     "no zip": (no_zip, "is no whole zip of a bundle"),
@@ -523,7 +523,7 @@ def test_the_same_bundle_unspoilt_is_taken(scene: Scene, patient: Path, tmp_path
     assert run(["verify", str(bundle), *key, "--json"]) == ExitCode.DONE
     findings = json.loads(capsys.readouterr().out)
     assert findings["signature"] == "holds"
-    assert set(findings["files"]) == {"pipeline.onnx", "segmenter.onnx", "verification.json"}
+    assert set(findings["files"]) == {"pipeline.onnx", "segmenter.onnx", "verification.json", "reference.safetensors"}
     assert findings["networks"]["pipeline"]["sees"] == ["features"]
     out = tmp_path / "out"
     assert run(["infer", str(bundle), str(patient), "--out", str(out), *key]) == ExitCode.DONE
@@ -543,7 +543,8 @@ def test_evaluate_asks_for_the_signature_too(scene: Scene, patient: Path, tmp_pa
 
 
 def test_a_gate_that_did_not_hold_has_its_own_exit_code(scene: Scene, capsys: pytest.CaptureFixture[str]):
-    bundle = scene.bytes_of("verification.json", b'{"checks": [{"held": true}, {"held": false}]}')
+    trials = [{"checks": [{"held": True}]}, {"checks": [{"held": False}]}]
+    bundle = scene.bytes_of("verification.json", json.dumps({"trials": trials}).encode())
     assert run(["verify", str(bundle)]) == ExitCode.GUARD
     assert "records a gate that did not hold (1 of 2 checks held)" in capsys.readouterr().err
 

@@ -1,0 +1,94 @@
+"""The gate where there is no torch: networks and engines against the reference."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctpdeploy.optional import require
+from ctpdeploy.runtime.bundle import PIPELINE, Bundle, Network
+from ctpdeploy.runtime.engine import Engine
+from ctpdeploy.runtime.ort import session_options
+from ctpdeploy.runtime.preprocess import SliceBatch
+from ctpdeploy.runtime.reference import CHAIN, FILE, Reference
+from ctpdeploy.runtime.verification import Limits, Trial, compare, limits_of
+from ctpdeploy.runtime.window import PerfusionWindow
+
+__all__ = ["chain_error", "reference_of", "try_engine", "try_networks"]
+
+
+def reference_of(bundle: Bundle) -> Reference:
+    """The reference that travels in a bundle.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    return Reference.load(bundle.folder / FILE, called=bundle.source / FILE)
+
+
+def try_networks(
+    candidate: str, networks: Mapping[str, Network], folder: Path, reference: Reference, limits: Limits
+) -> Trial:
+    """Compare ONNX files in ONNX Runtime on the CPU: each network on the reference's inputs, and the chain.
+
+    Args:
+        candidate: what they are called.
+        networks: by role, and the merged one.
+        folder: where their files lie.
+        reference: slices, and what to find.
+        limits: what has to hold.
+    """
+    arrays = dict(reference.sources)
+    alone = {role: network for role, network in networks.items() if role != PIPELINE}
+    arrays |= {_output(network): reference.outputs[role].astype(np.float32) for role, network in alone.items()}
+    outputs = {}
+    for role, network in alone.items():
+        (name,) = network.inputs
+        seen = np.concatenate([arrays[source] for source in network.sees], axis=1)
+        outputs[role] = _slices(_session(folder / network.file), {name: seen}, _output(network))
+    session = _session(folder / networks[PIPELINE].file)
+    given = {name: arrays[name] for name in networks[PIPELINE].inputs}
+    outputs[CHAIN] = _slices(session, given, "probability")
+    return compare(candidate, outputs, reference, limits, together=session.run(["probability"], given)[0])
+
+
+def chain_error(pipeline: Network, folder: Path, reference: Reference) -> float:
+    """Root mean square error of the probability that a merged network gives in ONNX Runtime."""
+    given = {name: reference.sources[name] for name in pipeline.inputs}
+    probability = _slices(_session(folder / pipeline.file), given, "probability")
+    return float(np.sqrt(((probability - reference.outputs[CHAIN]) ** 2).mean()))
+
+
+def try_engine(bundle: Bundle, engine: Engine, reference: Reference) -> Trial:
+    """Compare an engine of a bundle with the reference: the whole chain, slice by slice and together."""
+
+    def run(slices: slice) -> NDArray[np.float64]:
+        batch = SliceBatch(frames=reference.frames[slices], features=reference.features[slices], window=_NO_WINDOW)
+        return engine.run(batch).probability.astype(np.float64)
+
+    alone = np.concatenate([run(slice(i, i + 1)) for i in range(len(reference))])
+    limits = limits_of(bundle.precision, static_norm=bundle.static_norm)
+    return compare(engine.info.backend, {CHAIN: alone}, reference, limits, together=run(slice(None)))
+
+
+_NO_WINDOW = PerfusionWindow(start=0, end=0, frames=(), curve=np.empty(0))
+"""The slices of a reference come from several cases; engines do not look at the window."""
+
+
+def _output(network: Network) -> str:
+    (name,) = network.outputs
+    return name
+
+
+def _slices(session: Any, inputs: Mapping[str, NDArray[np.float32]], output: str) -> NDArray[np.float64]:  # noqa: ANN401
+    """One output for each slice on its own."""
+    count = len(next(iter(inputs.values())))
+    rows = [session.run([output], {name: inputs[name][i : i + 1] for name in inputs})[0] for i in range(count)]
+    return np.concatenate(rows).astype(np.float64)
+
+
+def _session(file: Path) -> Any:  # noqa: ANN401  onnxruntime is imported where it is needed
+    onnxruntime = require("onnxruntime", extra="cpu")
+    return onnxruntime.InferenceSession(file, session_options(), providers=["CPUExecutionProvider"])
