@@ -114,7 +114,7 @@ class _Writer:
             self._kinds[name] = kind
             if name in self._outputs and kind != TensorProto.FLOAT:
                 node.output[position] = f"{name}/{_MARK[kind]}"
-                self._kinds[name] = TensorProto.FLOAT
+                self._kinds |= {node.output[position]: kind, name: TensorProto.FLOAT}
         self._nodes.append(node)
         for inside, name in zip(node.output, original.output, strict=True):
             if inside != name:

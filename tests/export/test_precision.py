@@ -105,6 +105,15 @@ def test_only_convolutions_and_what_selects_are_half(graphs: Graphs):
         assert value.type.tensor_type.elem_type == TensorProto.FLOAT
 
 
+def test_a_merged_graph_is_converted_as_its_parts_are(graphs: Graphs, bundle_folder: Path):
+    """Its outputs are inputs of other networks too."""
+    merged = to_half(onnx.load(bundle_folder / "pipeline.onnx"))
+    parts = [to_half(graphs[role]) for role in ROLES]
+    halves = [Counter(t.name.split("/", 1)[-1] for t in merged.graph.initializer if t.data_type == TensorProto.FLOAT16)]
+    halves += [Counter(t.name for m in parts for t in m.graph.initializer if t.data_type == TensorProto.FLOAT16)]
+    assert halves[0] == halves[1]
+
+
 def test_int8_is_symmetric_per_channel_and_leaves_bias_and_results(graphs: Graphs, calibration: Calibration):
     before = graphs["segmenter"].SerializeToString()
     model = calibration.to_int8("segmenter", graphs["segmenter"], keep={"head"})
