@@ -178,8 +178,8 @@ class Verification:
         eager_flips: labels of eager float32 that differ from the reference's.
         trials: of each candidate; the last is what was published.
         float32_layers: convolutions that stay in float32 because the limits do not hold without.
-        layer_errors: root mean square error of the chain's probability with this layer alone in the precision, where
-            layers had to be searched.
+        layer_errors: root mean square error of the chain's probability with this layer alone in the precision, on the
+            first slices, where layers had to be searched.
         nodes: operators of each network, exported as trained and folded.
         calibration: where the slices of INT8's scales or of constant statistics came from.
         static_bounds: how far each layer of normalisation that was made constant can be off, on those slices, in
