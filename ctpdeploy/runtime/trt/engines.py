@@ -10,7 +10,9 @@ from typing import Any
 
 from ctpdeploy.errors import BackendError
 from ctpdeploy.runtime.bundle import PIPELINE, Bundle
+from ctpdeploy.runtime.trt.driver import probe
 from ctpdeploy.runtime.trt.flavour import Flavour, cuda_of, load
+from ctpdeploy.runtime.trt.inspector import ask_engine, prove_engine
 from ctpdeploy.runtime.trt.listeners import Progress
 from ctpdeploy.runtime.trt.network import parse
 from ctpdeploy.runtime.trt.plan import build
@@ -27,7 +29,7 @@ class WarmEngine:
 
     Attributes:
         entry: in the cache. Its facts are the ``ingredients`` of its key, the ``layers`` that prove its precision,
-            and the seconds that it took.
+            the ``engine_layers`` that it tells of itself (None without its GPU), and the seconds that it took.
         built: it was not there before.
         rebuilt_because: why the one that was there must not be used.
     """
@@ -72,14 +74,30 @@ def warm_up(bundle: Bundle, flavour: Flavour, recipe: Recipe, store: EngineStore
     seconds = {"parse": parsed_at - start, "build": time.perf_counter() - parsed_at}
     if plan.timings is not None:
         store.write(timings_key, {"timings_of": parts["target"]}, plan.timings)
-    facts = {"ingredients": parts, "layers": layers, "seconds": seconds}
+    facts = {
+        "ingredients": parts,
+        "layers": layers,
+        "engine_layers": _told(trt, plan.engine, recipe),
+        "seconds": seconds,
+    }
     return WarmEngine(entry=store.write(key, facts, plan.engine), built=True, rebuilt_because=refused)
+
+
+def _told(trt: ModuleType, engine: bytes, recipe: Recipe) -> dict[str, int] | None:
+    """Number formats of the layers of a new engine by its own word; None where no GPU that it is for is there."""
+    try:
+        here = probe().gpus[0]
+    except BackendError:
+        return None
+    if recipe.target.gpu != here and here.compute_capability not in recipe.target.capabilities:
+        return None
+    return prove_engine(ask_engine(trt, engine), recipe.precision)
 
 
 def ingredients(trt: ModuleType, flavour: Flavour, onnx: bytes, recipe: Recipe) -> dict[str, Any]:
     """All that an engine depends on; a change of any of these needs another engine."""
     return {
-        "format": 1,  # of the entries, and of how this code builds
+        "format": 2,  # of the entries, and of how this code builds
         "onnx": hashlib.sha256(onnx).hexdigest(),
         "precision": recipe.precision,
         "slices": list(recipe.slices),

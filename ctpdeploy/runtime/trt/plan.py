@@ -40,6 +40,7 @@ def build(parsed: ParsedNetwork, recipe: Recipe, progress: Progress, *, timings:
     config = parsed.builder.create_builder_config()
     config.progress_monitor = monitor
     config.builder_optimization_level = recipe.optimisation_level
+    config.profiling_verbosity = parsed.trt.ProfilingVerbosity.DETAILED  # so that the engine says what it is
     # by default products of float32 are taken with 10 bits of mantissa; the export was verified with 23
     config.clear_flag(parsed.trt.BuilderFlag.TF32)
     _set_capabilities(parsed, config, recipe.target.capabilities)

@@ -35,7 +35,12 @@ calls = {
     trt.OnnxParser: "parse num_errors get_error",
     trt.ParserError: "node_name node_operator code func desc",
     trt.IBuilderConfig: "progress_monitor builder_optimization_level clear_flag create_timing_cache set_timing_cache "
-    "get_timing_cache add_optimization_profile",
+    "get_timing_cache add_optimization_profile profiling_verbosity",
+    trt.Runtime: "deserialize_cuda_engine",
+    trt.ICudaEngine: "create_engine_inspector",
+    trt.EngineInspector: "get_engine_information",
+    trt.LayerInformationFormat: "JSON",
+    trt.ProfilingVerbosity: "DETAILED",
     trt.IOptimizationProfile: "set_shape",
     trt.ITimingCache: "serialize",
     trt.ILayer: "type num_inputs num_outputs get_input get_output",
