@@ -22,9 +22,11 @@ __all__ = [
     "PreprocessConfig",
     "SliceBatch",
     "from_network_grid",
+    "pixel_steps",
     "preprocess",
     "scale_dwi",
     "to_network_grid",
+    "triangle",
 ]
 
 FEATURE_NAMES = ("cbf", "cbv", "mtt", "tmax", "mip")
@@ -101,19 +103,19 @@ def to_network_grid(volume: NDArray[np.float32], case: Case, config: PreprocessC
 
     Outside the source the result is 0, the scaled value of air. Where the grids agree the input itself is returned.
     """
-    rows, columns = _steps(case, config)
+    rows, columns = pixel_steps(case, config)
     height, width = config.slice_shape
-    return _resize(volume, _triangle(volume.shape[1], height, rows), _triangle(volume.shape[2], width, columns))
+    return _resize(volume, triangle(volume.shape[1], height, rows), triangle(volume.shape[2], width, columns))
 
 
 def from_network_grid(volume: NDArray[np.float32], case: Case, config: PreprocessConfig) -> NDArray[np.float32]:
     """The way back of :func:`to_network_grid`: ``(D, *slice_shape)`` to the voxels of the case."""
-    rows, columns = _steps(case, config)
+    rows, columns = pixel_steps(case, config)
     height, width = case.series.shape[2:]
-    return _resize(volume, _triangle(volume.shape[1], height, 1 / rows), _triangle(volume.shape[2], width, 1 / columns))
+    return _resize(volume, triangle(volume.shape[1], height, 1 / rows), triangle(volume.shape[2], width, 1 / columns))
 
 
-def _steps(case: Case, config: PreprocessConfig) -> tuple[float, float]:
+def pixel_steps(case: Case, config: PreprocessConfig) -> tuple[float, float]:
     """Size of a network pixel in rows and columns of the case."""
     (height, width), (rows, columns) = case.series.shape[2:], config.slice_shape
     _, dy, dx = case.geometry.spacing
@@ -130,7 +132,7 @@ def _resize(
     return np.asarray(rows @ volume @ columns.T, dtype=np.float32)
 
 
-def _triangle(size_in: int, size_out: int, step: float) -> NDArray[np.float32]:
+def triangle(size_in: int, size_out: int, step: float) -> NDArray[np.float32]:
     """Linear interpolation as a ``(size_out, size_in)`` matrix, widened to a low-pass filter when it shrinks.
 
     ``step`` is the size of an output pixel in input pixels; both grids share their centre.

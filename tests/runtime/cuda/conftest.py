@@ -1,0 +1,70 @@
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from ctpdeploy.runtime.case import MAP_NAMES, Case, Geometry
+from ctpdeploy.runtime.cuda import Workspace
+from ctpdeploy.runtime.cuda.build import build_host_library
+from ctpdeploy.runtime.cuda.host_device import HostDevice
+
+SANITIZED = "CTPDEPLOY_SANITIZED_KERNELS"
+"""Set by ``test_sanitizers``, which runs the tests of this folder again: the library to use."""
+
+
+@pytest.fixture(scope="session")
+def host_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The kernels for the CPU."""
+    if SANITIZED in os.environ:
+        return Path(os.environ[SANITIZED])
+    if shutil.which("g++") is None:
+        pytest.skip("There is no g++: the kernels cannot be compiled for the CPU.")
+    library = tmp_path_factory.mktemp("kernels") / "kernels.so"
+    build_host_library(library)
+    return library
+
+
+@pytest.fixture
+def make_workspace(host_library: Path) -> Callable[..., Workspace]:
+    """A workspace on the CPU."""
+    return lambda seed=0, backwards=False: Workspace(HostDevice(host_library, seed=seed, backwards=backwards))
+
+
+@pytest.fixture
+def workspace(make_workspace: Callable[..., Workspace]) -> Workspace:
+    return make_workspace()
+
+
+@pytest.fixture(scope="session")
+def make_case() -> Callable[..., Case]:
+    """A case of noise with a bolus in it."""
+
+    def make(
+        shape: tuple[int, int, int] = (2, 16, 24),
+        frames: int = 20,
+        dtype: type = np.float32,
+        *,
+        spacing: tuple[float, float, float] = (5.0, 1.0, 1.0),
+        seed: int = 0,
+    ) -> Case:
+        rng = np.random.default_rng(seed)
+        header = nib.Nifti1Header()
+        header.set_data_shape(shape[::-1])
+        bolus = 60 * np.exp(-(((np.arange(frames) - 0.45 * frames) / (0.15 * frames + 1)) ** 2))
+        series = rng.uniform(-150, 300, (frames, *shape)) + bolus[:, None, None, None]
+        maps = {name: rng.gamma(1.0, 15.0, shape).astype(np.float32) for name in MAP_NAMES}
+        for values in maps.values():
+            values[rng.random(shape) < 0.4] = 0.0  # outside the brain
+        return Case(
+            identifier="made",
+            series=np.rint(series).astype(dtype) if np.issubdtype(dtype, np.integer) else series.astype(dtype),
+            maps=maps,
+            times=np.arange(frames, dtype=float),
+            geometry=Geometry(header=header, spacing=spacing, spacing_source="affine"),
+        )
+
+    return make
