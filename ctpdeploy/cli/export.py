@@ -65,6 +65,8 @@ def export(
 
     if zipped and out.suffix != ".zip":
         out = out.with_name(f"{out.name}.zip")
+    if calibrate is not None and precision != "int8" and not fold_sn_static:
+        raise UsageError("Nothing is calibrated: give --calibrate with --precision int8 or --fold-sn-static.")
     if triton is not None and triton.exists():
         raise UsageError(f"{triton} exists already: choose another folder for the model repository.")
     options = ExportOptions(

@@ -60,6 +60,7 @@ def prove(
 
     Raises:
         GateError: a limit does not hold; names each, with the figures.
+        UsageError: normalisation is to be made constant and there is none that could be.
     """
     progress("folding normalisation", 0.0)
     folded = fold(bench.chain)
@@ -69,6 +70,8 @@ def prove(
     bounds: dict[str, float] = {}
     if approximation.static_norm and calibration:
         folded, bounds = make_static(folded, calibration)
+        if not bounds:
+            raise UsageError("No network of this system has Switchable Normalization: leave --fold-sn-static out.")
     graphs = bench.export(folded, _part(progress, 0.05, 0.45))
     nodes = bench.nodes(folded, graphs)
     progress("gate: exported graphs against torch in float64", 0.5)

@@ -149,6 +149,32 @@ def test_what_needs_calibration_asks_for_it(tmp_path: Path, trained_run: Path, p
             export_run(trained_run, tmp_path / "a.ctpbundle", [phantom_case], options=options)
 
 
+def test_options_that_would_do_nothing_or_fail_late_are_refused_at_once(
+    tmp_path: Path, trained_run: Path, phantom_folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    arguments = ["export", str(trained_run), "--out", str(tmp_path / "a.ctpbundle")]
+    for options, message in (
+        (["--calibrate", str(phantom_folder)], "Nothing is calibrated"),
+        (["--triton", str(tmp_path)], "exists already: choose another folder"),
+        (["--precision", "bf16"], "There is no precision 'bf16'"),
+    ):
+        assert run([*arguments, *options]) == ExitCode.USAGE
+        assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_repository_for_triton_lies_beside_the_bundle(
+    tmp_path: Path, trained_run: Path, phantom_folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    out, models = tmp_path / "a.ctpbundle", tmp_path / "models"
+    case = str(phantom_folder / "case_1")
+    assert run(["export", str(trained_run), "--out", str(out), "--cases", case, "--triton", str(models)]) == 0
+    assert "serves ctp_pipeline_onnx as it is" in capsys.readouterr().err
+    served = models / "ctp_pipeline_onnx" / "1" / "model.onnx"
+    assert served.read_bytes() == (out / "pipeline.onnx").read_bytes()
+
+
 @pytest.mark.usefixtures("quick")
 def test_what_the_workstation_would_refuse_is_not_published(
     tmp_path: Path, trained_run: Path, phantom_case: Case, monkeypatch: pytest.MonkeyPatch

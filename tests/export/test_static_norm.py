@@ -8,11 +8,17 @@ import pytest
 import torch
 from torch import nn
 
+from ctpdeploy.errors import UsageError
 from ctpdeploy.export.fold import FoldedSwitchNorm, fold
+from ctpdeploy.export.gate import make_reference
+from ctpdeploy.export.proof import Approximation, prove
 from ctpdeploy.export.static_norm import make_static
+from ctpdeploy.export.workbench import Workbench
 from ctpdeploy.runtime import Bundle
 from ctpdeploy.runtime.gate import reference_of
+from ctpdeploy.runtime.preprocess import SliceBatch
 from ctpdeploy.runtime.reference import Reference
+from ctpdeploy.runtime.window import PerfusionWindow
 from ctpdeploy.train.networks import load_chain
 from ctpdeploy.train.networks.chain import Chain
 from ctpdeploy.train.networks.switch_norm import SwitchNorm2d
@@ -72,3 +78,20 @@ def test_one_slice_is_its_own_constant(chain: Chain, reference: Reference):
     expected = one.outputs["segmenter"]
     np.testing.assert_allclose(segmented(static, one), expected, atol=1e-9 * np.abs(expected).max())
     assert max(bounds.values()) < 1e-9
+
+
+def test_a_system_without_switchable_normalisation_is_refused(chain: Chain, reference: Reference, bundle_folder: Path):
+    for module in (plain := copy.deepcopy(chain)).segmenter.modules():
+        for name, child in list(module.named_children()):
+            if isinstance(child, SwitchNorm2d):
+                setattr(module, name, nn.BatchNorm2d(len(child.weight)))
+    with Bundle.open(bundle_folder) as bundle:
+        constants = bundle.preprocess
+    batch = SliceBatch(
+        frames=reference.frames,
+        features=reference.features,
+        window=PerfusionWindow(start=0, end=0, frames=(), curve=np.empty(0)),
+    )
+    bench = Workbench(chain=plain, constants=constants, reference=make_reference(plain, batch))
+    with pytest.raises(UsageError, match="No network of this system has Switchable Normalization"):
+        prove(bench, Approximation(static_norm=True, calibration=batch), ["case_1"], lambda *_: None)
