@@ -15,7 +15,7 @@ __all__ = ["doctor"]
 
 PACKAGES = (
     *("numpy", "scipy", "nibabel", "matplotlib", "onnxruntime", "onnxruntime-gpu", "tensorrt-cu13", "tensorrt-rtx"),
-    *("torch", "onnx", "onnxscript"),
+    *("ncnn", "torch", "onnx", "onnxscript"),
 )
 RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
 

@@ -7,11 +7,12 @@ from ctpdeploy.errors import BackendError, UsageError
 from ctpdeploy.runtime import ort
 from ctpdeploy.runtime.bundle import Bundle
 from ctpdeploy.runtime.engine import Engine
+from ctpdeploy.runtime.winograd import engine as winograd
 
 __all__ = ["AUTO", "BACKENDS", "open_engine"]
 
-BACKENDS: Final[dict[str, ModuleType]] = {ort.NAME: ort}
-"""Best first. Each module has ``open_engine(bundle)`` and ``unavailable_because()``."""
+BACKENDS: Final[dict[str, ModuleType]] = {ort.NAME: ort, winograd.NAME: winograd}
+"""In the order in which ``"auto"`` asks them. Each module has ``open_engine(bundle)`` and ``unavailable_because()``."""
 
 AUTO: Final = "auto"
 

@@ -159,7 +159,7 @@ def test_phantom_writes_cases_and_never_over_them(tmp_path: Path):
 def test_doctor_knows_the_backends(capsys: pytest.CaptureFixture[str]):
     assert run(["doctor", "--json"]) == ExitCode.DONE
     findings = json.loads(capsys.readouterr().out)
-    assert findings["backends"] == {"ort-cpu": None}
+    assert findings["backends"] == {"ort-cpu": None, "ncnn": None}
     assert run(["doctor"]) == ExitCode.DONE
     assert "ort-cpu" in capsys.readouterr().out
 

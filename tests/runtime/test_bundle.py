@@ -91,6 +91,9 @@ def test_a_backend_gets_what_it_names_or_nothing(bundle_folder: Path, monkeypatc
     with pytest.raises(UsageError, match="no backend 'tpu'"):
         open_engine(bundle, "tpu")
     monkeypatch.setattr("ctpdeploy.runtime.ort.available", lambda _: False)
-    for asked in ("ort-cpu", "auto"):
-        with pytest.raises(BackendError, match=r"pip install 'ctpdeploy\[cpu\]'"):
-            open_engine(bundle, asked)
+    with pytest.raises(BackendError, match=r"pip install 'ctpdeploy\[cpu\]'"):
+        open_engine(bundle, "ort-cpu")
+    assert open_engine(bundle).info.backend == "ncnn"
+    monkeypatch.setattr("ctpdeploy.runtime.winograd.engine.available", lambda _: False)
+    with pytest.raises(BackendError, match=r"pip install 'ctpdeploy\[cpu\]'.* pip install 'ctpdeploy\[ncnn\]'"):
+        open_engine(bundle)

@@ -1,0 +1,118 @@
+"""ncnn on the CPU: the backend with Winograd convolutions."""
+
+import importlib.metadata
+import os
+import platform
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctpdeploy.errors import BackendError, InputError
+from ctpdeploy.optional import available
+from ctpdeploy.runtime.bundle import PIPELINE, Bundle
+from ctpdeploy.runtime.engine import EngineInfo, SliceOutputs
+from ctpdeploy.runtime.preprocess import SliceBatch
+from ctpdeploy.runtime.winograd.check import check
+from ctpdeploy.runtime.winograd.graph import Graph, read_graph
+from ctpdeploy.runtime.winograd.network import EXTRA, Network, ncnn_package
+from ctpdeploy.runtime.winograd.translate import translate
+
+__all__ = ["NAME", "NcnnEngine", "open_engine", "unavailable_because"]
+
+NAME = "ncnn"
+
+_AT_ONCE: Final = 2
+"""Slices that run at the same time: while the threads of one wait for each other, the other's work."""
+
+
+def unavailable_because() -> str | None:
+    """Why the backend cannot run here and what to do, or None if it can."""
+    if not available("ncnn"):
+        return f"ncnn is not installed: run pip install 'ctpdeploy[{EXTRA}]'."
+    if not hasattr(ncnn_package(), "Net"):
+        return "ncnn is half removed: run pip install --force-reinstall ncnn."
+    return None
+
+
+def open_engine(bundle: Bundle) -> "NcnnEngine":
+    """Translate the merged network of a bundle, load it and compare it with NumPy.
+
+    Raises:
+        BackendError: ncnn is missing, cannot run the network, or computes it wrongly.
+        InputError: the bundle is damaged.
+    """
+    reason = unavailable_because()
+    if reason is not None:
+        raise BackendError(f"The backend {NAME} cannot run: {reason}")
+    content = bundle.network_file(PIPELINE).read_bytes()
+    try:
+        return NcnnEngine(read_graph(content))
+    except ValueError as error:
+        called = bundle.source / bundle.networks[PIPELINE].file
+        raise BackendError(f"The backend {NAME} cannot run {called}, because {error}: use another one.") from error
+
+
+class NcnnEngine:
+    """The merged network in ncnn.
+
+    All threads share the work on a slice. Slices of air, all zeros, are answered once in a batch.
+
+    Args:
+        graph: the merged network.
+
+    Raises:
+        ValueError: it has what ncnn's layers here have no form for.
+        BackendError: ncnn refuses it, or computes it wrongly.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._shapes = dict(graph.inputs)
+        self._network = Network(translate(graph), threads=_threads())
+        check(self._network, graph)
+
+    @property
+    def info(self) -> EngineInfo:
+        """What really runs."""
+        return EngineInfo(
+            backend=NAME,
+            device=platform.processor() or platform.machine(),
+            precision="fp32",
+            versions={"ncnn": importlib.metadata.version("ncnn")},
+        )
+
+    def run(self, batch: SliceBatch) -> SliceOutputs:
+        """Run the networks on all slices of a batch."""
+        inputs = self._inputs(batch)
+        answered_by = _first_of_equals(inputs)
+        distinct = sorted(set(answered_by))
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            answers = dict(zip(distinct, pool.map(lambda i: self._slice(inputs, i), distinct), strict=True))
+        return SliceOutputs(
+            **{name: np.stack([answers[i][name] for i in answered_by]) for name in answers[distinct[0]]}
+        )
+
+    def _inputs(self, batch: SliceBatch) -> dict[str, NDArray[np.float32]]:
+        given = {"frames": batch.frames, "features": batch.features}
+        for name, shape in self._shapes.items():
+            if given[name].shape[1:] != shape:
+                raise InputError(f"The network takes {name} of shape {shape}, not {given[name].shape[1:]}.")
+        return {name: given[name] for name in self._shapes}
+
+    def _slice(self, inputs: dict[str, NDArray[np.float32]], number: int) -> dict[str, NDArray[np.float32]]:
+        outputs = self._network.run({name: array[number] for name, array in inputs.items()})
+        outputs["probability"] = outputs["probability"][0]
+        return outputs
+
+
+def _first_of_equals(inputs: dict[str, NDArray[np.float32]]) -> list[int]:
+    """Of each slice the slice whose answer it shares: itself, or of those of air the first."""
+    air = ~np.logical_or.reduce([array.any(axis=(1, 2, 3)) for array in inputs.values()])
+    return np.where(air, air.argmax(), np.arange(len(air))).tolist()
+
+
+def _threads() -> int:
+    """Cores that this process may use, without those that only seem to be."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(usable, ncnn_package().get_physical_cpu_count()))

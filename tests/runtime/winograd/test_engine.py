@@ -1,0 +1,196 @@
+"""The backend on a small trained bundle: equal to ONNX Runtime, slice by slice, and wary of its own package."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ctpdeploy.errors import BackendError, InputError, MissingPackageError
+from ctpdeploy.runtime import Bundle, Case
+from ctpdeploy.runtime.ort import OrtCpuEngine
+from ctpdeploy.runtime.preprocess import SliceBatch, preprocess
+from ctpdeploy.runtime.winograd import engine as backend
+from ctpdeploy.runtime.winograd import network, translate
+from ctpdeploy.runtime.winograd.engine import NAME, NcnnEngine, open_engine, unavailable_because
+from ctpdeploy.runtime.winograd.layers import Layer
+
+IMAGES = ("extractor", "pseudo_dwi", "probability")
+
+TOLERANCE = 2e-5
+"""Of the largest difference from ONNX Runtime, in units of the output's spread. Two direct sums differ by 5e-6 here."""
+
+
+@pytest.fixture(scope="module")
+def bundle(bundle_folder: Path) -> Iterator[Bundle]:
+    with Bundle.open(bundle_folder) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def engine(bundle: Bundle) -> NcnnEngine:
+    return open_engine(bundle)
+
+
+@pytest.fixture(scope="module")
+def slices(phantom_case: Case, bundle: Bundle) -> SliceBatch:
+    """Two slices of a patient, and the same two turned around, which are other slices to a network."""
+    batch = preprocess(phantom_case, bundle.preprocess)
+    both = {name: np.concatenate([value, value[..., ::-1]]) for name, value in named(batch).items()}
+    return replace(batch, **both)
+
+
+def named(batch: SliceBatch) -> dict[str, np.ndarray]:
+    return {"frames": batch.frames, "features": batch.features}
+
+
+def pick(batch: SliceBatch, which: Any) -> SliceBatch:
+    return replace(batch, **{name: value[which] for name, value in named(batch).items()})
+
+
+def with_air(batch: SliceBatch, *where: int) -> SliceBatch:
+    changed = {name: value.copy() for name, value in named(batch).items()}
+    for value in changed.values():
+        value[list(where)] = 0
+    return replace(batch, **changed)
+
+
+def test_what_onnx_runtime_answers(engine: NcnnEngine, bundle: Bundle, slices: SliceBatch):
+    found, expected = engine.run(slices), OrtCpuEngine(bundle).run(slices)
+    for name in IMAGES:
+        a, b = getattr(found, name), getattr(expected, name)
+        assert a.shape == b.shape
+        assert a.dtype == np.float32
+        assert np.abs(a - b).max() <= TOLERANCE * np.ptp(b), name
+
+
+def test_other_slices_are_further_away_than_the_tolerance(engine: NcnnEngine, slices: SliceBatch):
+    found = engine.run(slices)
+    for name in IMAGES:
+        value = getattr(found, name)
+        assert np.abs(value - value[::-1]).max() > 100 * TOLERANCE * np.ptp(value), name
+
+
+def test_a_slice_is_answered_alike_in_every_batch(engine: NcnnEngine, slices: SliceBatch):
+    together = engine.run(slices)
+    for i in (3, 0, 2):
+        alone = engine.run(pick(slices, slice(i, i + 1)))
+        for name in IMAGES:
+            np.testing.assert_array_equal(getattr(alone, name)[0], getattr(together, name)[i])
+
+
+def test_the_caller_owns_what_is_returned(engine: NcnnEngine, slices: SliceBatch):
+    batch = with_air(pick(slices, slice(0, 2)), 0, 1)
+    before = {name: value.copy() for name, value in named(batch).items()}
+    first, again = engine.run(batch), engine.run(batch)
+    first.probability[0] = 2
+    assert not np.any(first.probability[1] == 2)
+    assert not np.any(again.probability == 2)
+    for name, value in named(batch).items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+@pytest.mark.parametrize("air", [(), (1,), (0, 2), (0, 1, 2, 3)])
+def test_air_is_answered_once(
+    engine: NcnnEngine, slices: SliceBatch, monkeypatch: pytest.MonkeyPatch, air: tuple[int, ...]
+):
+    batch = with_air(slices, *air)
+    expected = [engine.run(pick(batch, slice(i, i + 1))).probability[0] for i in range(4)]
+    runs = []
+    run = engine._network.run
+    monkeypatch.setattr(engine._network, "run", lambda inputs: runs.append(1) or run(inputs))
+    np.testing.assert_array_equal(engine.run(batch).probability, expected)
+    assert len(runs) == 4 - max(0, len(air) - 1)
+
+
+def test_air_in_one_input_alone_is_a_slice_like_any_other(engine: NcnnEngine, slices: SliceBatch):
+    frames = slices.frames.copy()
+    frames[:2] = 0
+    found = engine.run(replace(slices, frames=frames)).probability
+    assert not np.array_equal(found[0], found[1])
+
+
+def test_inputs_in_another_order_of_memory(engine: NcnnEngine, slices: SliceBatch):
+    turned = {name: np.asfortranarray(value) for name, value in named(slices).items()}
+    np.testing.assert_array_equal(engine.run(replace(slices, **turned)).probability, engine.run(slices).probability)
+
+
+def test_slices_of_another_size_are_refused(engine: NcnnEngine, slices: SliceBatch):
+    with pytest.raises(InputError, match=r"takes frames of shape \(6, 64, 64\), not \(6, 32, 64\)"):
+        engine.run(replace(slices, frames=slices.frames[:, :, :32]))
+
+
+def test_what_runs(engine: NcnnEngine):
+    assert engine.info.backend == NAME == "ncnn"
+    assert engine.info.precision == "fp32"
+    assert engine.info.versions["ncnn"]
+
+
+def test_no_bits_are_saved_and_threads_wait_patiently(monkeypatch: pytest.MonkeyPatch):
+    seen = {}
+    monkeypatch.setattr(network, "require", lambda *_, **__: seen.update(os.environ) or SimpleNamespace())
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    network.ncnn_package()
+    assert (seen["OMP_WAIT_POLICY"], os.environ["OMP_WAIT_POLICY"]) == ("PASSIVE", "ACTIVE")
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    network.ncnn_package()
+    assert "OMP_WAIT_POLICY" not in os.environ
+
+
+def half_precision(options: Any) -> None:
+    options.use_bf16_storage = options.use_bf16_packed = True
+
+
+def swapped_classes(layer: Layer) -> Layer:
+    return replace(layer, parameters={9: [0], 10: [1], 11: [0]}) if layer.kind == "Crop" else layer
+
+
+def mean_of_too_little(layer: Layer) -> Layer:
+    return replace(layer, kind="Noop", parameters={}) if layer.kind == "Sigmoid" else layer
+
+
+def test_half_precision_is_noticed_at_load(bundle: Bundle, monkeypatch: pytest.MonkeyPatch):
+    options = network._set_options
+    monkeypatch.setattr(
+        network, "_set_options", lambda given, threads: (options(given, threads), half_precision(given))
+    )
+    with pytest.raises(BackendError, match="ncnn computes wrongly here: its extractor"):
+        open_engine(bundle)
+
+
+@pytest.mark.parametrize("fault", [swapped_classes, mean_of_too_little])
+def test_a_wrong_network_is_noticed_at_load(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, fault: Callable[[Layer], Layer]
+):
+    def spoilt(graph: Any) -> Any:
+        good = translate.translate(graph)
+        return replace(good, layers=[fault(layer) for layer in good.layers])
+
+    monkeypatch.setattr(backend, "translate", spoilt)
+    with pytest.raises(BackendError, match="computes wrongly here: its probability"):
+        open_engine(bundle)
+
+
+def test_what_ncnn_refuses(bundle: Bundle, monkeypatch: pytest.MonkeyPatch):
+    def unknown(graph: Any) -> Any:
+        good = translate.translate(graph)
+        return replace(good, layers=[replace(layer, kind=layer.kind.replace("Conv", "Corn")) for layer in good.layers])
+
+    monkeypatch.setattr(backend, "translate", unknown)
+    with pytest.raises(BackendError, match="refuses the layers of the network: use another backend"):
+        open_engine(bundle)
+
+
+def test_without_the_package(bundle: Bundle, monkeypatch: pytest.MonkeyPatch):
+    assert unavailable_because() is None
+    monkeypatch.setitem(sys.modules, "ncnn", None)
+    assert unavailable_because() == "ncnn is not installed: run pip install 'ctpdeploy[ncnn]'."
+    with pytest.raises(BackendError, match=r"backend ncnn cannot run: .* pip install 'ctpdeploy\[ncnn\]'"):
+        open_engine(bundle)
+    with pytest.raises(MissingPackageError):
+        network.ncnn_package()
