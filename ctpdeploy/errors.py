@@ -8,7 +8,8 @@
     ├── BatchError                  3   some cases of a batch failed, the others are done
     ├── InputError                  4   a file, case or bundle is refused
     ├── BackendError                5   a backend or an engine is not to be had
-    │   └── MissingPackageError     5   an optional package is not installed
+    │   ├── MissingPackageError     5   an optional package is not installed
+    │   └── OutOfMemoryError        5   a device has not enough memory for what was asked of it
     └── GuardError                  6   numbers that may not be trusted
         └── GateError               6   an export that is not equal to its source
 
@@ -28,6 +29,7 @@ __all__ = [
     "GuardError",
     "InputError",
     "MissingPackageError",
+    "OutOfMemoryError",
     "UnknownKeyError",
     "UsageError",
 ]
@@ -100,6 +102,10 @@ class MissingPackageError(BackendError, ImportError):
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(f"The package '{package}' is not installed: run pip install 'ctpdeploy[{extra}]'.")
+
+
+class OutOfMemoryError(BackendError):
+    """A device has not enough memory for what was asked of it; less may fit."""
 
 
 class GuardError(CtpdeployError, ArithmeticError):

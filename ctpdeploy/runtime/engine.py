@@ -1,14 +1,17 @@
 """What runs the networks: the protocol that every backend fulfils."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ctpdeploy.runtime.preprocess import SliceBatch
+from ctpdeploy.runtime.case import BoolArray, Case
+from ctpdeploy.runtime.preprocess import PreprocessConfig, SliceBatch
+from ctpdeploy.runtime.window import PerfusionWindow
 
-__all__ = ["Engine", "EngineInfo", "SliceOutputs"]
+__all__ = ["CaseEngine", "CaseOutputs", "Engine", "EngineInfo", "SliceOutputs"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,5 +66,41 @@ class Engine(Protocol):
 
         Raises:
             InputError: the batch is not what the networks take.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseOutputs:
+    """What an engine says of a whole case, in the voxels of the case.
+
+    Attributes:
+        mask: lesion, bool ``(D, H, W)``.
+        probability: of lesion, float32 ``(D, H, W)``.
+        pseudo_dwi: I_g, float32 ``(D, H, W)``; None from a system without synthesis.
+        window: the perfusion window.
+        seconds: of each stage, by its name in the report.
+        warnings: what was done otherwise than asked, one sentence each.
+    """
+
+    mask: BoolArray
+    probability: NDArray[np.float32]
+    pseudo_dwi: NDArray[np.float32] | None
+    window: PerfusionWindow
+    seconds: Mapping[str, float]
+    warnings: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class CaseEngine(Engine, Protocol):
+    """An engine that takes raw cases: what comes before and after its networks runs where they run."""
+
+    def run_case(self, case: Case, config: PreprocessConfig) -> CaseOutputs:
+        """Preprocess, run the networks, and postprocess.
+
+        Raises:
+            InputError: the series or a map holds NaN or infinity, or has a type that the device does not take.
+            GuardError: the networks returned NaN or infinity, in float32 too.
+            BackendError: the device refuses.
         """
         ...
