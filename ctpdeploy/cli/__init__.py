@@ -6,7 +6,20 @@ from typing import Annotated
 import typer
 
 from ctpdeploy import INTENDED_USE, __version__
-from ctpdeploy.cli import demo, doctor, evaluate, export, figures, infer, phantom, study, train, verify, warmup
+from ctpdeploy.cli import (
+    benchmark,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    figures,
+    infer,
+    phantom,
+    study,
+    train,
+    verify,
+    warmup,
+)
 from ctpdeploy.errors import CtpdeployError, ExitCode
 
 __all__ = ["main", "run"]
@@ -30,6 +43,7 @@ app.command("export")(export.export)
 app.command("verify")(verify.verify)
 app.command("warmup")(warmup.warmup)
 app.command("infer")(infer.infer)
+app.command("benchmark")(benchmark.benchmark)
 app.command("evaluate")(evaluate.evaluate)
 app.command("study")(study.study)
 app.command("figures")(figures.figures)

@@ -19,7 +19,7 @@ from ctpdeploy.runtime.winograd.graph import Graph, read_graph
 from ctpdeploy.runtime.winograd.network import EXTRA, Network, ncnn_package
 from ctpdeploy.runtime.winograd.translate import translate
 
-__all__ = ["NAME", "NcnnEngine", "open_engine", "unavailable_because"]
+__all__ = ["NAME", "NcnnEngine", "open_engine", "unavailable_because", "usable_threads"]
 
 NAME = "ncnn"
 
@@ -69,7 +69,7 @@ class NcnnEngine:
 
     def __init__(self, graph: Graph) -> None:
         self._shapes = dict(graph.inputs)
-        self._network = Network(translate(graph), threads=_threads())
+        self._network = Network(translate(graph), threads=usable_threads())
         check(self._network, graph)
 
     @property
@@ -112,7 +112,7 @@ def _first_of_equals(inputs: dict[str, NDArray[np.float32]]) -> list[int]:
     return np.where(air, air.argmax(), np.arange(len(air))).tolist()
 
 
-def _threads() -> int:
+def usable_threads() -> int:
     """Cores that this process may use, without those that only seem to be."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(usable, ncnn_package().get_physical_cpu_count()))

@@ -1,0 +1,79 @@
+"""What figures were measured on: the machine, its versions, and who else was using it."""
+
+import importlib.metadata
+import os
+import platform
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from ctpdeploy import __version__
+from ctpdeploy.benchmark.ceilings import usable_cores
+from ctpdeploy.errors import BackendError
+from ctpdeploy.runtime.trt import probe
+
+__all__ = ["OtherLoad", "describe_machine", "versions_of"]
+
+_BUSY: Final = (0, 1, 2, 5, 6, 7)
+"""Columns of ``/proc/stat``: user, nice, system, interrupts, soft interrupts, stolen by other guests of the host."""
+
+
+def describe_machine() -> dict[str, Any]:
+    """System, processor, cores that may be used, GPUs, and versions of what every backend needs."""
+    return {
+        "system": platform.system(),
+        "processor": processor(),
+        "cores": usable_cores(),
+        "gpus": _gpus(),
+        "versions": {"ctpdeploy": __version__, "python": platform.python_version()} | versions_of("numpy", "scipy"),
+    }
+
+
+def processor() -> str:
+    """Name of the processor."""
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()
+
+
+def versions_of(*packages: str) -> dict[str, str]:
+    """Versions of those of some packages that are installed."""
+    installed = {}
+    for package in packages:
+        try:
+            installed[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return installed
+
+
+class OtherLoad:
+    """How busy other work has kept the cores since this was made; a figure of Linux alone."""
+
+    def __init__(self) -> None:
+        self._start = _clocks()
+
+    def cores(self) -> float | None:
+        """Cores on average, of those of the whole machine; children count as own work once they have ended."""
+        if self._start is None or (now := _clocks()) is None:
+            return None
+        seconds, busy, own = (after - before for after, before in zip(now, self._start, strict=True))
+        return max(0.0, (busy - own) / seconds)
+
+
+def _clocks() -> tuple[float, float, float] | None:
+    """Time, core seconds used by all, and those used by this process and its children that have ended."""
+    try:
+        columns = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:]
+        busy = sum(int(columns[i]) for i in _BUSY) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return None
+    return time.perf_counter(), busy, sum(os.times()[:4])
+
+
+def _gpus() -> list[str]:
+    try:
+        return [gpu.name for gpu in probe().gpus]
+    except BackendError:
+        return []

@@ -1,0 +1,125 @@
+"""``ctpdeploy infer`` as a user starts it: a new process over a folder of cases, watched from outside."""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ctpdeploy.errors import BackendError, ExitCode, GuardError
+from ctpdeploy.runtime import case_name
+from ctpdeploy.runtime.writers import REPORT
+
+__all__ = ["ProcessRun", "gpu_bytes", "run_infer"]
+
+_LOOK_S: Final = 0.01
+_GPU_LOOK_S: Final = 0.5
+_SMI: Final = "nvidia-smi"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessRun:
+    """What was seen of a process.
+
+    Attributes:
+        first_mask_s: from its start until the results of the first case are in place, picture and report among them.
+        each_further_s: from one case's results to the next's, on average.
+        peak_bytes: the most memory that it held; None where the system is not Linux.
+        gpu_peak_bytes: the most memory used on the first GPU, over what was used before; None without nvidia-smi.
+    """
+
+    first_mask_s: float
+    each_further_s: float
+    peak_bytes: int | None
+    gpu_peak_bytes: int | None
+
+
+def run_infer(bundle: Path, cases: Sequence[Path], backend: str) -> ProcessRun:
+    """Run ``ctpdeploy infer`` over at least two cases of different names.
+
+    Raises:
+        GuardError, BackendError: it failed; says how.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        given, out, log = Path(folder, "cases"), Path(folder, "results"), Path(folder, "log")
+        given.mkdir()
+        for case in cases:
+            (given / case_name(case)).symlink_to(case.absolute(), target_is_directory=True)
+        reports = [out / case_name(case) / REPORT for case in cases]
+        command = [sys.executable, "-m", "ctpdeploy", "infer", str(bundle), str(given), "--out", str(out)]
+        gpu_before = gpu_bytes()
+        with log.open("wb") as errors:
+            start = time.perf_counter()
+            process = subprocess.Popen([*command, "--backend", backend], stdout=subprocess.DEVNULL, stderr=errors)
+            watch = _Watch(process, reports, start, looks_at_gpu=gpu_before is not None)
+            code = watch.until_it_ends()
+        if code != ExitCode.DONE:
+            said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it said nothing"]
+            kind = GuardError if code == ExitCode.GUARD else BackendError
+            raise kind(f"ctpdeploy infer with {backend} ended with exit code {code}: {said[-1]}")
+    first, *_, last = sorted(watch.done.values())
+    return ProcessRun(
+        first_mask_s=first,
+        each_further_s=(last - first) / (len(reports) - 1),
+        peak_bytes=watch.peak,
+        gpu_peak_bytes=None if gpu_before is None or watch.gpu_peak is None else max(0, watch.gpu_peak - gpu_before),
+    )
+
+
+def gpu_bytes() -> int | None:
+    """Memory in use on the first GPU, by whomever; None without nvidia-smi or where it does not say."""
+    if shutil.which(_SMI) is None:
+        return None
+    query = [_SMI, "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
+    said = subprocess.run(query, capture_output=True, text=True, check=False).stdout.split()
+    return int(said[0]) << 20 if said and said[0].isdecimal() else None
+
+
+class _Watch:
+    """Looks at a process and at its results again and again."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], reports: Sequence[Path], start: float, *, looks_at_gpu: bool
+    ) -> None:
+        self._process, self._reports, self._start = process, reports, start
+        self._next_gpu_look = start if looks_at_gpu else float("inf")
+        self.done: dict[Path, float] = {}
+        self.peak: int | None = None
+        self.gpu_peak: int | None = None
+
+    def until_it_ends(self) -> int:
+        """Returns its exit code."""
+        while (code := self._process.poll()) is None:
+            self._look()
+            time.sleep(_LOOK_S)
+        self._look_for_results()
+        return code
+
+    def _look(self) -> None:
+        self._look_for_results()
+        self.peak = _peak_bytes(self._process.pid) or self.peak
+        if time.perf_counter() >= self._next_gpu_look:
+            self._next_gpu_look += _GPU_LOOK_S
+            self.gpu_peak = max(self.gpu_peak or 0, gpu_bytes() or 0)
+
+    def _look_for_results(self) -> None:
+        for report in self._reports:
+            if report not in self.done and report.is_file():
+                self.done[report] = time.perf_counter() - self._start
+
+
+def _peak_bytes(pid: int) -> int | None:
+    """The most memory that a process has held so far.
+
+    Not from ``wait4``: what that says begins with the memory of the process that started it.
+    """
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    peaks = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(peaks[0]) << 10 if peaks else None

@@ -1,0 +1,50 @@
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from ctpdeploy.benchmark.ceilings import measure_ceilings
+from ctpdeploy.benchmark.machine import OtherLoad, describe_machine, versions_of
+
+BUSY = "import time; end = time.time() + {0}\nwhile time.time() < end: pass"
+linux = pytest.mark.skipif(not os.path.exists("/proc/stat"), reason="reads /proc/stat")  # noqa: PTH110
+
+
+def test_ceilings_are_speeds_of_this_machine():
+    found = measure_ceilings()
+    assert 0.1 < found.sgemm_gflops < 1e5
+    assert 0.1 < found.copy_gb_per_s < 1e4
+
+
+@linux
+def test_own_work_is_no_other_load():
+    load = OtherLoad()
+    start = time.process_time()
+    while time.process_time() - start < 0.5:
+        pass
+    subprocess.run([sys.executable, "-c", BUSY.format(0.5)], check=True)
+    mine = load.cores()
+    assert mine is not None
+    assert mine <= (os.cpu_count() or 1) - 0.5  # both kept a core busy all the time
+
+
+@linux
+def test_a_neighbour_is():
+    neighbour = subprocess.Popen([sys.executable, "-c", BUSY.format(60)])
+    load = OtherLoad()
+    time.sleep(1.5)
+    cores = load.cores()
+    neighbour.kill()
+    neighbour.wait()
+    assert cores is not None
+    assert cores > 0.25  # it may have to share with others
+
+
+def test_the_machine_is_described():
+    found = describe_machine()
+    assert found["processor"]
+    assert found["cores"] >= 1
+    assert {"ctpdeploy", "python", "numpy", "scipy"} <= set(found["versions"])
+    assert versions_of("no-such-package-anywhere") == {}
