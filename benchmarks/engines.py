@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import onnx
-from chain import random_chain, variants
+from networks import random_bundle
 
 from ctpdeploy.export.half import to_half
 from ctpdeploy.runtime.trt import FLAVOURS, Recipe, Target
@@ -47,8 +47,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = options.onnx or Path(folder) / "pipeline.onnx"
         if not file.exists():
-            variants(random_chain(options.width, options.size), options.size, file.parent)
-            (file.parent / "pipeline.onnx").rename(file)
+            _, bundle = random_bundle(file.parent, width=options.width, size=options.size)
+            (bundle / "pipeline.onnx").rename(file)
         start = time.perf_counter()
         network = file.read_bytes()
         read = time.perf_counter() - start

@@ -140,6 +140,6 @@ def _thinned(folder: Path, case: Case, config: PreprocessConfig, scratch: Path) 
     found = {}
     for step in _FRAME_STEPS:
         count = len(np.arange(len(case.series))[::step])
-        if count >= config.frames + config.run_length:
+        if count >= config.frames:
             found[count] = write_every_nth_frame(folder, step, scratch / f"{count} frames")
     return found
