@@ -1,0 +1,366 @@
+"""Everything that a machine with a GPU can say, in one run of less than eight minutes and without a network.
+
+Checked against the references: every kernel, every way to run the networks. Measured: the GPU's ceilings; each kernel
+as a share of the copy; the networks with and without copies and the whole way from series to mask, by slices, for
+PyTorch and for every backend of ctpdeploy that can run, taking turns in random order; cold start and memory. What the
+machine lacks is listed, and parts for which the time does not suffice are left out and listed too. Without a GPU it
+says so and ends with exit code 5; if anything is wrong, with 6, after saying all it knows.
+
+    python benchmarks/gpu.py --out gpu.json --markdown gpu.md
+    python benchmarks/gpu.py --rehearse          # the same steps, small, on the processor: the figures mean nothing
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from gpu_kernels import measure_kernels, open_device
+from gpu_report import markdown
+from gpu_torch import VARIANTS, TorchNetworks, ceilings, truth
+from networks import case_folder, gflop, random_bundle
+from numpy.typing import NDArray
+from peers import plain
+
+from ctpdeploy.benchmark.checks import require_right, require_same_way
+from ctpdeploy.benchmark.cut import middle_slices
+from ctpdeploy.benchmark.machine import OtherLoad, describe_machine, versions_of
+from ctpdeploy.benchmark.processes import run_infer
+from ctpdeploy.benchmark.quantiles import Quantiles, median_ratio
+from ctpdeploy.benchmark.rounds import interleave, rounds_within, timed
+from ctpdeploy.errors import BackendError, CtpdeployError, ExitCode, GuardError
+from ctpdeploy.runtime import Bundle, Case, Pipeline, read_case
+from ctpdeploy.runtime.backends import BACKENDS, open_engine
+from ctpdeploy.runtime.gate import reference_of
+from ctpdeploy.runtime.preprocess import PreprocessConfig, SliceBatch, preprocess
+from ctpdeploy.runtime.trt import probe
+
+PACKAGES: Final = ("torch", "triton", "cupy", "pycuda", "onnxruntime", "onnxruntime-gpu", "tensorrt", "tensorrt-rtx")
+FIRST: Final = "torch eager float32"
+FLIPPED: Final = 0.02
+"""Share of labels in which PyTorch in float16 may differ from float64; how many do is stated."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """How large everything is.
+
+    Attributes:
+        device: of PyTorch.
+        width: of the networks.
+        size: rows and columns.
+        slices: that are measured.
+        frames: of the case.
+        backends: of ctpdeploy that are tried.
+        precisions: of the bundles that they run.
+    """
+
+    device: str
+    width: int
+    size: int
+    slices: tuple[int, ...]
+    frames: int
+    backends: tuple[str, ...]
+    precisions: tuple[str, ...]
+
+
+GPU: Final = Scale(
+    device="cuda",
+    width=64,
+    size=256,
+    slices=(1, 2, 5, 8, 16, 22),
+    frames=45,
+    backends=("tensorrt", "tensorrt-rtx", "ort-cuda"),
+    precisions=("fp32", "fp16"),
+)
+REHEARSAL: Final = Scale(
+    device="cpu", width=2, size=64, slices=(1, 3), frames=20, backends=("cuda-host", "ort-cpu"), precisions=("fp32",)
+)
+
+
+class Parts:
+    """Runs parts one after the other as long as there is time; keeps what did not work.
+
+    Attributes:
+        left_out: why, by part.
+        wrong: likewise, where numbers were.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.perf_counter() + seconds
+        self.left_out: dict[str, str] = {}
+        self.wrong: dict[str, str] = {}
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the budget is spent."""
+        return self._end - time.perf_counter()
+
+    def attempt(self, name: str, part: Callable[[], object], needs_s: float = 0.0) -> None:
+        """Run a part, if it can end in time."""
+        if self.seconds_left < needs_s:
+            self.left_out[name] = f"{self.seconds_left:.0f} s are left, and it may need {needs_s:.0f} s"
+            return
+        print(f"{self.seconds_left:4.0f} s left  {name}", file=sys.stderr, flush=True)
+        try:
+            part()
+        except GuardError as error:
+            self.wrong[name] = str(error)
+        except (CtpdeployError, ImportError, RuntimeError, OSError) as error:  # torch's own are RuntimeError
+            self.left_out[name] = f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contestant:
+    """A way to run the networks that gives the right answers.
+
+    Attributes:
+        run: slices in host memory to probability in host memory.
+        predict: series in memory to mask in memory; returns the seconds of the networks alone, if it knows.
+        without_copies: given slices, the networks alone; None where they cannot be run so.
+        check: how right.
+    """
+
+    run: Callable[[SliceBatch], NDArray[np.float32]]
+    predict: Callable[[Case], float | None]
+    without_copies: Callable[[SliceBatch], Callable[[], None]] | None
+    check: Mapping[str, float]
+
+
+class Evidence:
+    """All that is found, part by part."""
+
+    def __init__(self, scale: Scale, work: Path, parts: Parts) -> None:
+        self.scale, self._work, self._parts = scale, work, parts
+        self.ceilings: dict[str, float] = {}
+        self.kernels: list[dict[str, Any]] = []
+        self.contestants: dict[str, Contestant] = {}
+        self.by_slices: dict[int, dict[str, dict[str, Any]]] = {}
+        self.processes: dict[str, Any] = {}
+        self.bundles: dict[str, Path] = {}
+        self.case = read_case(self._folder())
+        self.config = PreprocessConfig(slice_shape=(scale.size, scale.size))
+
+    def _folder(self) -> Path:
+        scale = self.scale
+        return case_folder(self._work, size=scale.size, slices=max(scale.slices), frames=scale.frames)
+
+    def collect(self) -> None:
+        """Everything, the cheap and the indispensable first."""
+        attempt = self._parts.attempt
+        attempt("ceilings", lambda: self.ceilings.update(ceilings(self.scale.device)))
+        attempt("kernels", self._kernels, needs_s=20)
+        for precision in self.scale.precisions:
+            attempt(f"bundle {precision}", partial(self._bundle, precision), needs_s=90)
+        for name in VARIANTS:
+            if "compile" not in name:
+                attempt(name, partial(self._torch, name), needs_s=20)
+        for precision, bundle in self.bundles.items():
+            for name in self.scale.backends:
+                called = f"ctpdeploy {name} {precision}"
+                attempt(called, partial(self._backend, called, name, bundle), needs_s=30)
+        for name in VARIANTS:
+            if "compile" in name:
+                attempt(name, partial(self._torch, name), needs_s=150)
+        counts = self.scale.slices
+        for i, count in enumerate(counts):
+            share = max(0.0, self._parts.seconds_left - 60) / (len(counts) - i)
+            attempt(f"{count} slices", partial(self._measure, count, share), needs_s=30)
+        for called in [name for name in self.contestants if name.startswith("ctpdeploy")]:
+            attempt(f"{called}, new process", partial(self._process, called), needs_s=30)
+
+    def _kernels(self) -> None:
+        device = open_device() if self.scale.device == "cuda" else _host_device()
+        rows, columns = self.case.series.shape[2:]
+        narrow = replace(
+            middle_slices(self.case, 2),
+            series=self.case.series[:, :2, : rows - 6, : columns - 10].astype(np.float32),
+            maps={name: values[:2, : rows - 6, : columns - 10] for name, values in self.case.maps.items()},
+            dwi=None,
+            lesion=None,
+        )
+        whole = replace(self.case, series=np.rint(self.case.series).astype(np.int16), dwi=None, lesion=None)
+        copy = self.ceilings.get("copy_gb_per_s", float("nan"))
+        self.kernels = measure_kernels(device, [whole, narrow], self.config, copy)
+
+    def _bundle(self, precision: str) -> None:
+        scale = self.scale
+        _, bundle = random_bundle(self._work, width=scale.width, size=scale.size, precision=precision)
+        self.bundles[precision] = bundle
+
+    def _torch(self, name: str) -> None:
+        chain, bundle = random_bundle(self._work, width=self.scale.width, size=self.scale.size)
+        with Bundle.open(bundle) as opened:
+            reference = reference_of(opened)
+        batch = replace(
+            preprocess(middle_slices(self.case, 1), self.config), frames=reference.frames, features=reference.features
+        )
+        expected = truth(chain, batch, self.scale.device)
+        networks = TorchNetworks(chain, VARIANTS[name], self.scale.device)
+        found = networks.run(batch)
+        flipped = float(((found > 0.5) != (expected > 0.5)).mean())
+        if not flipped <= FLIPPED:
+            raise GuardError(f"{flipped:.1%} of the labels are not float64's.")
+
+        def predict(case: Case) -> None:
+            networks.predict(case, self.config)
+
+        self.contestants[name] = Contestant(
+            run=networks.run,
+            predict=predict,
+            without_copies=networks.without_copies,
+            check={"rms_error": float(np.sqrt(np.square(found - expected).mean())), "labels_flipped": flipped},
+        )
+
+    def _backend(self, called: str, name: str, bundle: Path) -> None:
+        backend = BACKENDS.get(name)
+        if backend is not None and (reason := backend.unavailable_because()) is not None:
+            raise BackendError(reason)
+        with Bundle.open(bundle) as opened:
+            start = time.perf_counter()
+            pipeline = Pipeline(open_engine(opened, name), opened.preprocess)
+            open_s = time.perf_counter() - start
+            (trial,) = require_right(opened, {name: pipeline}).values()
+            require_same_way(opened, name, pipeline, middle_slices(self.case, 1))
+        self.contestants[called] = Contestant(
+            run=lambda batch: pipeline.engine.run(batch).probability,
+            predict=lambda case: pipeline.predict(case).seconds["networks"],
+            without_copies=None,
+            check={"rms_error": trial.checks[0].rms_error, "labels_flipped_count": trial.flips, "open_s": open_s},
+        )
+
+    def _measure(self, count: int, seconds: float) -> None:
+        """All contestants at so many slices."""
+        case = middle_slices(self.case, count)
+        batch = preprocess(case, self.config)
+        tasks: dict[str, Callable[[], float]] = {}
+        networks: dict[str, list[float]] = {name: [] for name in self.contestants}
+        for name, contestant in self.contestants.items():
+            tasks[f"{name}|with copies"] = timed(partial(contestant.run, batch))
+            tasks[f"{name}|series to mask"] = timed(self._predicting(contestant, case, networks[name]))
+            if contestant.without_copies is not None:
+                tasks[f"{name}|without copies"] = timed(contestant.without_copies(batch))
+        for task in tasks.values():
+            task()  # new shapes are compiled, captured and allocated
+        a_round = sum(task() for task in tasks.values())
+        for spent in networks.values():
+            spent.clear()
+        taken = interleave(tasks, rounds=rounds_within(seconds, a_round), seed=count)
+        for name, spent in networks.items():
+            if spent:
+                taken[f"{name}|without copies"] = spent
+        self.by_slices[count] = {
+            name: {
+                kind: {"seconds": Quantiles.of(values), "times_eager": _ratio(taken, kind, values)}
+                for kind in ("without copies", "with copies", "series to mask")
+                if (values := taken.get(f"{name}|{kind}")) is not None
+            }
+            | {"extra_memory_bytes": _extra_memory(self.contestants[name].run, batch)}
+            for name in self.contestants
+        }
+
+    def _predicting(self, contestant: Contestant, case: Case, networks: list[float]) -> Callable[[], None]:
+        def run() -> None:
+            seconds = contestant.predict(case)
+            if seconds is not None:
+                networks.append(seconds)
+
+        return run
+
+    def _process(self, called: str) -> None:
+        _, name, precision = called.split()
+        cases = [self._folder(), self._work / "case_again"]
+        if not cases[1].exists():
+            cases[1].symlink_to(cases[0].absolute(), target_is_directory=True)
+        self.processes[called] = run_infer(self.bundles[precision], cases, name)
+
+
+def _ratio(taken: Mapping[str, list[float]], kind: str, values: list[float]) -> float | None:
+    first = taken.get(f"{FIRST}|{kind}")
+    return None if first is None else median_ratio(first, values)
+
+
+def _extra_memory(run: Callable[[SliceBatch], object], batch: SliceBatch) -> int | None:
+    """What PyTorch takes for a run beyond what it held before; of other packages nothing is seen here."""
+    if not torch.cuda.is_available():
+        return None
+    before = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    run(batch)
+    return max(0, torch.cuda.max_memory_allocated() - before)
+
+
+def _host_device() -> Any:  # noqa: ANN401  of a module that only developers need
+    """The kernels on the processor, compiled now."""
+    from ctpdeploy.runtime.cuda.build import build_host_library
+    from ctpdeploy.runtime.cuda.host_device import HostDevice
+
+    with tempfile.TemporaryDirectory() as folder:
+        library = Path(folder) / "kernels.so"
+        build_host_library(library)
+        return HostDevice(library)
+
+
+def main() -> int:
+    """Collect, print and write; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rehearse", action="store_true", help="small, on the processor: whether all steps work")
+    parser.add_argument("--seconds", type=float, default=450, help="when to have ended")
+    parser.add_argument("--work", type=Path, help="where networks and cases are kept for the next time")
+    parser.add_argument("--out", type=Path, help="JSON file")
+    parser.add_argument("--markdown", type=Path, help="a section for docs/gpu-evidence.md")
+    options = parser.parse_args()
+    scale = REHEARSAL if options.rehearse else GPU
+    if not options.rehearse:
+        try:
+            probe()
+        except BackendError as error:
+            print(f"There is nothing to measure. {error}", file=sys.stderr)
+            return ExitCode.BACKEND
+    parts, load = Parts(options.seconds), OtherLoad()
+    with tempfile.TemporaryDirectory() as scratch:
+        evidence = Evidence(scale, options.work or Path(scratch), parts)
+        evidence.collect()
+    machine = describe_machine()
+    found = plain(
+        {
+            "rehearsal": options.rehearse,
+            "machine": machine | {"versions": machine["versions"] | versions_of(*PACKAGES), "cuda": _cuda()},
+            "width": scale.width,
+            "size": scale.size,
+            "gflop_a_slice": gflop(scale.width, scale.size),
+            "other_cores": load.cores(),
+            "ceilings": evidence.ceilings,
+            "kernels": evidence.kernels,
+            "checks": {name: dict(contestant.check) for name, contestant in evidence.contestants.items()},
+            "by_slices": evidence.by_slices,
+            "processes": evidence.processes,
+            "left_out": parts.left_out,
+            "wrong": parts.wrong,
+        }
+    )
+    report = markdown(found)
+    print(report)
+    for file, text in ((options.out, json.dumps(found, indent=2) + "\n"), (options.markdown, report)):
+        if file:
+            file.write_text(text, encoding="utf-8")
+    return ExitCode.GUARD if parts.wrong else ExitCode.DONE
+
+
+def _cuda() -> str | None:
+    try:
+        return probe().cuda
+    except BackendError:
+        return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
