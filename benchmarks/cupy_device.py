@@ -89,5 +89,5 @@ class CupyDevice:
         """Return when an event has come; without one, when all work is done."""
         cupy.cuda.runtime.deviceSynchronize() if event is None else event.synchronize()
 
-    def capture(self, stream: Any, work: Callable[[], None]) -> None:  # noqa: ANN401
+    def capture(self, stream: Stream, work: Callable[[], None]) -> None:
         """No graphs: the kernels are timed one by one."""

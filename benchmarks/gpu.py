@@ -41,7 +41,6 @@ from ctpdeploy.runtime import Bundle, Case, Pipeline, read_case
 from ctpdeploy.runtime.backends import BACKENDS, open_engine
 from ctpdeploy.runtime.gate import reference_of
 from ctpdeploy.runtime.preprocess import PreprocessConfig, SliceBatch, preprocess
-from ctpdeploy.runtime.trt import probe
 
 PACKAGES: Final = ("torch", "triton", "cupy", "pycuda", "onnxruntime", "onnxruntime-gpu", "tensorrt", "tensorrt-rtx")
 FIRST: Final = "torch eager float32"
@@ -319,21 +318,17 @@ def main() -> int:
     parser.add_argument("--markdown", type=Path, help="a section for docs/gpu-evidence.md")
     options = parser.parse_args()
     scale = REHEARSAL if options.rehearse else GPU
-    if not options.rehearse:
-        try:
-            probe()
-        except BackendError as error:
-            print(f"There is nothing to measure. {error}", file=sys.stderr)
-            return ExitCode.BACKEND
-    parts, load = Parts(options.seconds), OtherLoad()
+    parts, load, machine = Parts(options.seconds), OtherLoad(), describe_machine()
+    if not machine["gpus"] and not options.rehearse:
+        print(f"There is nothing to measure. {machine['no_gpu_because']}", file=sys.stderr)
+        return ExitCode.BACKEND
     with tempfile.TemporaryDirectory() as scratch:
         evidence = Evidence(scale, options.work or Path(scratch), parts)
         evidence.collect()
-    machine = describe_machine()
     found = plain(
         {
             "rehearsal": options.rehearse,
-            "machine": machine | {"versions": machine["versions"] | versions_of(*PACKAGES), "cuda": _cuda()},
+            "machine": machine | {"versions": machine["versions"] | versions_of(*PACKAGES)},
             "width": scale.width,
             "size": scale.size,
             "gflop_a_slice": gflop(scale.width, scale.size),
@@ -353,13 +348,6 @@ def main() -> int:
         if file:
             file.write_text(text, encoding="utf-8")
     return ExitCode.GUARD if parts.wrong else ExitCode.DONE
-
-
-def _cuda() -> str | None:
-    try:
-        return probe().cuda
-    except BackendError:
-        return None
 
 
 if __name__ == "__main__":

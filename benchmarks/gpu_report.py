@@ -18,7 +18,7 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     if found["rehearsal"]:
         yield "> A rehearsal on the processor: these figures mean nothing.\n"
     yield f"## Measured on {', '.join(machine['gpus']) or machine['processor']}\n"
-    yield f"{machine['processor']}, {machine['cores']} cores; CUDA {machine['cuda']}; " + ", ".join(
+    yield f"{machine['processor']}, {machine['cores']} cores; CUDA {machine.get('cuda', '-')}; " + ", ".join(
         f"{name} {version}" for name, version in machine["versions"].items()
     )
     yield f"Networks of width {found['width']}, slices of {found['size']} x {found['size']}; random weights.\n"

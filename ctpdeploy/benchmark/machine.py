@@ -19,12 +19,12 @@ _BUSY: Final = (0, 1, 2, 5, 6, 7)
 
 
 def describe_machine() -> dict[str, Any]:
-    """System, processor, cores that may be used, GPUs, and versions of what every backend needs."""
+    """System, processor, cores that may be used, GPUs and their CUDA, and versions of what every backend needs."""
     return {
         "system": platform.system(),
         "processor": processor(),
         "cores": usable_cores(),
-        "gpus": _gpus(),
+        **_gpus(),
         "versions": {"ctpdeploy": __version__, "python": platform.python_version()} | versions_of("numpy", "scipy"),
     }
 
@@ -72,8 +72,9 @@ def _clocks() -> tuple[float, float, float] | None:
     return time.perf_counter(), busy, sum(os.times()[:4])
 
 
-def _gpus() -> list[str]:
+def _gpus() -> dict[str, Any]:
     try:
-        return [gpu.name for gpu in probe().gpus]
-    except BackendError:
-        return []
+        driver = probe()
+    except BackendError as error:
+        return {"gpus": [], "no_gpu_because": str(error)}
+    return {"gpus": [gpu.name for gpu in driver.gpus], "cuda": driver.cuda}
