@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -97,15 +97,6 @@ def _plain_onnx(networks: Networks) -> Peer:
     return lambda *arrays: session.run(None, dict(zip(names, arrays, strict=True)))[0]
 
 
-def _openvino(networks: Networks) -> Peer:
-    """OpenVINO on the merged network of the bundle; with its threads pinned to cores it is slower beside others."""
-    import openvino
-
-    options = {"PERFORMANCE_HINT": "LATENCY", "ENABLE_CPU_PINNING": False}
-    model: Any = openvino.Core().compile_model(networks.bundle.network_file("pipeline"), "CPU", options)
-    return lambda frames, features: model({"frames": frames, "features": features})["probability"].copy()
-
-
 def _backend(name: str) -> Callable[[Networks], Peer]:
     def make(networks: Networks) -> Peer:
         engine = open_engine(networks.bundle, name)
@@ -122,7 +113,7 @@ PEERS: Final[Mapping[str, Callable[[Networks], Peer]]] = {
     "torch.compile": _compiled("default"),
     "torch.compile max-autotune": _compiled("max-autotune"),
     "ONNX Runtime, plain export": _plain_onnx,
-    "OpenVINO": _openvino,
     ORT: _backend("ort-cpu"),
+    "ctpdeploy openvino": _backend("openvino"),
     "ctpdeploy ncnn": _backend("ncnn"),
 }
