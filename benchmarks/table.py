@@ -50,8 +50,9 @@ def _conditions(found: dict[str, Any]) -> str:
     machine, other = found["machine"], found["other_cores"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     busy = "unknown" if other is None else f"{other:.2f} cores"
+    host = f"{machine['processor']}, {machine['cores']} cores"
     return (
-        f"{machine['processor']}, {machine['cores']} cores, {found['rounds']} rounds; meanwhile the matrix product ran at "
+        f"{host}, {found['rounds']} rounds; meanwhile the matrix product ran at "
         f"{found['sgemm_gflops']['p50']:.0f} GFLOP/s ({found['sgemm_gflops']['least']:.0f} at the least), a copy at "
         f"{found['copy_gb_per_s']['p50']:.1f} GB/s, and other work kept {busy} busy. {versions}."
     )
