@@ -99,7 +99,7 @@ def test_a_network_in_half_is_not_kept_as_float32(store: EngineStore, small_bund
     assert warm_up(bundle, RTX, replace(RECIPE, precision="fp16"), store, quiet).built
 
 
-GPU = Gpu(name="RTX 4000 Ada", compute_capability="8.9")
+GPU = Gpu(name="RTX 4000 Ada", compute_capability="8.9", memory=8 << 30)
 
 
 def key(

@@ -5,7 +5,7 @@ from small_networks import INPUTS, OUTPUTS, fp16_network, fp32_network, int8_net
 
 from ctpdeploy.errors import BackendError, UsageError
 from ctpdeploy.runtime.trt import FLAVOURS, Gpu, Recipe, Target, choose_target
-from ctpdeploy.runtime.trt.driver import Driver
+from ctpdeploy.runtime.cuda.driver import Driver
 from ctpdeploy.runtime.trt.network import ParsedNetwork, parse
 from ctpdeploy.runtime.trt.plan import build
 
@@ -98,7 +98,7 @@ def test_an_unknown_precision_is_refused():
         Recipe(target=Target(), precision="bf16")
 
 
-ADA = Driver(cuda="13.0", gpus=(Gpu(name="RTX 4000 Ada", compute_capability="8.9"),))
+ADA = Driver(cuda="13.0", gpus=(Gpu(name="RTX 4000 Ada", compute_capability="8.9", memory=8 << 30),))
 
 
 def test_target_is_the_gpu_that_is_there(monkeypatch: pytest.MonkeyPatch):

@@ -4,8 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from ctpdeploy.errors import BackendError
-from ctpdeploy.runtime.trt import Gpu, probe
-from ctpdeploy.runtime.trt.driver import Driver
+from ctpdeploy.runtime.cuda.driver import Driver, Gpu, free_memory, leave_capture, probe
 
 CAPABILITIES = {75: (8, 12), 76: (9, 0)}  # major and minor of each GPU, by attribute
 
@@ -42,7 +41,7 @@ def library(*, init: int = 0, gpus: int = 2) -> SimpleNamespace:
 
 def test_gpus_are_read_from_the_driver(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(ctypes, "CDLL", lambda _: library())
-    gpus = (Gpu(name="Quadro A", compute_capability="8.9"), Gpu(name="RTX B", compute_capability="12.0"))
+    gpus = (Gpu(name="Quadro A", compute_capability="8.9", memory=8 << 30), Gpu(name="RTX B", compute_capability="12.0", memory=24 << 30))
     assert probe() == Driver(cuda="13.1", gpus=gpus)
 
 
