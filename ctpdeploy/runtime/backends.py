@@ -6,13 +6,17 @@ from typing import Final
 from ctpdeploy.errors import BackendError, UsageError
 from ctpdeploy.runtime import ort
 from ctpdeploy.runtime.bundle import Bundle
+from ctpdeploy.runtime.cuda import host_backend
 from ctpdeploy.runtime.engine import Engine
 from ctpdeploy.runtime.winograd import engine as winograd
 
-__all__ = ["AUTO", "BACKENDS", "open_engine"]
+__all__ = ["AUTO", "BACKENDS", "HIDDEN", "open_engine"]
 
 BACKENDS: Final[dict[str, ModuleType]] = {ort.NAME: ort, winograd.NAME: winograd}
 """In the order in which ``"auto"`` asks them. Each module has ``open_engine(bundle)`` and ``unavailable_because()``."""
+
+HIDDEN: Final[dict[str, ModuleType]] = {host_backend.NAME: host_backend}
+"""Backends for developers, opened by their names and listed nowhere."""
 
 AUTO: Final = "auto"
 
@@ -27,9 +31,9 @@ def open_engine(bundle: Bundle, backend: str = AUTO) -> Engine:
         BackendError: it cannot run here.
     """
     if backend != AUTO:
-        if backend not in BACKENDS:
+        if backend not in BACKENDS | HIDDEN:
             raise UsageError(f"There is no backend '{backend}': choose {AUTO} or {', '.join(BACKENDS)}.")
-        engine: Engine = BACKENDS[backend].open_engine(bundle)
+        engine: Engine = (BACKENDS | HIDDEN)[backend].open_engine(bundle)
         return engine
     reasons = {name: module.unavailable_because() for name, module in BACKENDS.items()}
     for name, reason in reasons.items():
