@@ -35,7 +35,8 @@ def warmup(
         ),
     ] = None,
     cache: Annotated[
-        Path | None, typer.Option(help="Folder for engines that infer is not to use; by default the user's cache folder.")
+        Path | None,
+        typer.Option(help="Folder for engines that infer is not to take; by default the user's cache."),
     ] = None,
     require_signature: Annotated[Path | None, typer.Option(help=KEY_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,

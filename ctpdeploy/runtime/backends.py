@@ -8,13 +8,14 @@ from typing import Final
 from ctpdeploy.errors import BackendError, UsageError
 from ctpdeploy.runtime import ort
 from ctpdeploy.runtime.bundle import Bundle
+from ctpdeploy.runtime.cuda import host_backend
 from ctpdeploy.runtime.engine import Engine
 from ctpdeploy.runtime.ort_cuda import backend as ort_cuda
 from ctpdeploy.runtime.trt import FLAVOURS
 from ctpdeploy.runtime.trt import backend as trt
 from ctpdeploy.runtime.winograd import engine as winograd
 
-__all__ = ["AUTO", "BACKENDS", "Backend", "open_engine"]
+__all__ = ["AUTO", "BACKENDS", "HIDDEN", "Backend", "open_engine"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,9 @@ BACKENDS: Final[dict[str, Backend]] = {
 }
 """In the order in which ``"auto"`` asks them."""
 
+HIDDEN: Final[dict[str, Callable[[Bundle], Engine]]] = {host_backend.NAME: host_backend.open_engine}
+"""Ways to run them for developers, opened by their names and listed nowhere."""
+
 AUTO: Final = "auto"
 
 
@@ -57,6 +61,8 @@ def open_engine(bundle: Bundle, backend: str = AUTO) -> Engine:
         UsageError: no backend has this name.
         BackendError: it cannot run here.
     """
+    if backend in HIDDEN:
+        return HIDDEN[backend](bundle)
     if backend != AUTO:
         if backend not in BACKENDS:
             raise UsageError(f"There is no backend '{backend}': choose {AUTO} or {', '.join(BACKENDS)}.")

@@ -85,7 +85,7 @@ def leave_capture(stream: int) -> None:
     """
     cuda, graph = _load(), ctypes.c_void_p()
     cuda.cuStreamEndCapture(ctypes.c_void_p(stream), ctypes.byref(graph))  # an error where none is under way
-    if graph:
+    if graph.value is not None:
         cuda.cuGraphDestroy(graph)
 
 

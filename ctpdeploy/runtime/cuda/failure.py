@@ -41,7 +41,7 @@ def failure(who: str, what: str, said: str) -> BackendError:
         )
     if _LOST.search(words):
         return BackendError(
-            f"{who} {what}, and the GPU is lost to this process ({words}): start again, and see nvidia-smi if it stays so."
+            f"{who} {what}, and the GPU is lost to this process ({words}): start again, and see nvidia-smi."
         )
     return BackendError(f"{who} {what} ({words}): see what ctpdeploy doctor says, or take another backend.")
 

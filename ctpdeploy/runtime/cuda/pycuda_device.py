@@ -2,20 +2,27 @@
 
 The primary context of the GPU is used, which TensorRT and ONNX Runtime use too, so that their work and ours share
 memory and streams. The kernels come as a prebuilt image; nothing is compiled.
+
+Some faults of a kernel, an engine or the GPU itself ruin the context, and with it all memory and streams, until the
+process ends. PyCUDA's errors do not tell them from refusals, so after each error the driver is asked something that it
+always answers, unless the context is lost.
 """
 
 import atexit
 import importlib
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ctpdeploy.errors import BackendError
+from ctpdeploy.errors import BackendError, OutOfMemoryError
 from ctpdeploy.optional import require
+from ctpdeploy.runtime.cuda import graphs
 from ctpdeploy.runtime.cuda.device import THREADS, Allocation, Argument, DeviceArray, Event, Stream
 from ctpdeploy.runtime.cuda.fatbin import read_fatbin
 
@@ -35,14 +42,19 @@ class PycudaDevice:
 
     def __init__(self, ordinal: int = 0) -> None:
         self._driver = _load_driver()
+        self._thread = threading.get_ident()
+        self._context: Any = None
+        self._lost: str | None = None
+        self._capturing = False
         with self._refusing("to start"):
             self._driver.init()
             self._context = self._driver.Device(ordinal).retain_primary_context()
             self._context.push()
-        atexit.register(self._context.detach)  # else PyCUDA aborts, since its stack of contexts is not empty
+        atexit.register(self._leave)
         with self._refusing("the kernels"):
             self._module = self._driver.module_from_buffer(read_fatbin())
         self._functions: dict[str, Any] = {}
+        self._graph_driver = graphs.load_driver()
 
     def allocate(self, nbytes: int) -> Allocation:
         """Device memory."""
@@ -103,15 +115,74 @@ class PycudaDevice:
             else:
                 event.synchronize()
 
+    def capture(self, stream: Stream, work: Callable[[], None]) -> Callable[[], None] | None:
+        """What ``work`` queues in a stream as a CUDA graph; None if the driver makes none of it."""
+        if self._graph_driver is None:
+            return None
+        self._capturing = True
+        try:
+            graph = graphs.capture(self._graph_driver, stream, work)
+        except BackendError:
+            graph = None  # what cannot be captured may also be refused
+        finally:
+            self._capturing = False
+        if graph is None:
+            with self._refusing("a CUDA graph"):
+                self._driver.mem_get_info()
+            return None
+        return partial(self._launch_graph, graph)
+
+    def _launch_graph(self, graph: graphs.CudaGraph) -> None:
+        with self._refusing("a CUDA graph"):
+            status = graph.launch()
+        if status != 0:
+            raise self._refusal(
+                "a CUDA graph", f"cuGraphLaunch returned {status}", out_of_memory=status == graphs.OUT_OF_MEMORY
+            )
+
     @contextmanager
     def _refusing(self, what: str) -> Iterator[None]:
-        """Turn PyCUDA's errors into ours."""
+        """Turn PyCUDA's errors into ours, and do nothing more on a lost GPU."""
+        if self._lost is not None:
+            raise BackendError(self._lost)
         try:
             yield
         except self._driver.Error as error:
-            raise BackendError(
-                f"The GPU refuses {what} ({error}): see what nvidia-smi says, or take another backend."
-            ) from error
+            full = isinstance(error, self._driver.MemoryError)
+            raise self._refusal(what, str(error), out_of_memory=full) from error
+
+    def _refusal(self, what: str, reason: str, *, out_of_memory: bool) -> BackendError:
+        """What to raise."""
+        refused = f"The GPU refuses {what} ({reason})"
+        if self._is_lost():
+            self._lost = f"{refused} and is lost to this process: start again."
+            return BackendError(self._lost)
+        if out_of_memory:
+            return OutOfMemoryError(f"{refused}: close other programs that use it, or take another backend.")
+        return BackendError(f"{refused}: see what nvidia-smi says, or take another backend.")
+
+    def _is_lost(self) -> bool:
+        """Whether the driver refuses even to say how much memory is free."""
+        if self._context is None or self._capturing:  # then it may refuse anyway
+            return False
+        try:
+            self._driver.mem_get_info()
+        except self._driver.Error:
+            return True
+        return False
+
+    def _leave(self) -> None:
+        """At exit, lest PyCUDA aborts the process: its stack of contexts has to be empty.
+
+        As in ``pycuda.autoprimaryctx``, the context is popped and outlives what still lies in it. A lost one is
+        detached, else PyCUDA would enter it again to free what lies in it, in destructors that must not fail.
+        """
+        if self._thread != threading.get_ident():
+            return  # the stack of another thread, which has ended
+        if self._lost is None:
+            self._context.pop()
+        else:
+            self._context.detach()
 
 
 def _load_driver() -> ModuleType:

@@ -45,9 +45,7 @@ class TensorRTNetwork:
         BackendError: the engine does not open, or is not that of the network.
     """
 
-    def __init__(
-        self, trt: ModuleType, plan: bytes, sealed: Network, workspace: Workspace, info: EngineInfo
-    ) -> None:
+    def __init__(self, trt: ModuleType, plan: bytes, sealed: Network, workspace: Workspace, info: EngineInfo) -> None:
         self._trt = trt
         self._who = f"{trt.__name__} {trt.__version__}"
         self._workspace = workspace
@@ -145,7 +143,11 @@ class TensorRTNetwork:
         engine, trt = self._engine, self._trt
         names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
         found = {
-            name: (engine.get_tensor_mode(name).name, engine.get_tensor_dtype(name).name, *engine.get_tensor_shape(name))
+            name: (
+                engine.get_tensor_mode(name).name,
+                engine.get_tensor_dtype(name).name,
+                *engine.get_tensor_shape(name),
+            )
             for name in names
         }
         expected = {

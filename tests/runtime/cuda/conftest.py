@@ -6,14 +6,12 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from host_kernels import SANITIZED
 
 from ctpdeploy.runtime.case import MAP_NAMES, Case, Geometry
 from ctpdeploy.runtime.cuda import Workspace
 from ctpdeploy.runtime.cuda.build import build_host_library
 from ctpdeploy.runtime.cuda.host_device import HostDevice
-
-SANITIZED = "CTPDEPLOY_SANITIZED_KERNELS"
-"""Set by ``test_sanitizers``, which runs the tests of this folder again: the library to use."""
 
 
 @pytest.fixture(scope="session")

@@ -41,7 +41,10 @@ def library(*, init: int = 0, gpus: int = 2) -> SimpleNamespace:
 
 def test_gpus_are_read_from_the_driver(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(ctypes, "CDLL", lambda _: library())
-    gpus = (Gpu(name="Quadro A", compute_capability="8.9", memory=8 << 30), Gpu(name="RTX B", compute_capability="12.0", memory=24 << 30))
+    gpus = (
+        Gpu(name="Quadro A", compute_capability="8.9", memory=8 << 30),
+        Gpu(name="RTX B", compute_capability="12.0", memory=24 << 30),
+    )
     assert probe() == Driver(cuda="13.1", gpus=gpus)
 
 

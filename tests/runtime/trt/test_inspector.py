@@ -79,7 +79,10 @@ def test_an_engine_is_asked():
 
 
 def test_only_the_gpu_that_it_is_for_is_asked(monkeypatch: pytest.MonkeyPatch):
-    here, other = Gpu(name="RTX", compute_capability="8.9", memory=8 << 30), Gpu(name="T4", compute_capability="7.5", memory=15 << 30)
+    here, other = (
+        Gpu(name="RTX", compute_capability="8.9", memory=8 << 30),
+        Gpu(name="T4", compute_capability="7.5", memory=15 << 30),
+    )
     told = package(json.dumps({"Layers": [HALF]}))
     assert engines._told(told, b"engine", Recipe(target=Target(), precision="fp16")) is None, "there is no driver"
     monkeypatch.setattr(engines, "probe", lambda: SimpleNamespace(gpus=(here,)))
