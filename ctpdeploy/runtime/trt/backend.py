@@ -46,9 +46,8 @@ def open_engine(flavour: Flavour, bundle: Bundle) -> CudaEngine:
     except BackendError as error:
         raise BackendError(f"The backend {flavour.backend} cannot run: {error}") from error
     gpu, store = driver.gpus[0], user_store()
-    warm = warm_up(
-        bundle, flavour, recipe_for(bundle, flavour, store), store, _logged(f"for {bundle.source} on {gpu.name}")
-    )
+    recipe = recipe_for(bundle, flavour, store)
+    warm = warm_up(bundle, flavour, recipe, store, _logged(f"for {bundle.source} on {gpu.name}"))
     if warm.rebuilt_because:
         _LOG.warning("An engine was built again. %s", warm.rebuilt_because)
     info = EngineInfo(

@@ -140,19 +140,13 @@ class TensorRTNetwork:
 
     def _compare(self, sealed: Network) -> None:
         """Refuse an engine of another network; one that is not ours would write where it likes."""
-        engine, trt = self._engine, self._trt
+        engine = self._engine
         names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
-        found = {
-            name: (
-                engine.get_tensor_mode(name).name,
-                engine.get_tensor_dtype(name).name,
-                *engine.get_tensor_shape(name),
-            )
-            for name in names
-        }
+        kinds = {name: (engine.get_tensor_mode(name).name, engine.get_tensor_dtype(name).name) for name in names}
+        found = {name: (*kinds[name], *engine.get_tensor_shape(name)) for name in names}
         expected = {
-            name: (mode.name, "FLOAT", -1, *_one_slice(shape))
-            for mode, shapes in ((trt.TensorIOMode.INPUT, sealed.inputs), (trt.TensorIOMode.OUTPUT, sealed.outputs))
+            name: (mode, "FLOAT", -1, *_one_slice(shape))
+            for mode, shapes in (("INPUT", sealed.inputs), ("OUTPUT", sealed.outputs))
             for name, shape in shapes.items()
         }
         if found != expected:

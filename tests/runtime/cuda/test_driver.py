@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from ctpdeploy.errors import BackendError
-from ctpdeploy.runtime.cuda.driver import Driver, Gpu, free_memory, leave_capture, probe
+from ctpdeploy.runtime.cuda.driver import Driver, Gpu, probe
 
 CAPABILITIES = {75: (8, 12), 76: (9, 0)}  # major and minor of each GPU, by attribute
 

@@ -4,8 +4,8 @@ import pytest
 from small_networks import INPUTS, OUTPUTS, fp16_network, fp32_network, int8_network
 
 from ctpdeploy.errors import BackendError, UsageError
-from ctpdeploy.runtime.trt import FLAVOURS, Gpu, Recipe, Target, choose_target
 from ctpdeploy.runtime.cuda.driver import Driver
+from ctpdeploy.runtime.trt import FLAVOURS, Gpu, Recipe, Target, choose_target
 from ctpdeploy.runtime.trt.network import ParsedNetwork, parse
 from ctpdeploy.runtime.trt.plan import build
 
