@@ -161,7 +161,8 @@ class Context:
         assert type(shape) is tuple
         fewest, _, most = self.package.slices
         if not fewest <= shape[0] <= most or self.engine.tensors[name][0] != "INPUT":
-            self.engine.logger.log(ILogger.ERROR, f"{name} takes no {shape}")
+            told = f"{name} takes no {shape}"
+            self.engine.logger.log(ILogger.ERROR, told)
             return False
         self.shapes[name] = shape
         return True

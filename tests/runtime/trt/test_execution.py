@@ -134,7 +134,7 @@ def test_activations_are_ours_and_kernels_are_compiled_at_once(workspace: Worksp
 
 def test_a_card_that_is_too_small_is_told_how_much_is_needed(workspace: Workspace):
     class Full:
-        def allocate(self, nbytes: int) -> None:
+        def allocate(self, _: int) -> None:
             raise OutOfMemoryError("The GPU refuses it.")
 
     stand_in = StandIn(workspace.device)

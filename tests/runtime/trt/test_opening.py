@@ -2,6 +2,7 @@ from types import ModuleType
 
 import pytest
 from small_networks import INPUTS, OUTPUTS, fp32_network
+from tensorrt_calls import check_execution_calls
 from tensorrt_stand_in import RtxStandIn, StandIn
 
 from ctpdeploy.errors import BackendError, OutOfMemoryError
@@ -24,6 +25,14 @@ def test_a_real_engine_does_not_open_without_a_driver(trt: ModuleType):
     engine = build(parsed, Recipe(target=Target()), lambda *_: None).engine
     with pytest.raises(BackendError, match=r"tensorrt_rtx .* does not open its engine of 0 MB \(.*cudaError 35"):
         open_plan(trt, engine, collecting_logger(trt))
+
+
+def test_all_that_runs_an_engine_exists(trt: ModuleType):
+    check_execution_calls(trt)
+    assert {"LAZY", "EAGER"} <= set(trt.DynamicShapesKernelSpecializationStrategy.__members__)
+    assert isinstance(trt.IRuntimeConfig.dynamic_shapes_kernel_specialization_strategy, property)
+    assert "stream: typing.SupportsInt) -> bool" in trt.IExecutionContext.is_stream_capturable.__doc__
+    assert "buffer: typing_extensions.Buffer) -> tuple" in trt.Runtime.get_engine_validity.__doc__
 
 
 def test_every_diagnosis_of_the_package_has_its_sentence(trt: ModuleType):
