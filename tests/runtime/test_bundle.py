@@ -34,6 +34,8 @@ def test_constants_and_networks_travel_in_the_bundle(bundle_folder: Path):
 
 @pytest.mark.parametrize("backend", [*BACKENDS, "auto"])
 def test_slices_are_independent_of_their_batch(bundle_folder: Path, phantom_case: Case, backend: str):
+    if backend in BACKENDS and (reason := BACKENDS[backend].unavailable_because()):
+        pytest.skip(reason)
     bundle = Bundle.open(bundle_folder)
     engine = open_engine(bundle, backend)
     batch = preprocess(phantom_case, bundle.preprocess)
