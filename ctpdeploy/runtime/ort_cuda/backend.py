@@ -11,6 +11,7 @@ from ctpdeploy.runtime.cuda.driver import Driver, free_memory
 from ctpdeploy.runtime.cuda.engine import CudaEngine
 from ctpdeploy.runtime.cuda.requirements import require_cuda, require_gpu
 from ctpdeploy.runtime.engine import EngineInfo
+from ctpdeploy.runtime.ort import in_float32
 from ctpdeploy.runtime.ort_cuda.network import OrtCudaNetwork
 from ctpdeploy.runtime.ort_cuda.session import EXTRA, PROVIDER, open_session
 
@@ -49,7 +50,8 @@ def open_engine(bundle: Bundle) -> CudaEngine:
     onnx = bundle.network_file(PIPELINE).read_bytes()
     workspace = Workspace(PycudaDevice())
     session = open_session(onnx, workspace.kernels.handle, memory=free_memory())
-    return CudaEngine(OrtCudaNetwork(session, bundle.networks[PIPELINE], workspace, info), workspace)
+    network = OrtCudaNetwork(session, bundle.networks[PIPELINE], workspace, info)
+    return CudaEngine(network, workspace, in_float32=in_float32(bundle))
 
 
 def _require() -> tuple[ModuleType, Driver]:

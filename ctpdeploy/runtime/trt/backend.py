@@ -10,6 +10,7 @@ from ctpdeploy.runtime.cuda.driver import Driver
 from ctpdeploy.runtime.cuda.engine import CudaEngine
 from ctpdeploy.runtime.cuda.requirements import require_cuda, require_gpu
 from ctpdeploy.runtime.engine import EngineInfo
+from ctpdeploy.runtime.ort import in_float32
 from ctpdeploy.runtime.trt.choice import recipe_for
 from ctpdeploy.runtime.trt.engines import warm_up
 from ctpdeploy.runtime.trt.execution import TensorRTNetwork
@@ -58,7 +59,7 @@ def open_engine(flavour: Flavour, bundle: Bundle) -> CudaEngine:
     )
     workspace = Workspace(PycudaDevice())
     network = TensorRTNetwork(trt, warm.entry.content, bundle.networks[PIPELINE], workspace, info)
-    return CudaEngine(network, workspace)
+    return CudaEngine(network, workspace, in_float32=in_float32(bundle))
 
 
 def _require(flavour: Flavour) -> tuple[ModuleType, Driver]:

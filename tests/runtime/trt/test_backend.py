@@ -4,11 +4,15 @@ import logging
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
+import onnx
 import pytest
 from bundles import write_bundle
+from small_networks import INPUTS, OUTPUTS, fp16_network, fp32_network, int8_network
 from tensorrt_stand_in import RtxStandIn
 
 from ctpdeploy.errors import BackendError
@@ -17,7 +21,10 @@ from ctpdeploy.runtime.backends import BACKENDS, open_engine
 from ctpdeploy.runtime.bundle import PIPELINE
 from ctpdeploy.runtime.cuda import Workspace, requirements
 from ctpdeploy.runtime.cuda.driver import Driver, Gpu
+from ctpdeploy.runtime.ort import in_float32
+from ctpdeploy.runtime.preprocess import SliceBatch
 from ctpdeploy.runtime.trt import FLAVOURS, EngineStore, Recipe, Target, backend, keep_choice, recipe, recipe_for
+from ctpdeploy.runtime.window import PerfusionWindow
 
 RTX = FLAVOURS["tensorrt-rtx"]
 GPU = Gpu(name="RTX 4000 Ada", compute_capability="8.9", memory=20 << 30)
@@ -78,6 +85,26 @@ def test_a_bundle_is_opened_from_the_cache_and_built_where_it_is_not_there(
     assert second.info.versions["cuda driver"] == "580.65.06"
     reference = Pipeline(open_engine(bundle, "ort-cpu"), bundle.preprocess).predict(phantom_case)
     assert (Pipeline(second, bundle.preprocess).predict(phantom_case).mask == reference.mask).all()
+
+
+@pytest.mark.parametrize("network", [fp32_network, fp16_network, int8_network])
+def test_the_network_in_float32_does_not_overflow(bundle: Bundle, network: Callable[[], bytes]):
+    """Also where half precision would, by ONNX Runtime's own doing."""
+    sealed = bundle.networks[PIPELINE]
+    model = onnx.load_from_string(network())
+    del model.opset_import[1]  # which a bundle does not have
+    content = model.SerializeToString()
+    (bundle.folder / sealed.file).write_bytes(content)
+    same = replace(sealed, sha256=sha256(content).hexdigest(), size=len(content), inputs=INPUTS, outputs=OUTPUTS)
+    open_again = in_float32(replace(bundle, networks={PIPELINE: same}))
+    (bundle.folder / sealed.file).unlink()
+    engine = open_again()
+    frames = np.full((2, *INPUTS["frames"][1:]), 2e5, np.float32)
+    window = PerfusionWindow(start=0, end=1, frames=(0,), curve=np.zeros(2))
+    probability = engine.run(SliceBatch(frames=frames, features=frames[:, :5], window=window)).probability
+    assert engine.info.precision == "fp32"
+    assert np.isfinite(probability).all()
+    assert probability.any()
 
 
 @pytest.mark.usefixtures("trt")
