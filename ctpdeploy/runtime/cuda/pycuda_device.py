@@ -117,20 +117,23 @@ class PycudaDevice:
 
     def capture(self, stream: Stream, work: Callable[[], None]) -> Callable[[], None] | None:
         """What ``work`` queues in a stream as a CUDA graph; None if the driver makes none of it."""
+        with self._refusing("a CUDA graph"):
+            graph = self._captured(stream, work)
+            if graph is None:
+                self._driver.mem_get_info()  # it fails where the reason is that the GPU is lost
+                return None
+        return partial(self._launch_graph, graph)
+
+    def _captured(self, stream: Stream, work: Callable[[], None]) -> graphs.CudaGraph | None:
         if self._graph_driver is None:
             return None
         self._capturing = True
         try:
-            graph = graphs.capture(self._graph_driver, stream, work)
+            return graphs.capture(self._graph_driver, stream, work)
         except BackendError:
-            graph = None  # what cannot be captured may also be refused
+            return None  # what cannot be captured may also be refused
         finally:
             self._capturing = False
-        if graph is None:
-            with self._refusing("a CUDA graph"):
-                self._driver.mem_get_info()
-            return None
-        return partial(self._launch_graph, graph)
 
     def _launch_graph(self, graph: graphs.CudaGraph) -> None:
         with self._refusing("a CUDA graph"):
