@@ -4,6 +4,7 @@ The stand-in below has the classes, functions and argument names of PyCUDA 2026.
 ``pycuda/driver.py``) and packs arguments as its ``_build_arg_buf`` does: NumPy numbers alone.
 """
 
+import gc
 import sys
 import threading
 from collections.abc import Callable
@@ -46,9 +47,6 @@ class Driver(ModuleType):
         class Context:
             def push(self) -> None:
                 driver.called.append("push")
-
-            def pop(self) -> None:
-                driver.called.append("pop")
 
             def detach(self) -> None:
                 driver.called.append("detach")
@@ -195,21 +193,33 @@ def test_a_lost_gpu_is_said_so_at_once_from_then_on(driver: Driver, libcuda: Lib
     assert libcuda.calls == []
 
 
-@pytest.mark.parametrize(("is_lost", "left"), [(False, "pop"), (True, "detach")])
-def test_at_exit_the_context_is_left_as_pycuda_needs_it(driver: Driver, is_lost: bool, left: str):
+def test_at_exit_graphs_go_first_and_the_context_is_left(driver: Driver, libcuda: Libcuda):
     device = PycudaDevice()
+    replay = device.capture(device.stream(), lambda: None)
     (leave,) = driver.at_exit
-    if is_lost:
-        driver.fault, driver.is_lost = driver.Error("cuCtxSynchronize failed: unspecified launch failure"), True
-        with pytest.raises(BackendError, match="lost"):
-            device.synchronise()
     driver.called.clear()
-    thread = threading.Thread(target=leave)  # whose stack of contexts is another one
+    leave()
+    assert libcuda.calls[-1] == "destroy"
+    assert driver.called == ["detach"]
+    del replay
+    gc.collect()
+    assert libcuda.calls.count("destroy") == 1
+
+
+def test_a_gpu_is_opened_in_the_main_thread_only(driver: Driver):
+    refused: list[BackendError] = []
+
+    def use() -> None:
+        try:
+            PycudaDevice()
+        except BackendError as error:
+            refused.append(error)
+
+    thread = threading.Thread(target=use)
     thread.start()
     thread.join()
+    assert "opened in the main thread only" in str(refused[0])
     assert driver.called == []
-    leave()
-    assert driver.called == [left]
 
 
 def test_graphs_are_captured_in_the_stream_and_launched_there(driver: Driver, libcuda: Libcuda):
