@@ -31,6 +31,7 @@ class StandIn:
     Attributes:
         contexts: all that were made.
         fails: name of a method to what it logs when it fails.
+        spoils: whether all outputs become NaN.
         edit: changes what the engine says of its tensors.
     """
 
@@ -44,6 +45,7 @@ class StandIn:
         self.slices = slices
         self.contexts: list[Context] = []
         self.fails: dict[str, str] = {}
+        self.spoils = False
         self.edit: Callable[[dict[str, list[Any]]], object] = lambda _: None
         self.Runtime = lambda logger: Runtime(self, logger)
 
@@ -190,7 +192,7 @@ class Context:
             outputs = [name for name in arrays if name not in shapes]
             spoilt = self.shapes != shapes
             for name, values in zip(outputs, self.engine.session.run(outputs, inputs), strict=True):
-                np.copyto(host_view(arrays[name]), np.nan if spoilt else values)
+                np.copyto(host_view(arrays[name]), np.nan if spoilt or self.package.spoils else values)
 
         self.package.device.call(self.package.device._streams[stream_handle], compute)
         return True

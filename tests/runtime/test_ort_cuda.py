@@ -46,6 +46,7 @@ class CudaSession:
     Attributes:
         numbers: of the graphs, of all runs.
         fails: what a run raises, by the number of its graph.
+        spoils: whether all outputs become NaN.
     """
 
     def __init__(self, onnx: bytes, device: HostDevice, stream: int) -> None:
@@ -53,6 +54,7 @@ class CudaSession:
         self.device, self.stream = device, device._streams[stream]
         self.numbers: list[int] = []
         self.fails: dict[int, str] = {}
+        self.spoils = False
         self.graphs: dict[int, dict[str, tuple[Any, ...]]] = {}
 
     def io_binding(self) -> "Binding":
@@ -68,7 +70,13 @@ class CudaSession:
         inner = self.session.io_binding()
         for side, name, kind, shape, address in bound.values():
             getattr(inner, f"bind_{side}")(name, "cpu", 0, kind, shape, address)
-        self.device.call(self.stream, lambda: self.session.run_with_iobinding(inner))
+        self.device.call(self.stream, lambda: self._compute(inner, bound))
+
+    def _compute(self, inner: onnxruntime.IOBinding, bound: dict[str, tuple[Any, ...]]) -> None:
+        self.session.run_with_iobinding(inner)
+        for side, _, kind, shape, address in bound.values():
+            if self.spoils and side == "output":
+                host_view(DeviceArray(address=address, shape=shape, dtype=np.dtype(kind))).fill(np.nan)
 
 
 class Binding:
@@ -303,18 +311,28 @@ def test_a_bundle_is_opened(
     monkeypatch.setattr(backend, "PycudaDevice", lambda: workspace.device)
     monkeypatch.setattr(backend, "free_memory", lambda: 7_000)
     package.RunOptions = onnxruntime.RunOptions
-    package.InferenceSession = lambda onnx, _, **keywords: session_of(onnx, workspace.device, **keywords)
-    found = Pipeline(backend.open_engine(bundle), bundle.preprocess).predict(phantom_case)
+    sessions = []
+    package.InferenceSession = lambda onnx, _, **keywords: session_of(onnx, workspace.device, sessions, **keywords)
+    pipeline = Pipeline(backend.open_engine(bundle), bundle.preprocess)
+    found = pipeline.predict(phantom_case)
     assert found.engine.backend == "ort-cuda"
     assert found.engine.device == "RTX 4000 Ada"
     assert found.engine.versions == {"onnxruntime": "1.31.1", "cuda driver": "13.0"}
     assert 0 < found.mask.sum() < found.mask.size
+    package.InferenceSession = onnxruntime.InferenceSession
+    sessions[0].spoils = True
+    again = pipeline.predict(phantom_case)
+    assert_array_equal(again.mask, found.mask)
+    assert "this case was run again in fp32, by ort-cpu" in again.warnings[-1]
 
 
-def session_of(onnx: bytes, device: HostDevice, *, providers: list, enable_fallback: int) -> CudaSession:
+def session_of(
+    onnx: bytes, device: HostDevice, sessions: list[CudaSession], *, providers: list, enable_fallback: int
+) -> CudaSession:
     assert enable_fallback == 0
     ((_, options),) = providers
     assert options["gpu_mem_limit"] == "7000"
     session = CudaSession(onnx, device, int(options["user_compute_stream"]))
     session.get_providers = lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    sessions.append(session)
     return session

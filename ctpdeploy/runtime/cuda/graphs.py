@@ -44,18 +44,24 @@ def load_driver() -> ctypes.CDLL | None:
 class CudaGraph:
     """A graph that can be launched in the stream that it was captured in; destroyed with its owner."""
 
-    def __init__(self, driver: ctypes.CDLL, executable: ctypes.c_void_p, stream: Stream) -> None:
+    def __init__(self, driver: ctypes.CDLL, executable: int | None, stream: Stream) -> None:
         self._driver = driver
         self._executable = executable
-        self._stream = stream  # PyCUDA keeps the context as long as there is a stream of it
+        self._stream = stream
 
     def launch(self) -> int:
         """Queue it once more; the driver's status, 0 for success."""
         status: int = self._driver.cuGraphLaunch(self._executable, self._stream.handle)
         return status
 
+    def destroy(self) -> None:
+        """Give it back now, and not while its owner goes; one under way is finished first."""
+        if self._executable:
+            self._driver.cuGraphExecDestroy(self._executable)
+            self._executable = None
+
     def __del__(self) -> None:
-        self._driver.cuGraphExecDestroy(self._executable)  # one under way is finished first
+        self.destroy()
 
 
 def capture(driver: ctypes.CDLL, stream: Stream, work: Callable[[], None]) -> CudaGraph | None:
@@ -78,7 +84,7 @@ def capture(driver: ctypes.CDLL, stream: Stream, work: Callable[[], None]) -> Cu
     executable = ctypes.c_void_p()
     status = driver.cuGraphInstantiateWithFlags(ctypes.byref(executable), graph, 0)
     driver.cuGraphDestroy(graph)  # the executable form does not need it
-    return CudaGraph(driver, executable, stream) if status == 0 else None
+    return CudaGraph(driver, executable.value, stream) if status == 0 else None
 
 
 def _end(driver: ctypes.CDLL, stream: Stream) -> int | None:

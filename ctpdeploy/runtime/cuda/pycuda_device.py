@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from functools import partial
 from types import ModuleType
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,12 +38,16 @@ class PycudaDevice:
 
     Raises:
         MissingPackageError: PyCUDA is not installed.
-        BackendError: there is no driver or no such GPU, or it cannot load the kernels.
+        BackendError: there is no driver or no such GPU, it cannot load the kernels, or this is not the main thread.
     """
 
     def __init__(self, ordinal: int = 0) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            raise BackendError(
+                "A GPU can be opened in the main thread only, since PyCUDA aborts the process when another thread that "
+                "has opened one is gone: open the engine there."
+            )
         self._driver = _load_driver()
-        self._thread = threading.get_ident()
         self._context: Any = None
         self._lost: str | None = None
         self._capturing = False
@@ -55,6 +60,7 @@ class PycudaDevice:
             self._module = self._driver.module_from_buffer(read_fatbin())
         self._functions: dict[str, Any] = {}
         self._graph_driver = graphs.load_driver()
+        self._graphs: WeakSet[graphs.CudaGraph] = WeakSet()
 
     def allocate(self, nbytes: int) -> Allocation:
         """Device memory."""
@@ -117,20 +123,24 @@ class PycudaDevice:
 
     def capture(self, stream: Stream, work: Callable[[], None]) -> Callable[[], None] | None:
         """What ``work`` queues in a stream as a CUDA graph; None if the driver makes none of it."""
+        with self._refusing("a CUDA graph"):
+            graph = self._captured(stream, work)
+            if graph is None:
+                self._driver.mem_get_info()  # it fails where the reason is that the GPU is lost
+                return None
+        self._graphs.add(graph)
+        return partial(self._launch_graph, graph)
+
+    def _captured(self, stream: Stream, work: Callable[[], None]) -> graphs.CudaGraph | None:
         if self._graph_driver is None:
             return None
         self._capturing = True
         try:
-            graph = graphs.capture(self._graph_driver, stream, work)
+            return graphs.capture(self._graph_driver, stream, work)
         except BackendError:
-            graph = None  # what cannot be captured may also be refused
+            return None  # what cannot be captured may also be refused
         finally:
             self._capturing = False
-        if graph is None:
-            with self._refusing("a CUDA graph"):
-                self._driver.mem_get_info()
-            return None
-        return partial(self._launch_graph, graph)
 
     def _launch_graph(self, graph: graphs.CudaGraph) -> None:
         with self._refusing("a CUDA graph"):
@@ -174,15 +184,12 @@ class PycudaDevice:
     def _leave(self) -> None:
         """At exit, lest PyCUDA aborts the process: its stack of contexts has to be empty.
 
-        As in ``pycuda.autoprimaryctx``, the context is popped and outlives what still lies in it. A lost one is
-        detached, else PyCUDA would enter it again to free what lies in it, in destructors that must not fail.
+        ``pycuda.autoprimaryctx`` pops the context and leaves the rest to a destructor, which calls ``cuCtxDetach``
+        (PyCUDA 2026.1). Detached here, the context is released as primary ones are, and what lies in it goes silently.
         """
-        if self._thread != threading.get_ident():
-            return  # the stack of another thread, which has ended
-        if self._lost is None:
-            self._context.pop()
-        else:
-            self._context.detach()
+        for graph in list(self._graphs):
+            graph.destroy()
+        self._context.detach()
 
 
 def _load_driver() -> ModuleType:

@@ -84,7 +84,12 @@ def test_a_bundle_is_opened_from_the_cache_and_built_where_it_is_not_there(
     assert second.info.device == "RTX 4000 Ada"
     assert second.info.versions["cuda driver"] == "580.65.06"
     reference = Pipeline(open_engine(bundle, "ort-cpu"), bundle.preprocess).predict(phantom_case)
-    assert (Pipeline(second, bundle.preprocess).predict(phantom_case).mask == reference.mask).all()
+    pipeline = Pipeline(second, bundle.preprocess)
+    assert (pipeline.predict(phantom_case).mask == reference.mask).all()
+    stand_in.spoils = True
+    again = pipeline.predict(phantom_case)
+    assert (again.mask == reference.mask).all()
+    assert "this case was run again in fp32, by ort-cpu" in again.warnings[-1]
 
 
 @pytest.mark.parametrize("network", [fp32_network, fp16_network, int8_network])
