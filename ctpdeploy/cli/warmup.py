@@ -64,7 +64,8 @@ def warmup(
             recipe = Recipe(target=target, slices=wanted_slices, precision=opened.precision)
             store = user_store(cache)
             warm = warm_up(opened, flavour, recipe, store, show)
-            keep_choice(opened, flavour, recipe, store)
+            if cache is None:
+                keep_choice(opened, flavour, recipe, store)
         display.update(task, completed=_STEPS, text="")
     findings = _findings(flavour, warm)
     if as_json:

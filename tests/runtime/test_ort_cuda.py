@@ -319,7 +319,7 @@ def test_a_bundle_is_opened(
     assert found.engine.device == "RTX 4000 Ada"
     assert found.engine.versions == {"onnxruntime": "1.31.1", "cuda driver": "13.0"}
     assert 0 < found.mask.sum() < found.mask.size
-    package.InferenceSession = onnxruntime.InferenceSession
+    monkeypatch.setitem(sys.modules, "onnxruntime", onnxruntime)
     sessions[0].spoils = True
     again = pipeline.predict(phantom_case)
     assert_array_equal(again.mask, found.mask)
