@@ -69,7 +69,7 @@ def examine() -> dict[str, Any]:
 
 
 def _gpus() -> dict[str, Any]:
-    from ctpdeploy.runtime.trt import probe
+    from ctpdeploy.runtime.cuda.driver import probe
 
     try:
         driver = probe()

@@ -118,7 +118,7 @@ def test_doctor_names_gpu_memory_and_driver(monkeypatch: pytest.MonkeyPatch, cap
         (Driver(cuda="13.0", gpus=(gpu, gpu), release="580.65.06"), "driver 580.65.06, CUDA 13.0 or older"),
         (Driver(cuda="13.0", gpus=(gpu,)), "driver of unknown version"),
     ):
-        monkeypatch.setattr("ctpdeploy.runtime.trt.probe", lambda driver=driver: driver)
+        monkeypatch.setattr("ctpdeploy.runtime.cuda.driver.probe", lambda driver=driver: driver)
         assert run(["doctor"]) == ExitCode.DONE
         out = capsys.readouterr().out
         assert "RTX 4000 Ada (20.5 GB, compute capability 8.9)" in out

@@ -6,7 +6,7 @@ from typing import Final
 from ctpdeploy.errors import BackendError, OutOfMemoryError
 from ctpdeploy.runtime.cuda.driver import free_memory
 
-__all__ = ["failure"]
+__all__ = ["failure", "free_in_words"]
 
 _OUT_OF_MEMORY: Final = re.compile(
     r"out of memory|cudaError 2\b|ErrorMemoryAllocation|OutOfMemory|failed to allocate memory|ALLOC_FAILED"
@@ -36,7 +36,7 @@ def failure(who: str, what: str, said: str) -> BackendError:
     words = " ".join(said.split())[:_LONGEST] or "it gives no reason"
     if _OUT_OF_MEMORY.search(words):
         return OutOfMemoryError(
-            f"{who} {what}, for want of memory on the GPU, where {_free()} are free ({words}): "
+            f"{who} {what}, for want of memory on the GPU, where {free_in_words()} are free ({words}): "
             "close what else uses the GPU, or take another backend."
         )
     if _LOST.search(words):
@@ -46,7 +46,8 @@ def failure(who: str, what: str, said: str) -> BackendError:
     return BackendError(f"{who} {what} ({words}): see what ctpdeploy doctor says, or take another backend.")
 
 
-def _free() -> str:
+def free_in_words() -> str:
+    """How much memory of the GPU is free, for errors."""
     try:
         return f"{free_memory() / 1e9:.2f} GB"
     except BackendError:

@@ -3,7 +3,6 @@
 Neither package is imported before an engine is asked for.
 """
 
-from ctpdeploy.runtime.cuda.driver import Driver, Gpu, probe
 from ctpdeploy.runtime.trt.choice import keep_choice, recipe_for
 from ctpdeploy.runtime.trt.engines import WarmEngine, warm_up
 from ctpdeploy.runtime.trt.flavour import AUTO, FLAVOURS, Flavour, choose_flavour, unavailable_because
@@ -13,17 +12,14 @@ from ctpdeploy.runtime.trt.store import EngineStore, user_store
 __all__ = [
     "AUTO",
     "FLAVOURS",
-    "Driver",
     "EngineStore",
     "Flavour",
-    "Gpu",
     "Recipe",
     "Target",
     "WarmEngine",
     "choose_flavour",
     "choose_target",
     "keep_choice",
-    "probe",
     "recipe_for",
     "unavailable_because",
     "user_store",

@@ -11,7 +11,7 @@ from types import ModuleType
 from ctpdeploy.errors import BackendError, OutOfMemoryError
 from ctpdeploy.runtime.bundle import Network
 from ctpdeploy.runtime.cuda.device import DeviceArray
-from ctpdeploy.runtime.cuda.failure import failure
+from ctpdeploy.runtime.cuda.failure import failure, free_in_words
 from ctpdeploy.runtime.cuda.workspace import Workspace
 from ctpdeploy.runtime.engine import EngineInfo
 from ctpdeploy.runtime.trt.flavour import Native
@@ -120,8 +120,8 @@ class TensorRTNetwork:
         except OutOfMemoryError as error:
             needed = f"{self._size / 1e9:.2f} GB for the activations of {self._most_slices} slices"
             raise OutOfMemoryError(
-                f"{self._who} needs {needed}, and the GPU has less ({error}): close what else uses it, or run "
-                "ctpdeploy warmup with fewer --slices."
+                f"{self._who} needs {needed} beside its engine, and {free_in_words()} are free on the GPU: close what "
+                "else uses it, or run ctpdeploy warmup with fewer --slices."
             ) from error
 
     def _new_context(self) -> Native:

@@ -10,7 +10,8 @@ from small_networks import fp16_network, fp32_network
 
 from ctpdeploy.errors import BackendError
 from ctpdeploy.runtime import Bundle
-from ctpdeploy.runtime.trt import FLAVOURS, EngineStore, Gpu, Recipe, Target, engines, warm_up
+from ctpdeploy.runtime.cuda.driver import Gpu
+from ctpdeploy.runtime.trt import FLAVOURS, EngineStore, Recipe, Target, engines, warm_up
 from ctpdeploy.runtime.trt.engines import ingredients, key_of
 from ctpdeploy.runtime.trt.plan import Plan
 

@@ -132,7 +132,9 @@ def test_activations_are_ours_and_kernels_are_compiled_at_once(workspace: Worksp
     assert context.config.dynamic_shapes_kernel_specialization_strategy == "eager"
 
 
-def test_a_card_that_is_too_small_is_told_how_much_is_needed(workspace: Workspace):
+def test_a_card_that_is_too_small_is_told_how_much_is_needed(workspace: Workspace, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("ctpdeploy.runtime.cuda.failure.free_memory", lambda: 1_500_000)
+
     class Full:
         def allocate(self, _: int) -> None:
             raise OutOfMemoryError("The GPU refuses it.")
@@ -140,7 +142,7 @@ def test_a_card_that_is_too_small_is_told_how_much_is_needed(workspace: Workspac
     stand_in = StandIn(workspace.device)
     small = Workspace(workspace.device)
     small.device = Full()
-    with pytest.raises(OutOfMemoryError, match=r"needs 0\.00 GB for the activations of 4 slices.*fewer --slices"):
+    with pytest.raises(OutOfMemoryError, match=r"needs 0\.00 GB .* of 4 slices .* 0\.00 GB are free .*fewer --slices"):
         opened(stand_in, small)
 
 

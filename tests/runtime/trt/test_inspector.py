@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from ctpdeploy.errors import BackendError
-from ctpdeploy.runtime.trt import Gpu, Recipe, Target, engines
+from ctpdeploy.runtime.cuda.driver import Gpu
+from ctpdeploy.runtime.trt import Recipe, Target, engines
 from ctpdeploy.runtime.trt.inspector import ask_engine, prove_engine
 
 

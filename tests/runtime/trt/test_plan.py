@@ -4,8 +4,8 @@ import pytest
 from small_networks import INPUTS, OUTPUTS, fp16_network, fp32_network, int8_network
 
 from ctpdeploy.errors import BackendError, UsageError
-from ctpdeploy.runtime.cuda.driver import Driver
-from ctpdeploy.runtime.trt import FLAVOURS, Gpu, Recipe, Target, choose_target
+from ctpdeploy.runtime.cuda.driver import Driver, Gpu
+from ctpdeploy.runtime.trt import FLAVOURS, Recipe, Target, choose_target
 from ctpdeploy.runtime.trt.network import ParsedNetwork, parse
 from ctpdeploy.runtime.trt.plan import build
 
@@ -53,6 +53,14 @@ def test_float32_is_not_thinned_to_ten_bits(trt: ModuleType, monkeypatch: pytest
         build(network, Recipe(target=Target()), quiet)
     assert network.builder.create_builder_config().get_flag(trt.BuilderFlag.TF32), "the default has changed"
     assert not configs[0].get_flag(trt.BuilderFlag.TF32)
+
+
+def test_an_engine_never_allocates_in_a_run(trt: ModuleType, monkeypatch: pytest.MonkeyPatch):
+    network, configs = parsed(trt, fp32_network()), []
+    monkeypatch.setattr("ctpdeploy.runtime.trt.plan._add_profile", lambda _, config, __: configs.append(config))
+    with pytest.raises(BackendError):
+        build(network, Recipe(target=Target()), quiet)
+    assert configs[0].get_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)
 
 
 def test_progress_rises_to_one(trt: ModuleType):
