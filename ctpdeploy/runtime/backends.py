@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from ctpdeploy.errors import BackendError, UsageError
-from ctpdeploy.runtime import ort
+from ctpdeploy.runtime import openvino_cpu, ort
 from ctpdeploy.runtime.bundle import Bundle
 from ctpdeploy.runtime.cuda import host_backend
 from ctpdeploy.runtime.engine import Engine
@@ -43,7 +43,7 @@ BACKENDS: Final[dict[str, Backend]] = {
     },
     **{
         module.NAME: Backend(open_engine=module.open_engine, unavailable_because=module.unavailable_because)
-        for module in (ort_cuda, ort, winograd)
+        for module in (ort_cuda, ort, winograd, openvino_cpu)
     },
 }
 """In the order in which ``"auto"`` asks them."""
