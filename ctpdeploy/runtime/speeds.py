@@ -67,7 +67,8 @@ def measure_speeds(
         progress: told before each run whose it is.
         rounds: how often each runs; the median counts.
     """
-    order, taken = np.random.default_rng(0), {name: [] for name in engines}
+    order = np.random.default_rng(0)
+    taken: dict[str, list[float]] = {name: [] for name in engines}
     for _ in range(rounds):
         for name in order.permutation(list(engines)):
             progress(name)
