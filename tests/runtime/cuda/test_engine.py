@@ -451,6 +451,43 @@ def test_work_in_the_wrong_stream_shows(host_library: Path, make_case: MakeCase)
     assert 0 < sum(right(seed, astray=True) for seed in range(12)) < 12
 
 
+class LoggingDevice(HostDevice):
+    """Notes what is queued and when the host waits."""
+
+    def __init__(self, library: Path) -> None:
+        super().__init__(library)
+        self.log: list[str] = []
+
+    def launch(self, kernel: str, *arguments, **options):
+        self.log.append(kernel)
+        super().launch(kernel, *arguments, **options)
+
+    def call(self, *arguments):
+        self.log.append("networks")
+        super().call(*arguments)
+
+    def synchronise(self, event=None):  # noqa: ANN001
+        self.log.append("the host waits")
+        super().synchronise(event)
+
+
+def test_the_host_waits_when_everything_is_queued(host_library: Path, make_case: MakeCase):
+    """From the scaling to the mask: the device has work all the time."""
+    device = LoggingDevice(host_library)
+    workspace = Workspace(device)
+    engine = CudaEngine(SmallNetwork(workspace, GRID, most_slices=2, replay="none"), workspace)
+    engine.run_case(make_case((5, *GRID), 9), CONFIG)
+    queued = device.log[device.log.index("scale_float") :]
+    assert queued == [
+        *["scale_float"] * 3,
+        *["networks"] * 3,
+        *["flag_nonfinite"] * 2,
+        "mask_above",
+        "the host waits",
+        "the host waits",
+    ]
+
+
 def test_another_thread_is_refused(engine: CudaEngine, make_case: MakeCase):
     case = make_case((2, *GRID), 9)
     refused: list[str] = []
