@@ -458,11 +458,11 @@ class LoggingDevice(HostDevice):
         super().__init__(library)
         self.log: list[str] = []
 
-    def launch(self, kernel: str, *arguments, **options):
+    def launch(self, kernel: str, *arguments: object, **options: object):
         self.log.append(kernel)
         super().launch(kernel, *arguments, **options)
 
-    def call(self, *arguments):
+    def call(self, *arguments: object):
         self.log.append("networks")
         super().call(*arguments)
 
