@@ -55,8 +55,8 @@ class DeviceNetwork(Protocol):
         """A replay of ``run`` on these very arrays as one CUDA graph, queued where ``run`` queues.
 
         ``run`` has been called with these arrays before; where the package can be captured, ``Device.capture`` makes
-        the graph of another such call. None where there is no such graph. The replay may differ from ``run`` only where the
-        package is at fault: who uses it compares.
+        the graph of another such call. None where there is no such graph. The replay may differ from ``run`` only
+        where the package is at fault: who uses it compares.
 
         Raises:
             BackendError: the device is lost.
