@@ -1,7 +1,8 @@
 """ONNX Runtime on the CPU: the backend that runs everywhere."""
 
-import importlib.metadata
 import platform
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,15 @@ from ctpdeploy.runtime.bundle import PIPELINE, Bundle
 from ctpdeploy.runtime.engine import EngineInfo, SliceOutputs
 from ctpdeploy.runtime.preprocess import SliceBatch
 
-__all__ = ["NAME", "OrtCpuEngine", "open_engine", "open_session", "session_options", "unavailable_because"]
+__all__ = [
+    "NAME",
+    "OrtCpuEngine",
+    "in_float32",
+    "open_engine",
+    "open_session",
+    "session_options",
+    "unavailable_because",
+]
 
 NAME = "ort-cpu"
 _PROVIDER = "CPUExecutionProvider"
@@ -37,6 +46,19 @@ def open_engine(bundle: Bundle) -> "OrtCpuEngine":
     """
     called = bundle.source / bundle.networks[PIPELINE].file
     return OrtCpuEngine.of(bundle.network_file(PIPELINE), bundle.precision, called)
+
+
+def in_float32(bundle: Bundle) -> Callable[[], "OrtCpuEngine"]:
+    """What opens the merged network in float32, of whatever precision it is, also when the bundle is closed.
+
+    On the CPU ONNX Runtime has no arithmetic in half, and joins the casts that it would need: nothing is rounded to
+    half, and nothing overflows. Quantised data are multiplied in float32, see :func:`session_options`.
+
+    Raises:
+        InputError: the bundle is damaged.
+    """
+    content = bundle.network_file(PIPELINE).read_bytes()
+    return partial(OrtCpuEngine.of, content, "fp32", bundle.source / bundle.networks[PIPELINE].file)
 
 
 def session_options() -> Any:  # noqa: ANN401  onnxruntime is imported where it is needed
@@ -107,7 +129,7 @@ class OrtCpuEngine:
             backend=NAME,
             device=platform.processor() or platform.machine(),
             precision=self._precision,
-            versions={"onnxruntime": importlib.metadata.version("onnxruntime")},
+            versions={"onnxruntime": require("onnxruntime", extra="cpu").__version__},  # whichever distribution it is
         )
 
     def run(self, batch: SliceBatch) -> SliceOutputs:
