@@ -1,8 +1,8 @@
 """``ctpdeploy infer``: from a study on disk to a lesion mask on disk."""
 
 import json
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from ctpdeploy.cli.verify import KEY_HELP
 from ctpdeploy.errors import BatchError, CtpdeployError, UsageError
 
 if TYPE_CHECKING:
-    from ctpdeploy.runtime import Case, Pipeline
+    from ctpdeploy.runtime import Case
     from ctpdeploy.runtime.submission import Submission
 
 __all__ = ["CaseReader", "case_readers", "infer", "infer_cases", "print_reports"]
@@ -119,44 +119,51 @@ def infer_cases(
     submission: "Submission | None" = None,
     key: Path | None = None,
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """One case after the other, with a progress bar; where there is a submission, only cases that it admits.
+    """All cases, several at work at a time, with a progress bar; a submission may refuse some of them.
 
     Returns:
-        The reports, and why each refused case was refused; the only case of a call is not refused but raises.
+        The reports, and why each refused case was refused, both in the order of the cases; the only case of a call is
+        not refused but raises.
     """
     from ctpdeploy.runtime import Bundle, Pipeline
     from ctpdeploy.runtime.backends import open_engine
+    from ctpdeploy.runtime.inference import infer_all
+    from ctpdeploy.runtime.writers import REPORT
 
     with Bundle.open(bundle, key) as opened:
         pipeline = Pipeline(open_engine(opened, backend), opened.preprocess)
         source = {"bundle": {"name": bundle.resolve().name, "sha256": opened.sha256}, "backend_requested": backend}
-    reports, refused = [], {}
+    reports: dict[str, dict[str, Any]] = {}
+    refused: dict[str, str] = {}
     with progress() as display:
         task = display.add_task("infer", total=len(readers), text="")
-        for name, reader in readers.items():
-            display.update(task, text=name)
+
+        @contextmanager
+        def settling(name: str) -> Iterator[None]:
             try:
-                if submission:
-                    submission.admit(name, reader.files().get("mtt"))
-                done = _finished(out / name, source) if resume else None
-                reports.append(done or _run_one(reader.read, pipeline, out, source))
+                yield
             except CtpdeployError as error:
                 if len(readers) == 1:
                     raise
                 say(f"Error: {name}: {error}")
                 refused[name] = str(error)
-            display.advance(task)
-    return reports, refused
+            if name in reports or name in refused:
+                display.update(task, advance=1, text=name)
 
-
-def _run_one(read: "Callable[[], Case]", pipeline: "Pipeline", out: Path, source: dict[str, Any]) -> dict[str, Any]:
-    from ctpdeploy.runtime.writers import REPORT, write_prediction
-
-    start = time.perf_counter()
-    case = read()
-    read_seconds = time.perf_counter() - start
-    folder = write_prediction(out, case, pipeline.predict(case), source=source, read_seconds=read_seconds)
-    return _load(folder / REPORT)
+        for name, reader in readers.items():
+            with settling(name):
+                if submission:
+                    submission.admit(name, reader.files().get("mtt"))
+                if resume and (done := _finished(out / name, source)):
+                    reports[name] = done
+        left = {name: reader for name, reader in readers.items() if name not in reports and name not in refused}
+        with infer_all((reader.read for reader in left.values()), pipeline, out, source) as outcomes:
+            for name, outcome in zip(left, outcomes, strict=True):
+                with settling(name):
+                    reports[name] = _load(outcome.result() / REPORT)
+    return [reports[name] for name in readers if name in reports], {
+        name: refused[name] for name in readers if name in refused
+    }
 
 
 def _submit(submission: "Submission", reports: list[dict[str, Any]], out: Path) -> None:

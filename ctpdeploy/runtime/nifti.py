@@ -12,7 +12,7 @@ from nibabel.orientations import io_orientation
 from numpy.typing import NDArray
 
 from ctpdeploy.errors import InputError
-from ctpdeploy.runtime.gzip_streams import open_compressed
+from ctpdeploy.runtime.deflate import open_gzip
 from ctpdeploy.runtime.voxels import Rescaling, read_voxels
 
 __all__ = ["Volume", "read_volume"]
@@ -109,7 +109,7 @@ def read_volume(path: Path) -> Volume:
 def _open(path: Path) -> RawIOBase | BufferedIOBase:
     """The content of a file, uncompressed."""
     if path.suffix.lower() == ".gz":
-        return open_compressed(path)
+        return open_gzip(path)
     return path.open("rb", buffering=0)  # blocks are large: a buffer would be a copy more
 
 
