@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ctpdeploy import INTENDED_USE
 from ctpdeploy.runtime.case import BoolArray, Case
 from ctpdeploy.runtime.columns import Column, columns_of
+from ctpdeploy.runtime.letters import Letters, draw_letters
 from ctpdeploy.runtime.png import write_png
 from ctpdeploy.runtime.postprocess import Prediction
 from ctpdeploy.runtime.sheet import Frame, Sheet, outline
@@ -60,9 +61,11 @@ def write_overview(path: Path, case: Case, prediction: Prediction) -> None:
         if j == 0:
             page.label(frame, view.slices)
     _draw_curve(figure.add_axes((0.06, 50 / height, 0.4, 145 / height)), case, prediction)
-    page.write(width / 2, height - 195, _finding(case, prediction), size=8.5, va="top", linespacing=1.5)
-    page.write(0.025 * width, 22, case.identifier, size=12, weight="bold", va="center")
-    page.write(0.985 * width, 22, INTENDED_USE, size=9, color=NOTICE, ha="right", va="center")
+    page.letters += [
+        Letters(text=_finding(case, prediction), x=width / 2, y=height - 183, size=8.5, anchor="ls"),
+        Letters(text=case.identifier, x=0.025 * width, y=22, size=12, bold=True),
+        Letters(text=INTENDED_USE, x=0.985 * width, y=22, size=9, colour=NOTICE, anchor="rm"),
+    ]
     write_png(path, page.pixels(canvas))
 
 
@@ -72,35 +75,7 @@ class _Page:
     def __init__(self, figure: "Figure", sheet: Sheet) -> None:
         self.figure = figure
         self.sheet = sheet
-
-    def write(
-        self,
-        x: float,
-        y: float,
-        text: str,
-        size: float,
-        *,
-        color: str = "white",
-        weight: str = "normal",
-        ha: str = "left",
-        va: str = "baseline",
-        rotation: float = 0.0,
-        linespacing: float = 1.2,
-    ) -> None:
-        """Put a text on the page, in matplotlib's terms."""
-        height, width, _ = self.sheet.pixels.shape
-        self.figure.text(
-            x / width,
-            1 - y / height,
-            text,
-            fontsize=size,
-            color=color,
-            weight=weight,
-            ha=ha,
-            va=va,
-            rotation=rotation,
-            linespacing=linespacing,
-        )
+        self.letters: list[Letters] = []
 
     def draw(self, column: Column, room: Frame, aspect: float) -> Frame:
         """Draw a column with its title, its outlines and its colour scale, and say where its picture lies."""
@@ -111,7 +86,8 @@ class _Page:
         colours = colormaps[column.colours](np.arange(256), bytes=True)[:, :3]
         frame = room.holding(column.picture.shape, aspect)
         self.sheet.show(frame, column.picture, column.low, column.high, colours)
-        self.write(frame.left + frame.width / 2, frame.top - 5, column.title, size=9, ha="center")
+        middle = frame.left + frame.width / 2
+        self.letters.append(Letters(text=column.title, x=middle, y=frame.top - 6, size=9, anchor="ms"))
         for mask, colour in column.outlines:
             lines = self.sheet.lines(frame, mask.shape, outline(mask))
             self.figure.add_artist(LineCollection(lines, colors=colour, linewidths=0.9, transform=IdentityTransform()))
@@ -122,12 +98,11 @@ class _Page:
             height=9,
         )
         self.sheet.show_scale(scale, colours)
-        values = [
-            np.format_float_positional(x, trim="-") for x in (column.low, (column.low + column.high) / 2, column.high)
-        ]
-        for value, share in zip(values, (0.0, 0.5, 1.0), strict=True):
-            self.write(scale.left + share * scale.width, scale.top + 13, value, size=7, ha="center", va="top")
-        self.write(scale.left + scale.width / 2, scale.top + 22, column.unit, size=7, ha="center", va="top")
+        for share in (0.0, 0.5, 1.0):
+            value, x = column.low + share * (column.high - column.low), scale.left + share * scale.width
+            self.letters.append(Letters(text=f"{value:g}", x=x, y=scale.top + 22, size=7, anchor="ms"))
+        middle = scale.left + scale.width / 2
+        self.letters.append(Letters(text=column.unit, x=middle, y=scale.top + 31, size=7, anchor="ms"))
         return frame
 
     def pixels(self, canvas: "FigureCanvasAgg") -> NDArray[np.uint8]:
@@ -137,15 +112,18 @@ class _Page:
         # a renderer takes pictures upside down
         renderer.draw_image(renderer.new_gc(), 0, 0, np.concatenate([self.sheet.pixels, opaque], axis=2)[::-1])
         self.figure.draw(renderer)
-        return np.asarray(renderer.buffer_rgba())[..., :3]
+        return draw_letters(np.asarray(renderer.buffer_rgba())[..., :3], self.letters)
 
     def label(self, frame: Frame, slices: Sequence[int]) -> None:
         """Number the slices, and say which side is which."""
         for i, z in enumerate(slices):
             y = frame.top + (i + 0.5) * frame.height / len(slices)
-            self.write(frame.left - 3, y, f"slice {z + 1}", size=8, rotation=90, ha="right", va="center")
-            self.write(frame.left + 1, y, "R", size=8, va="center")
-            self.write(frame.left + frame.width - 1, y, "L", size=8, ha="right", va="center")
+            left, right = frame.left, frame.left + frame.width
+            self.letters += [
+                Letters(text=f"slice {z + 1}", x=left - 3, y=y, size=8, anchor="rm", upwards=True),
+                Letters(text="R", x=left + 1, y=y, size=8),
+                Letters(text="L", x=right - 1, y=y, size=8, anchor="rm"),
+            ]
 
 
 def _choose_slices(mask: BoolArray) -> list[int]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 __all__ = ["Rescaling", "read_voxels"]
 
-BLOCK: Final = 2**18
+BLOCK: Final = 2**16
 """Voxels read at once."""
 
 _INT16: Final = np.iinfo(np.int16)

@@ -24,9 +24,7 @@ def cases(tmp_path: Path) -> Path:
     return tmp_path / "in"
 
 
-def test_reports_and_refusals_keep_their_cases_and_their_order(
-    bundle_folder: Path, cases: Path, tmp_path: Path, capsys
-):  # noqa: ANN001
+def test_reports_and_refusals_keep_their_order(bundle_folder: Path, cases: Path, tmp_path: Path, capsys):  # noqa: ANN001
     studies.find(cases / "case_1", "CT_MTT").write_text("no image")
     spoilt = studies.find(cases / "case_3", "CT_Tmax")
     studies.save(spoilt, np.full(studies.load(spoilt).shape, np.nan, dtype=np.float32))
