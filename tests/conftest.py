@@ -4,12 +4,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from ctpdeploy.config import merge
 from ctpdeploy.phantom import PhantomConfig, write_dataset
 from ctpdeploy.runtime import Case, read_case
 
 SIZE = 64
+
+# how long an example takes says something of the machine and nothing of the code
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -4,14 +4,14 @@ from types import ModuleType
 from typing import Final
 
 from ctpdeploy.errors import BackendError, UsageError
-from ctpdeploy.runtime import ort
+from ctpdeploy.runtime import openvino_cpu, ort
 from ctpdeploy.runtime.bundle import Bundle
 from ctpdeploy.runtime.engine import Engine
 from ctpdeploy.runtime.winograd import engine as winograd
 
 __all__ = ["AUTO", "BACKENDS", "open_engine"]
 
-BACKENDS: Final[dict[str, ModuleType]] = {ort.NAME: ort, winograd.NAME: winograd}
+BACKENDS: Final[dict[str, ModuleType]] = {ort.NAME: ort, winograd.NAME: winograd, openvino_cpu.NAME: openvino_cpu}
 """In the order in which ``"auto"`` asks them. Each module has ``open_engine(bundle)`` and ``unavailable_because()``."""
 
 AUTO: Final = "auto"

@@ -76,14 +76,14 @@ def test_bfloat16_is_refused(network: bytes):
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_random_bytes_are_refused(content: bytes):
     with pytest.raises(InputError):
         check(content)
 
 
 @given(data=st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_damage_ends_in_a_refusal_or_in_a_network(network: bytes, data: st.DataObject):
     content = bytearray(network)
     for _ in range(data.draw(st.integers(1, 4))):

@@ -127,7 +127,7 @@ def test_osipi_dsc_reference_object(method: str, threshold: float, passes: bool)
     assert (np.abs(result["cbv"] - cbv) <= 1 + 0.1 * cbv).all()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(scale=st.floats(0.01, 100.0), dt=st.sampled_from([0.5, 1.0, 2.0]))
 def test_maps_follow_the_units(scale: float, dt: float) -> None:
     """Scaling AIF and tissue together changes nothing; stretching time stretches MTT and Tmax and divides CBF."""
@@ -140,7 +140,7 @@ def test_maps_follow_the_units(scale: float, dt: float) -> None:
     np.testing.assert_allclose(scaled["mtt"] / dt, reference["mtt"], rtol=1e-9)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(level=st.floats(-50.0, 50.0), fwhm=st.floats(0.0, 12.0))
 def test_smoothing_keeps_a_constant_and_takes_nothing_from_outside(level: float, fwhm: float) -> None:
     mask = np.zeros((2, 16, 16), dtype=bool)

@@ -35,7 +35,7 @@ def test_order_statistics_are_those_of_a_sort(make_workspace: Callable[..., Work
     assert_array_equal(found, np.take_along_axis(np.sort(volumes, axis=1), ranks, axis=1))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=arrays(np.float32, st.integers(1, 70), elements=NUMBERS), percentile=st.floats(0, 100))
 def test_percentiles_are_numpys(workspace: Workspace, values: np.ndarray, percentile: float):
     """Ties, signed zeros, subnormal numbers and every fraction between two neighbours."""

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor
@@ -145,7 +145,6 @@ BATCHES = st.tuples(
 
 
 @given(batch=BATCHES, order=st.permutations(range(SHAPE[0])), shift=st.floats(-5, 5))
-@settings(deadline=None)
 def test_no_loss_knows_the_order_of_slices_or_a_constant_beside_the_logits(
     batch: tuple[np.ndarray, ...], order: list[int], shift: float
 ) -> None:
@@ -157,7 +156,6 @@ def test_no_loss_knows_the_order_of_slices_or_a_constant_beside_the_logits(
 
 
 @given(batch=BATCHES, factor=st.floats(0.01, 100))
-@settings(deadline=None)
 def test_the_losses_keep_their_bounds(batch: tuple[np.ndarray, ...], factor: float) -> None:
     logits, lesion, weight = map(torch.from_numpy, batch)
     value = {key: SEGMENTATION_TERMS[key[0]](logits, lesion, weight, key[1]).item() for key in TERMS}

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor
@@ -82,7 +82,6 @@ IMAGES = arrays(np.float64, (3, 1, 4, 2), elements=st.floats(-2, 2))
 
 
 @given(image=IMAGES, target=IMAGES, order=st.permutations(range(3)), factor=st.floats(0.1, 10))
-@settings(deadline=None)
 def test_pixel_losses_scale_and_do_not_know_the_order_of_slices(
     image: np.ndarray, target: np.ndarray, order: list[int], factor: float
 ) -> None:

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -47,7 +47,6 @@ def test_empty_slice_weighs_half_everywhere() -> None:
 
 
 @given(lesion=arrays(np.bool_, (2, 6, 5)), decay=st.floats(1, 100))
-@settings(deadline=None)
 def test_weights_fall_with_distance_and_turn_with_the_slice(lesion: np.ndarray, decay: float) -> None:
     weight = weight_map(lesion, lesion_weight=1.5, decay=decay)
     assert (weight[lesion] == 1.5).all()
