@@ -15,8 +15,8 @@ from ctpdeploy.runtime.case import FloatArray
 
 __all__ = ["TemporalSummary", "summarise"]
 
-BLOCK: Final = 2**18
-"""Voxels of a frame looked at together, at least one slice."""
+BLOCK: Final = 2**16
+"""Voxels of a frame looked at together, at least one slice. The sum of as many int16 fits into int32."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class TemporalSummary:
 def summarise(series: NDArray[Any]) -> TemporalSummary:
     """Sum and maximum of ``(T, D, H, W)`` of any strides.
 
-    Sums are taken in float64: exact where the numbers are whole, as HU are.
+    Sums are exact where the numbers are whole, as HU are, and taken in float64 where they are not.
     """
     # the order of voxels within a frame matters to neither: take that of memory
     backwards = tuple(slice(None, None, -1 if stride < 0 else 1) for stride in series.strides[1:])
@@ -46,9 +46,11 @@ def summarise(series: NDArray[Any]) -> TemporalSummary:
     step = max(1, BLOCK // max(maximum[0].size, 1))
     starts = range(0, len(maximum), step)
     sums = np.empty((len(frames), len(starts)))
+    # a third faster than float64, and as exact
+    kind = np.int32 if series.dtype == np.int16 and maximum[:step].size <= BLOCK else np.float64
     for i, start in enumerate(starts):
         highest = maximum[start : start + step]
         for t, frame in enumerate(frames[:, start : start + step]):
-            sums[t, i] = frame.sum(dtype=np.float64)
+            sums[t, i] = frame.sum(dtype=kind)
             np.maximum(highest, frame, out=highest)
     return TemporalSummary(curve=sums.sum(axis=1), maximum=maximum.transpose(np.argsort(axes))[backwards])

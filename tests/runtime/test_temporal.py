@@ -44,14 +44,21 @@ def test_any_strides(shape, order, backwards, step, dtype, seed):  # noqa: ANN00
 
 @pytest.mark.parametrize("dtype", [np.int16, np.float32])
 @pytest.mark.parametrize("flip", [1, -1])
-def test_frames_of_several_blocks_are_summed_exactly(dtype: type, flip: int):
-    """float32 would round every one of these sums."""
-    side = 350  # two slices are a block, the last of five is left over
-    assert 2 * side * side <= BLOCK < 3 * side * side
-    series = np.random.default_rng(0).integers(2**14, 2**15, (3, 5, side, side)).astype(dtype)[..., ::flip]
+@pytest.mark.parametrize("side", [100, 256, 257])  # six slices a block, one, one that is larger
+def test_frames_of_several_blocks_are_summed_exactly(dtype: type, flip: int, side: int):
+    """float32 would round every one of these sums, int16 hold none."""
+    assert BLOCK == 256 * 256
+    series = np.random.default_rng(0).integers(2**14, 2**15, (3, 20, side, side)).astype(dtype)[..., ::flip]
     summary = summarise(series)
     assert_array_equal(summary.curve, series.astype(np.int64).sum(axis=(1, 2, 3)))
     assert_array_equal(summary.maximum, series.max(axis=0))
+
+
+@pytest.mark.parametrize("extreme", [-32768, 32767])
+@pytest.mark.parametrize("side", [64, 256, 300])
+def test_the_largest_sums_of_int16_are_exact(extreme: int, side: int):
+    series = np.full((2, 17, side, side), extreme, dtype=np.int16)
+    assert_array_equal(summarise(series).curve, [17.0 * side * side * extreme] * 2)
 
 
 def test_equal_frames_have_equal_sums():
