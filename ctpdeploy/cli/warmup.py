@@ -35,20 +35,21 @@ def warmup(
         ),
     ] = None,
     cache: Annotated[
-        Path | None, typer.Option(help="Folder for engines; by default in the user's cache folder.")
+        Path | None,
+        typer.Option(help="Folder for engines that infer is not to take; by default the user's cache."),
     ] = None,
     require_signature: Annotated[Path | None, typer.Option(help=KEY_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Build the engine of a bundle into the cache and prove its precision.
+    """Build the engine of a bundle into the cache and prove its precision, so that infer never waits for it.
 
     Engines are for one bundle, one version of the package and one kind of GPU; a cached one that fits is used again,
-    a damaged or foreign one never. Engines are built here and cannot run in infer yet.
+    a damaged or foreign one never. What was warmed up last is what infer takes, from the user's cache folder.
 
     Example: ctpdeploy warmup demo/demo.ctpbundle --backend tensorrt-rtx
     """
     from ctpdeploy.runtime import Bundle
-    from ctpdeploy.runtime.trt import Recipe, choose_flavour, choose_target, user_store, warm_up
+    from ctpdeploy.runtime.trt import Recipe, choose_flavour, choose_target, keep_choice, user_store, warm_up
 
     wanted_slices, wanted_gpus = _three(slices), _capabilities(gpus)
     flavour = choose_flavour(backend)
@@ -61,7 +62,10 @@ def warmup(
 
         with Bundle.open(bundle, require_signature) as opened:
             recipe = Recipe(target=target, slices=wanted_slices, precision=opened.precision)
-            warm = warm_up(opened, flavour, recipe, user_store(cache), show)
+            store = user_store(cache)
+            warm = warm_up(opened, flavour, recipe, store, show)
+            if cache is None:
+                keep_choice(opened, flavour, recipe, store)
         display.update(task, completed=_STEPS, text="")
     findings = _findings(flavour, warm)
     if as_json:

@@ -6,6 +6,9 @@ import pytest
 
 from ctpdeploy.cli import run
 from ctpdeploy.errors import ExitCode
+from ctpdeploy.runtime import Bundle
+from ctpdeploy.runtime.cuda.driver import Driver, Gpu
+from ctpdeploy.runtime.trt import FLAVOURS, recipe, recipe_for, user_store
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +27,7 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]):
     assert run(["warmup", "--help"]) == ExitCode.DONE
     text = " ".join(capsys.readouterr().out.split())
     assert "Example: ctpdeploy warmup" in text
-    assert "cannot run in infer yet" in text
+    assert "What was warmed up last is what infer takes" in text
 
 
 def test_an_engine_is_built_once(command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -103,13 +106,30 @@ def test_doctor_says_what_builds_and_what_is_missing(
     findings = json.loads(capsys.readouterr().out)
     assert "pip install 'ctpdeploy[tensorrt]'" in findings["builders"]["tensorrt"]
     assert "pip install 'ctpdeploy[rtx]'" in findings["builders"]["tensorrt-rtx"]
-    assert set(findings["backends"]) & set(findings["builders"]) == set()
+    assert all(findings["backends"][name] for name in findings["builders"])
     assert findings["gpus"]["found"] or findings["gpus"]["none_because"]
     assert run(["doctor"]) == ExitCode.DONE
     assert "builder of engines" in capsys.readouterr().out
 
 
-def test_doctor_says_that_engines_do_not_run_yet(capsys: pytest.CaptureFixture[str]):
-    pytest.importorskip("tensorrt_rtx")
-    assert run(["doctor"]) == ExitCode.DONE
-    assert "ready; its engines do not run in infer yet" in capsys.readouterr().out
+def test_doctor_names_gpu_memory_and_driver(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    gpu = Gpu(name="RTX 4000 Ada", compute_capability="8.9", memory=20_475_000_000)
+    for driver, words in (
+        (Driver(cuda="13.0", gpus=(gpu, gpu), release="580.65.06"), "driver 580.65.06, CUDA 13.0 or older"),
+        (Driver(cuda="13.0", gpus=(gpu,)), "driver of unknown version"),
+    ):
+        monkeypatch.setattr("ctpdeploy.runtime.cuda.driver.probe", lambda driver=driver: driver)
+        assert run(["doctor"]) == ExitCode.DONE
+        out = capsys.readouterr().out
+        assert "RTX 4000 Ada (20.5 GB, compute capability 8.9)" in out
+        assert words in out
+
+
+def test_infer_takes_what_was_warmed_up_last(command: list[str], bundle_folder: Path):
+    assert run([*command, "--gpus", "8.6,8.9"]) == ExitCode.DONE
+    gpu = Gpu(name="RTX 4000 Ada", compute_capability="8.9", memory=20 << 30)
+    with pytest.MonkeyPatch.context() as patch, Bundle.open(bundle_folder) as bundle:
+        patch.setattr(recipe, "probe", lambda: Driver(cuda="13.0", gpus=(gpu,)))
+        chosen = recipe_for(bundle, FLAVOURS["tensorrt-rtx"], user_store())
+    assert chosen.slices == (1, 2, 4)
+    assert chosen.target.capabilities == ("8.6", "8.9")

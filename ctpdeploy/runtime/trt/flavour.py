@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 
 from ctpdeploy.errors import BackendError, MissingPackageError, UsageError
 from ctpdeploy.optional import require
-from ctpdeploy.runtime.trt.driver import probe
+from ctpdeploy.runtime.cuda.driver import probe
 
 __all__ = ["AUTO", "FLAVOURS", "Flavour", "Native", "choose_flavour", "cuda_of", "load", "unavailable_because"]
 

@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from host_kernels import SANITIZED
 
 from ctpdeploy.errors import BackendError
 from ctpdeploy.runtime.cuda.build import build_host_library
 
-SANITIZED = "CTPDEPLOY_SANITIZED_KERNELS"
 FOLDER = Path(__file__).parent
 
 pytestmark = pytest.mark.slow

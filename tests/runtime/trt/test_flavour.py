@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from ctpdeploy.errors import BackendError, MissingPackageError, UsageError
+from ctpdeploy.runtime.cuda.driver import Driver
 from ctpdeploy.runtime.trt import FLAVOURS, choose_flavour, flavour, unavailable_because
-from ctpdeploy.runtime.trt.driver import Driver
 from ctpdeploy.runtime.trt.flavour import cuda_of, load
 
 NO_DRIVER = "There is no NVIDIA driver (nowhere): install it."
