@@ -23,9 +23,10 @@ def demo(
 
     Takes a few minutes on two cores. Patients are synthetic: the scores say that the road works, nothing clinical.
     """
+    from ctpdeploy.cli.batch import case_readers, infer_cases
     from ctpdeploy.cli.evaluate import evaluate_cases, print_scores
     from ctpdeploy.cli.export import export_bundle
-    from ctpdeploy.cli.infer import case_readers, infer_cases, print_reports
+    from ctpdeploy.cli.infer import print_reports
     from ctpdeploy.cli.phantom import make_cases
     from ctpdeploy.cli.train import train_run
     from ctpdeploy.errors import UsageError

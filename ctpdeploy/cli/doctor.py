@@ -14,8 +14,8 @@ from ctpdeploy.errors import BackendError
 __all__ = ["doctor"]
 
 PACKAGES = (
-    *("numpy", "scipy", "nibabel", "matplotlib", "onnxruntime", "onnxruntime-gpu", "tensorrt-cu13", "tensorrt-rtx"),
-    *("ncnn", "torch", "onnx", "onnxscript"),
+    *("numpy", "scipy", "nibabel", "matplotlib", "onnxruntime", "onnxruntime-gpu", "pycuda", "tensorrt-cu13"),
+    *("tensorrt-rtx", "ncnn", "openvino", "torch", "onnx", "onnxscript"),
 )
 RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
 
@@ -33,11 +33,9 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findi
     typer.echo("")
     print_table(["backend", ""], [[name, reason or "ready"] for name, reason in findings["backends"].items()], words=2)
     typer.echo("")
-    builders = [
-        [name, reason or "ready; its engines do not run in infer yet"] for name, reason in findings["builders"].items()
-    ]
+    builders = [[name, reason or "ready"] for name, reason in findings["builders"].items()]
     print_table(["builder of engines", ""], builders, words=2)
-    typer.echo(f"\nGPU: {', '.join(findings['gpus']['found']) or findings['gpus']['none_because']}")
+    typer.echo(f"\nGPU: {_in_words(findings['gpus'])}")
     for problem in findings["problems"]:
         typer.echo(f"\nProblem: {problem}")
 
@@ -64,21 +62,29 @@ def examine() -> dict[str, Any]:
         },
         "packages": packages,
         "gpus": _gpus(),
-        "backends": {name: module.unavailable_because() for name, module in BACKENDS.items()},
+        "backends": {name: backend.unavailable_because() for name, backend in BACKENDS.items()},
         "builders": {name: unavailable_because(flavour) for name, flavour in FLAVOURS.items()},
         "problems": problems,
     }
 
 
 def _gpus() -> dict[str, Any]:
-    from ctpdeploy.runtime.trt import probe
+    from ctpdeploy.runtime.cuda.driver import probe
 
     try:
         driver = probe()
     except BackendError as error:
         return {"found": [], "none_because": str(error)}
-    found = [f"{gpu.name} (compute capability {gpu.compute_capability})" for gpu in driver.gpus]
-    return {"found": found, "cuda": driver.cuda, "none_because": None}
+    found = [
+        f"{gpu.name} ({gpu.memory / 1e9:.1f} GB, compute capability {gpu.compute_capability})" for gpu in driver.gpus
+    ]
+    return {"found": found, "cuda": driver.cuda, "driver": driver.release, "none_because": None}
+
+
+def _in_words(gpus: dict[str, Any]) -> str:
+    if gpus["none_because"]:
+        return str(gpus["none_because"])
+    return f"{', '.join(gpus['found'])}; driver {gpus['driver'] or 'of unknown version'}, CUDA {gpus['cuda']} or older"
 
 
 def _version(package: str) -> str | None:

@@ -1,9 +1,6 @@
 """``ctpdeploy infer``: from a study on disk to a lesion mask on disk."""
 
 import json
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,25 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ctpdeploy import INTENDED_USE
-from ctpdeploy.cli.terminal import print_json, print_table, progress, say
+from ctpdeploy.cli.batch import CaseReader, case_readers, infer_cases
+from ctpdeploy.cli.terminal import print_json, print_table, say
 from ctpdeploy.cli.verify import KEY_HELP
-from ctpdeploy.errors import BatchError, CtpdeployError, UsageError
+from ctpdeploy.errors import BatchError, UsageError
 
 if TYPE_CHECKING:
-    from ctpdeploy.runtime import Case, Pipeline
     from ctpdeploy.runtime.submission import Submission
 
-__all__ = ["CaseReader", "case_readers", "infer", "infer_cases", "print_reports"]
+__all__ = ["infer", "print_reports"]
 
 EXPLICIT = "A case given by its files; leave out all four maps to have them computed from the series."
-
-
-@dataclass(frozen=True, kw_only=True)
-class CaseReader:
-    """How to read a case, and how to list its files by what they hold; both may refuse it."""
-
-    read: "Callable[[], Case]"
-    files: Callable[[], Mapping[str, Path]]
 
 
 def infer(
@@ -90,75 +79,6 @@ def infer(
         raise BatchError(f"{len(refused)} of {len(readers)} cases failed ({names}); the others are in {where}.")
 
 
-def case_readers(inputs: list[Path]) -> dict[str, CaseReader]:
-    """How to read each case under some folders, by its name.
-
-    Raises:
-        InputError: a folder holds no case.
-        UsageError: two cases have the same name.
-    """
-    from ctpdeploy.runtime import case_name, find_cases, read_case
-    from ctpdeploy.runtime.cases import case_files
-
-    readers: dict[str, CaseReader] = {}
-    for folder in [case for path in inputs for case in find_cases(path)]:
-        name = case_name(folder)
-        if name in readers:
-            raise UsageError(f"Two cases are called {name}: infer them into different --out folders.")
-        readers[name] = CaseReader(read=partial(read_case, folder), files=partial(case_files, folder))
-    return readers
-
-
-def infer_cases(
-    bundle: Path,
-    readers: dict[str, CaseReader],
-    out: Path,
-    *,
-    backend: str = "auto",
-    resume: bool = False,
-    submission: "Submission | None" = None,
-    key: Path | None = None,
-) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """One case after the other, with a progress bar; where there is a submission, only cases that it admits.
-
-    Returns:
-        The reports, and why each refused case was refused; the only case of a call is not refused but raises.
-    """
-    from ctpdeploy.runtime import Bundle, Pipeline
-    from ctpdeploy.runtime.backends import open_engine
-
-    with Bundle.open(bundle, key) as opened:
-        pipeline = Pipeline(open_engine(opened, backend), opened.preprocess)
-        source = {"bundle": {"name": bundle.resolve().name, "sha256": opened.sha256}, "backend_requested": backend}
-    reports, refused = [], {}
-    with progress() as display:
-        task = display.add_task("infer", total=len(readers), text="")
-        for name, reader in readers.items():
-            display.update(task, text=name)
-            try:
-                if submission:
-                    submission.admit(name, reader.files().get("mtt"))
-                done = _finished(out / name, source) if resume else None
-                reports.append(done or _run_one(reader.read, pipeline, out, source))
-            except CtpdeployError as error:
-                if len(readers) == 1:
-                    raise
-                say(f"Error: {name}: {error}")
-                refused[name] = str(error)
-            display.advance(task)
-    return reports, refused
-
-
-def _run_one(read: "Callable[[], Case]", pipeline: "Pipeline", out: Path, source: dict[str, Any]) -> dict[str, Any]:
-    from ctpdeploy.runtime.writers import REPORT, write_prediction
-
-    start = time.perf_counter()
-    case = read()
-    read_seconds = time.perf_counter() - start
-    folder = write_prediction(out, case, pipeline.predict(case), source=source, read_seconds=read_seconds)
-    return _load(folder / REPORT)
-
-
 def _submit(submission: "Submission", reports: list[dict[str, Any]], out: Path) -> None:
     """Write the submission, then name each case's file in its report, in memory and on disk."""
     from ctpdeploy.runtime.folders import replaced_file
@@ -172,21 +92,6 @@ def _submit(submission: "Submission", reports: list[dict[str, Any]], out: Path) 
         with replaced_file(out / report["case"] / REPORT) as partial_report:
             partial_report.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     say(f"{len(files)} masks to submit are in {out / SUBMISSION / submission.name}.zip.")
-
-
-def _finished(folder: Path, source: dict[str, Any]) -> dict[str, Any] | None:
-    """The report of an earlier run of the same bundle, or None."""
-    from ctpdeploy.runtime.writers import REPORT
-
-    if not (folder / REPORT).is_file():
-        return None
-    report = _load(folder / REPORT)
-    return report if report.get("bundle") == source["bundle"] else None
-
-
-def _load(path: Path) -> dict[str, Any]:
-    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return report
 
 
 def print_reports(reports: list[dict[str, Any]], out: Path) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,12 +38,15 @@ class EngineInfo:
         device: the processor in words.
         precision: number format of the network's arithmetic.
         versions: versions of the packages involved.
+        cuda_graph: on a GPU, whether batches that come again are replayed as CUDA graphs: ``"yes"``; ``"no"``, not so
+            far or not by this engine; ``"off"``, not any more, since a replay gave something else. None elsewhere.
     """
 
     backend: str
     device: str
     precision: str
     versions: dict[str, str] = field(default_factory=dict)
+    cuda_graph: Literal["yes", "no", "off"] | None = None
 
 
 class Engine(Protocol):
@@ -79,7 +82,8 @@ class CaseOutputs:
         probability: of lesion, float32 ``(D, H, W)``.
         pseudo_dwi: I_g, float32 ``(D, H, W)``; None from a system without synthesis.
         window: the perfusion window.
-        seconds: of each stage, by its name in the report.
+        engine: what ran the networks of this case.
+        seconds: of each stage, by its name in the report: ``preprocess``, ``networks`` and ``postprocess``.
         warnings: what was done otherwise than asked, one sentence each.
     """
 
@@ -87,6 +91,7 @@ class CaseOutputs:
     probability: NDArray[np.float32]
     pseudo_dwi: NDArray[np.float32] | None
     window: PerfusionWindow
+    engine: EngineInfo
     seconds: Mapping[str, float]
     warnings: tuple[str, ...] = ()
 

@@ -2,8 +2,9 @@
 
 import math
 from dataclasses import dataclass
+from io import BufferedIOBase, RawIOBase
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import nibabel as nib
 import numpy as np
@@ -11,12 +12,17 @@ from nibabel.orientations import io_orientation
 from numpy.typing import NDArray
 
 from ctpdeploy.errors import InputError
+from ctpdeploy.runtime.deflate import open_gzip
+from ctpdeploy.runtime.voxels import Rescaling, read_voxels
 
 __all__ = ["Volume", "read_volume"]
 
-_MILLISECONDS_ABOVE = 20.0
+_MILLISECONDS_ABOVE: Final = 20.0
 """No CT perfusion study samples more slowly than every 20 s, nor faster than every 20 ms: a larger step is in
 milliseconds, any other in seconds. The unit in ``xyzt_units`` is not asked, since files exist that contradict it."""
+
+_CHUNK: Final = 2**20
+"""Bytes read at once where they are not kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,13 +31,16 @@ class Volume:
 
     Attributes:
         path: where it came from.
-        data: ``(X, Y, Z)`` or ``(X, Y, Z, T)`` in the type of the file, or float64 where the header scales it.
+        data: ``(X, Y, Z)`` or ``(X, Y, Z, T)``, as the header rescales it: int16 where the values are small whole
+            numbers, else float32.
+        counts: whether the file holds integers, and its header leaves them as they are.
         header: its header, reduced to three dimensions.
         time_step: seconds between frames; 0 if the header does not say or there is one frame only.
     """
 
     path: Path
     data: NDArray[Any]
+    counts: bool
     header: nib.Nifti1Header
     time_step: float
 
@@ -56,45 +65,61 @@ class Volume:
 
 
 def read_volume(path: Path) -> Volume:
-    """Read a ``.nii`` or ``.nii.gz`` file into memory.
+    """Read a ``.nii`` or ``.nii.gz`` file into memory, where it takes no more than its voxels take.
 
     Axes of length one behind the third are dropped.
 
     Raises:
-        InputError: the file is missing, not NIfTI, truncated, has no voxels, holds NaN or infinity, or has an affine
-            that gives its axes no directions.
+        InputError: the file is missing, not NIfTI, truncated, does not match its checksum, has no voxels, holds NaN or
+            infinity, or has an affine that gives its axes no directions.
     """
     try:
-        image = nib.Nifti1Image.from_filename(path, mmap=False)
-        data = np.asanyarray(image.dataobj)
+        with _open(path) as stream:
+            header = nib.Nifti1Header.from_fileobj(stream)
+            affine, stored = header.get_best_affine(), header.get_data_dtype()
+            _require_numbers(header.get_data_shape(), stored, path)
+            counts = stored.kind in "iu" and Rescaling.of(header).is_identity
+            data, not_finite = read_voxels(stream, header)
+            while stream.read(_CHUNK):
+                pass  # the checksum of a compressed file stands at its end
+    except InputError:
+        raise
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist: check the path.") from error
     except Exception as error:  # nibabel, gzip and numpy raise a dozen kinds on damaged files
         reason = str(error).split("\n")[0] or type(error).__name__
         raise InputError(f"{path} is not a complete NIfTI file ({reason}): copy or convert it again.") from error
-    if data.ndim < 3 or 0 in data.shape or data.dtype.kind not in "iuf":
+    if not_finite:
         raise InputError(
-            f"{path} holds an array of shape {data.shape} and type {data.dtype}, not a volume of numbers: "
-            "give a NIfTI file with at least three axes."
+            f"{path} holds NaN or infinity in {not_finite} voxels: make it again, with 0 outside the brain."
         )
-    if data.dtype.kind == "f":
-        _require_finite(data, path)
-    header = image.header.copy()
+    _require_directions(affine, path)
+    time_step = _time_step(header)
     header.set_data_shape(data.shape[:3])
-    _require_directions(header.get_best_affine(), path)
+    header.set_slope_inter(None, None)  # done
     return Volume(
         path=path,
-        data=data.reshape(data.shape[:3] + tuple(n for n in data.shape[3:] if n > 1), order="A"),
+        data=data.reshape(data.shape[:3] + tuple(n for n in data.shape[3:] if n > 1), order="F"),
+        counts=counts,
         header=header,
-        time_step=_time_step(image.header),
+        time_step=time_step,
     )
 
 
-def _require_finite(data: NDArray[Any], path: Path) -> None:
-    """Refuse NaN and infinity; one sum finds them without a copy of the data."""
-    if not math.isfinite(data.sum(dtype=np.float64)):
-        count = int(np.count_nonzero(~np.isfinite(data)))
-        raise InputError(f"{path} holds NaN or infinity in {count} voxels: make it again, with 0 outside the brain.")
+def _open(path: Path) -> RawIOBase | BufferedIOBase:
+    """The content of a file, uncompressed."""
+    if path.suffix.lower() == ".gz":
+        return open_gzip(path)
+    return path.open("rb", buffering=0)  # blocks are large: a buffer would be a copy more
+
+
+def _require_numbers(shape: tuple[int, ...], stored: np.dtype[Any], path: Path) -> None:
+    """Refuse what is no volume, before memory is taken for it."""
+    if len(shape) < 3 or min(shape) < 1 or stored.kind not in "iuf":
+        raise InputError(
+            f"{path} holds an array of shape {shape} and type {stored}, not a volume of numbers: "
+            "give a NIfTI file with at least three axes."
+        )
 
 
 def _require_directions(affine: NDArray[np.float64], path: Path) -> None:

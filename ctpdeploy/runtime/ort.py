@@ -1,7 +1,9 @@
 """ONNX Runtime on the CPU: the backend that runs everywhere."""
 
-import importlib.metadata
 import platform
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,15 @@ from ctpdeploy.runtime.bundle import PIPELINE, Bundle
 from ctpdeploy.runtime.engine import EngineInfo, SliceOutputs
 from ctpdeploy.runtime.preprocess import SliceBatch
 
-__all__ = ["NAME", "OrtCpuEngine", "open_engine", "session_options", "unavailable_because"]
+__all__ = [
+    "NAME",
+    "OrtCpuEngine",
+    "in_float32",
+    "open_engine",
+    "open_session",
+    "session_options",
+    "unavailable_because",
+]
 
 NAME = "ort-cpu"
 _PROVIDER = "CPUExecutionProvider"
@@ -34,7 +44,21 @@ def open_engine(bundle: Bundle) -> "OrtCpuEngine":
         BackendError: ONNX Runtime is missing or refuses the network.
         InputError: the bundle is damaged.
     """
-    return OrtCpuEngine(bundle)
+    called = bundle.source / bundle.networks[PIPELINE].file
+    return OrtCpuEngine.of(bundle.network_file(PIPELINE), bundle.precision, called)
+
+
+def in_float32(bundle: Bundle) -> Callable[[], "OrtCpuEngine"]:
+    """What opens the merged network in float32, of whatever precision it is, also when the bundle is closed.
+
+    On the CPU ONNX Runtime has no arithmetic in half, and joins the casts that it would need: nothing is rounded to
+    half, and nothing overflows. Quantised data are multiplied in float32, see :func:`session_options`.
+
+    Raises:
+        InputError: the bundle is damaged.
+    """
+    content = bundle.network_file(PIPELINE).read_bytes()
+    return partial(OrtCpuEngine.of, content, "fp32", bundle.source / bundle.networks[PIPELINE].file)
 
 
 def session_options() -> Any:  # noqa: ANN401  onnxruntime is imported where it is needed
@@ -48,25 +72,55 @@ def session_options() -> Any:  # noqa: ANN401  onnxruntime is imported where it 
     return options
 
 
+def open_session(network: Path | bytes, called: Path) -> Any:  # noqa: ANN401  as above
+    """A session on the CPU.
+
+    Args:
+        network: an ONNX file, or the content of one.
+        called: what the user calls it, for the errors.
+
+    Raises:
+        BackendError: ONNX Runtime is missing or refuses the network.
+    """
+    reason = unavailable_because()
+    if reason is not None:
+        raise BackendError(f"The backend {NAME} cannot run: {reason}")
+    onnxruntime = require("onnxruntime", extra="cpu")
+    try:
+        return onnxruntime.InferenceSession(network, session_options(), providers=[_PROVIDER])
+    except Exception as error:  # ONNX Runtime's exceptions share no base class
+        raise BackendError(f"ONNX Runtime {onnxruntime.__version__} refuses {called}: {error}") from error
+
+
 class OrtCpuEngine:
     """The merged network in one ONNX Runtime session.
 
     Slices go one at a time: a slice keeps all cores busy, and a batch would only take more memory.
+
+    Args:
+        session: from :func:`open_session`.
+        precision: number format of the network's arithmetic.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
-        reason = unavailable_because()
-        if reason is not None:
-            raise BackendError(f"The backend {NAME} cannot run: {reason}")
-        onnxruntime = require("onnxruntime", extra="cpu")
-        self._precision = bundle.precision
-        path = bundle.network_file(PIPELINE)
-        try:
-            self._session = onnxruntime.InferenceSession(path, session_options(), providers=[_PROVIDER])
-        except Exception as error:  # ONNX Runtime's exceptions share no base class
-            raise BackendError(f"ONNX Runtime {onnxruntime.__version__} refuses {path}: {error}") from error
-        self._inputs = [value.name for value in self._session.get_inputs()]
-        self._outputs = [value.name for value in self._session.get_outputs()]
+    def __init__(self, session: Any, precision: str) -> None:  # noqa: ANN401  onnxruntime is imported where it is needed
+        self._session = session
+        self._precision = precision
+        self._inputs = [value.name for value in session.get_inputs()]
+        self._outputs = [value.name for value in session.get_outputs()]
+
+    @classmethod
+    def of(cls, network: Path | bytes, precision: str, called: Path) -> "OrtCpuEngine":
+        """Load a merged network.
+
+        Args:
+            network: its file, or the content of it.
+            precision: number format of its arithmetic.
+            called: what the user calls it, for the errors.
+
+        Raises:
+            BackendError: ONNX Runtime is missing or refuses the network.
+        """
+        return cls(open_session(network, called), precision)
 
     @property
     def info(self) -> EngineInfo:
@@ -75,7 +129,7 @@ class OrtCpuEngine:
             backend=NAME,
             device=platform.processor() or platform.machine(),
             precision=self._precision,
-            versions={"onnxruntime": importlib.metadata.version("onnxruntime")},
+            versions={"onnxruntime": require("onnxruntime", extra="cpu").__version__},  # whichever distribution it is
         )
 
     def run(self, batch: SliceBatch) -> SliceOutputs:

@@ -1,43 +1,40 @@
-"""``overview.png``: one page on which a reader sees the stroke and how it was found."""
+"""``overview.png``: one page on which a reader sees the stroke and how it was found.
 
-from dataclasses import dataclass
+Pictures and colour scales are composed as pixels; matplotlib draws letters, outlines and the one curve on top of them.
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ctpdeploy import INTENDED_USE
-from ctpdeploy.runtime.case import MAP_UNITS, BoolArray, Case
+from ctpdeploy.runtime.case import BoolArray, Case
+from ctpdeploy.runtime.columns import Column, columns_of
+from ctpdeploy.runtime.letters import Letters, draw_letters
+from ctpdeploy.runtime.png import write_png
 from ctpdeploy.runtime.postprocess import Prediction
-from ctpdeploy.runtime.view import MAP_RANGES, NOTICE, TRUTH, View, mark_sides
+from ctpdeploy.runtime.sheet import Frame, Sheet, outline
+from ctpdeploy.runtime.view import NOTICE, View
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.image import AxesImage
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
 __all__ = ["write_overview"]
 
-_MOST_SLICES = 5
-_INCHES = 1.75
-"""Width and height of one picture."""
-_HEAD, _FOOT = 0.65, 2.6
-"""Inches above and below the pictures."""
+_MOST_SLICES: Final = 5
+_DPI: Final = 100
+_SIDE: Final = 175
+"""Width and height of one picture in pixels."""
+_HEAD: Final = 65
+_FOOT: Final = 260
+"""Pixels above and below the pictures."""
 
-_LESION, _QUIET = "#ff3b30", "#aeaeb2"
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Column:
-    """One kind of picture, drawn for every slice shown; contours are pairs of a mask and a colour."""
-
-    title: str
-    volume: NDArray[Any]
-    low: float
-    high: float
-    unit: str
-    colours: str = "gray"
-    contours: tuple[tuple[BoolArray, str], ...] = ()
+_QUIET: Final = "#aeaeb2"
 
 
 def write_overview(path: Path, case: Case, prediction: Prediction) -> None:
@@ -46,29 +43,87 @@ def write_overview(path: Path, case: Case, prediction: Prediction) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    columns, view = _columns(case, prediction), View.of(case, _choose_slices(prediction.mask))
-    width, pictures = _INCHES * len(columns), _INCHES * len(view.slices)
-    height = pictures + _HEAD + _FOOT
-    figure = Figure(figsize=(width, height), dpi=100, facecolor="black")
-    FigureCanvasAgg(figure)
-    bottom = _FOOT / height
+    view = View.of(case, _choose_slices(prediction.mask))
+    columns = columns_of(case, prediction, view)
+    width, height = _SIDE * len(columns), _SIDE * len(view.slices) + _HEAD + _FOOT
+    figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor="none")
+    canvas = FigureCanvasAgg(figure)
+    page = _Page(figure, Sheet(height, width))
     for j, column in enumerate(columns):
-        left, share = 0.025 + 0.97 * j / len(columns), 0.97 / len(columns) - 0.004
-        axes = figure.add_axes((left, bottom, share, pictures / height))
-        image = _draw(axes, column, view)
+        share = 0.97 * width / len(columns)
+        room = Frame(
+            left=round(0.025 * width + j * share),
+            top=_HEAD,
+            width=round(share - 0.004 * width),
+            height=height - _HEAD - _FOOT,
+        )
+        frame = page.draw(column, room, view.aspect)
         if j == 0:
-            _label(axes, view)
-        bar_axes = figure.add_axes((left + 0.1 * share, bottom - 0.16 / height, 0.8 * share, 0.09 / height))
-        bar = figure.colorbar(image, cax=bar_axes, orientation="horizontal")
-        bar.set_ticks([column.low, (column.low + column.high) / 2, column.high])
-        bar.ax.tick_params(colors="white", labelsize=7, length=2, pad=1)
-        bar.set_label(column.unit, color="white", fontsize=7, labelpad=0)
-    _draw_curve(figure.add_axes((0.06, 0.5 / height, 0.4, 1.45 / height)), case, prediction)
-    figure.text(0.5, 1.95 / height, _finding(case, prediction), color="white", fontsize=8.5, va="top", linespacing=1.5)
-    title = 1 - 0.22 / height
-    figure.text(0.025, title, case.identifier, color="white", fontsize=12, weight="bold", va="center")
-    figure.text(0.985, title, INTENDED_USE, color=NOTICE, fontsize=9, ha="right", va="center")
-    figure.savefig(path, facecolor="black")
+            page.label(frame, view.slices)
+    _draw_curve(figure.add_axes((0.06, 50 / height, 0.4, 145 / height)), case, prediction)
+    page.letters += [
+        Letters(text=_finding(case, prediction), x=width / 2, y=height - 183, size=8.5, anchor="ls"),
+        Letters(text=case.identifier, x=0.025 * width, y=22, size=12, bold=True),
+        Letters(text=INTENDED_USE, x=0.985 * width, y=22, size=9, colour=NOTICE, anchor="rm"),
+    ]
+    write_png(path, page.pixels(canvas))
+
+
+class _Page:
+    """A sheet of pictures, and the figure that writes and draws on it; places are pixels from the upper left corner."""
+
+    def __init__(self, figure: "Figure", sheet: Sheet) -> None:
+        self.figure = figure
+        self.sheet = sheet
+        self.letters: list[Letters] = []
+
+    def draw(self, column: Column, room: Frame, aspect: float) -> Frame:
+        """Draw a column with its title, its outlines and its colour scale, and say where its picture lies."""
+        from matplotlib import colormaps
+        from matplotlib.collections import LineCollection
+        from matplotlib.transforms import IdentityTransform
+
+        colours = colormaps[column.colours](np.arange(256), bytes=True)[:, :3]
+        frame = room.holding(column.picture.shape, aspect)
+        self.sheet.show(frame, column.picture, column.low, column.high, colours)
+        middle = frame.left + frame.width / 2
+        self.letters.append(Letters(text=column.title, x=middle, y=frame.top - 6, size=9, anchor="ms"))
+        for mask, colour in column.outlines:
+            lines = self.sheet.lines(frame, mask.shape, outline(mask))
+            self.figure.add_artist(LineCollection(lines, colors=colour, linewidths=0.9, transform=IdentityTransform()))
+        scale = Frame(
+            left=round(room.left + 0.1 * room.width),
+            top=room.top + room.height + 7,
+            width=round(0.8 * room.width),
+            height=9,
+        )
+        self.sheet.show_scale(scale, colours)
+        for share in (0.0, 0.5, 1.0):
+            value, x = column.low + share * (column.high - column.low), scale.left + share * scale.width
+            self.letters.append(Letters(text=f"{value:g}", x=x, y=scale.top + 22, size=7, anchor="ms"))
+        middle = scale.left + scale.width / 2
+        self.letters.append(Letters(text=column.unit, x=middle, y=scale.top + 31, size=7, anchor="ms"))
+        return frame
+
+    def pixels(self, canvas: "FigureCanvasAgg") -> NDArray[np.uint8]:
+        """Red, green and blue of the page, with all that the figure has drawn by its canvas on top of the sheet."""
+        renderer: Any = canvas.get_renderer()  # type: ignore[no-untyped-call]
+        opaque = np.full((*self.sheet.pixels.shape[:2], 1), 255, dtype=np.uint8)
+        # a renderer takes pictures upside down
+        renderer.draw_image(renderer.new_gc(), 0, 0, np.concatenate([self.sheet.pixels, opaque], axis=2)[::-1])
+        self.figure.draw(renderer)
+        return draw_letters(np.asarray(renderer.buffer_rgba())[..., :3], self.letters)
+
+    def label(self, frame: Frame, slices: Sequence[int]) -> None:
+        """Number the slices, and say which side is which."""
+        for i, z in enumerate(slices):
+            y = frame.top + (i + 0.5) * frame.height / len(slices)
+            left, right = frame.left, frame.left + frame.width
+            self.letters += [
+                Letters(text=f"slice {z + 1}", x=left - 3, y=y, size=8, anchor="rm", upwards=True),
+                Letters(text="R", x=left + 1, y=y, size=8),
+                Letters(text="L", x=right - 1, y=y, size=8, anchor="rm"),
+            ]
 
 
 def _choose_slices(mask: BoolArray) -> list[int]:
@@ -79,69 +134,6 @@ def _choose_slices(mask: BoolArray) -> list[int]:
         largest = int(areas.argmax())
         chosen[np.abs(chosen - largest).argmin()] = largest
     return sorted(set(chosen.tolist()), reverse=True)
-
-
-def _label(axes: "Axes", view: View) -> None:
-    """Number the slices, and say which side is which."""
-    for i, z in enumerate(view.slices):
-        middle = 1 - (i + 0.5) / len(view.slices)
-        style: dict[str, Any] = {"color": "white", "fontsize": 8, "va": "center", "transform": axes.transAxes}
-        axes.text(-0.02, middle, f"slice {z + 1}", rotation=90, ha="right", **style)
-        mark_sides(axes, middle)
-
-
-def _columns(case: Case, prediction: Prediction) -> list[_Column]:
-    """What is shown of each slice, from left to right."""
-    native = case.series[: max(prediction.window.start, 1)].mean(axis=0, dtype=np.float32)
-    red, white = ((prediction.mask, _LESION),), ((prediction.mask, "white"),)
-    columns = [
-        _Column(title="CT before contrast", volume=native, low=0, high=80, unit="HU"),
-        _Column(title="maximum over time", volume=case.series.max(axis=0), low=0, high=200, unit="HU"),
-        *(
-            _Column(
-                title="Tmax" if name == "tmax" else name.upper(),
-                volume=np.ma.masked_less_equal(case.maps[name], 0),
-                low=0,
-                high=high,
-                unit=MAP_UNITS[name],
-                colours="turbo",
-                contours=white if name in ("cbf", "tmax") else (),
-            )
-            for name, high in MAP_RANGES.items()
-        ),
-    ]
-    if prediction.pseudo_dwi is not None:
-        columns.append(
-            _Column(title="pseudo-DWI", volume=prediction.pseudo_dwi, low=0, high=1, unit="scaled", contours=red)
-        )
-    columns.append(
-        _Column(title="lesion", volume=prediction.probability, low=0, high=1, unit="probability", colours="inferno")
-    )
-    if case.dwi is not None:
-        truth = ((case.lesion, TRUTH),) if case.lesion is not None else ()
-        high = float(f"{np.percentile(case.dwi, 99):.2g}")
-        columns.append(
-            _Column(title="true DWI", volume=case.dwi, low=0, high=high, unit="own units", contours=(*red, *truth))
-        )
-    return columns
-
-
-def _draw(axes: "Axes", column: _Column, view: View) -> "AxesImage":
-    """All slices of one kind."""
-    axes.set_axis_off()
-    axes.set_title(column.title, color="white", fontsize=9, pad=4)
-    image = axes.imshow(
-        view.montage(column.volume),
-        cmap=column.colours,
-        vmin=column.low,
-        vmax=column.high,
-        aspect=view.aspect,
-        interpolation="nearest",
-    )
-    for mask, colour in column.contours:
-        if mask[view.slices].any():
-            axes.contour(view.montage(mask), levels=[0.5], colors=colour, linewidths=0.9)
-    return image
 
 
 def _draw_curve(axes: "Axes", case: Case, prediction: Prediction) -> None:

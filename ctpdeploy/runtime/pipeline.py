@@ -1,17 +1,16 @@
 """The whole way of one case: preprocess, networks, postprocess."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from ctpdeploy.runtime.backends import AUTO, open_engine
 from ctpdeploy.runtime.bundle import Bundle
 from ctpdeploy.runtime.case import Case
-from ctpdeploy.runtime.engine import Engine
+from ctpdeploy.runtime.engine import CaseEngine, Engine
+from ctpdeploy.runtime.host_case import run_case_on_host
 from ctpdeploy.runtime.plausibility import implausible
-from ctpdeploy.runtime.postprocess import Prediction, components_of, postprocess
-from ctpdeploy.runtime.preprocess import PreprocessConfig, preprocess
+from ctpdeploy.runtime.postprocess import Prediction, components_of
+from ctpdeploy.runtime.preprocess import PreprocessConfig
 
 __all__ = ["Pipeline"]
 
@@ -20,7 +19,7 @@ class Pipeline:
     """Predicts lesions, one case after the other; built once, used for as many cases as there are.
 
     Args:
-        engine: runs the networks.
+        engine: runs the networks; a :class:`CaseEngine` also what comes before and after them.
         config: the preprocessing constants that the networks were trained with.
     """
 
@@ -49,30 +48,23 @@ class Pipeline:
 
         Raises:
             GuardError: the networks returned NaN or infinity.
+            InputError, BackendError: as the engine.
         """
-        seconds: dict[str, float] = {}
-        with _stage(seconds, "preprocess"):
-            batch = preprocess(case, self.config)
-        with _stage(seconds, "networks"):
-            outputs = self.engine.run(batch)
-        with _stage(seconds, "postprocess"):
-            mask, probability, pseudo_dwi = postprocess(outputs, case, self.config)
-            components = components_of(mask, case)
+        if isinstance(self.engine, CaseEngine):
+            found = self.engine.run_case(case, self.config)
+        else:
+            found = run_case_on_host(self.engine, case, self.config)
+        start = time.perf_counter()
+        components = components_of(found.mask, case)
+        counting = time.perf_counter() - start
         return Prediction(
-            mask=mask,
-            probability=probability,
-            pseudo_dwi=pseudo_dwi,
+            mask=found.mask,
+            probability=found.probability,
+            pseudo_dwi=found.pseudo_dwi,
             components=components,
-            volume_ml=float(mask.sum() * case.geometry.voxel_ml),
-            window=batch.window,
-            engine=self.engine.info,
-            seconds=seconds,
-            warnings=(*case.warnings, *batch.window.warnings, *implausible(case)),
+            volume_ml=float(found.mask.sum() * case.geometry.voxel_ml),
+            window=found.window,
+            engine=found.engine,
+            seconds={**found.seconds, "postprocess": found.seconds["postprocess"] + counting},
+            warnings=(*case.warnings, *found.window.warnings, *implausible(case), *found.warnings),
         )
-
-
-@contextmanager
-def _stage(seconds: dict[str, float], name: str) -> Iterator[None]:
-    start = time.perf_counter()
-    yield
-    seconds[name] = time.perf_counter() - start

@@ -8,6 +8,7 @@ Scaling: the source states it for DWI alone (minimum to 99th percentile of the v
 CBV, whose units differ between vendors; MTT and Tmax are seconds, CT is HU, and keep fixed windows.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctpdeploy.runtime.case import Case, FloatArray
-from ctpdeploy.runtime.window import PerfusionWindow, accumulated_intensity, perfusion_window
+from ctpdeploy.runtime.temporal import summarise
+from ctpdeploy.runtime.window import PerfusionWindow, perfusion_window
 
 __all__ = [
     "FEATURE_NAMES",
@@ -76,21 +78,32 @@ class SliceBatch:
 
 def preprocess(case: Case, config: PreprocessConfig) -> SliceBatch:
     """Turn a case into network input."""
-    window = perfusion_window(accumulated_intensity(case.series), run_length=config.run_length, frames=config.frames)
-    frames = _window(case.series[list(window.frames)], *config.cta_window)
-    features = [
+    summary = summarise(case.series)
+    window = perfusion_window(summary.curve, run_length=config.run_length, frames=config.frames)
+    frames = (_window(case.series[t], *config.cta_window) for t in window.frames)
+    features = (
         _to_percentile(case.maps["cbf"], config.flow_percentile),
         _to_percentile(case.maps["cbv"], config.flow_percentile),
         _window(case.maps["mtt"], 0.0, config.time_window),
         _window(case.maps["tmax"], 0.0, config.time_window),
-        _window(case.series.max(axis=0), *config.cta_window),
-    ]
+        _window(summary.maximum, *config.cta_window),
+    )
     return SliceBatch(
-        frames=np.stack([to_network_grid(frame, case, config) for frame in frames], axis=1),
-        features=np.stack([to_network_grid(feature, case, config) for feature in features], axis=1),
+        frames=_channels(frames, config.frames, case, config),
+        features=_channels(features, len(features), case, config),
         window=window,
         dwi=None if case.dwi is None else to_network_grid(scale_dwi(case.dwi, config), case, config)[:, None],
     )
+
+
+def _channels(
+    volumes: Iterable[NDArray[np.float32]], count: int, case: Case, config: PreprocessConfig
+) -> NDArray[np.float32]:
+    """Volumes of a case side by side on the networks' grid, ``(D, count, *slice_shape)``."""
+    joined = np.empty((case.series.shape[1], count, *config.slice_shape), dtype=np.float32)
+    for channel, volume in enumerate(volumes):
+        joined[:, channel] = to_network_grid(volume, case, config)
+    return joined
 
 
 def scale_dwi(dwi: FloatArray, config: PreprocessConfig) -> NDArray[np.float32]:
@@ -103,16 +116,14 @@ def to_network_grid(volume: NDArray[np.float32], case: Case, config: PreprocessC
 
     Outside the source the result is 0, the scaled value of air. Where the grids agree the input itself is returned.
     """
-    rows, columns = pixel_steps(case, config)
-    height, width = config.slice_shape
-    return _resize(volume, triangle(volume.shape[1], height, rows), triangle(volume.shape[2], width, columns))
+    return _resize(volume, config.slice_shape, pixel_steps(case, config))
 
 
 def from_network_grid(volume: NDArray[np.float32], case: Case, config: PreprocessConfig) -> NDArray[np.float32]:
     """The way back of :func:`to_network_grid`: ``(D, *slice_shape)`` to the voxels of the case."""
     rows, columns = pixel_steps(case, config)
     height, width = case.series.shape[2:]
-    return _resize(volume, triangle(volume.shape[1], height, 1 / rows), triangle(volume.shape[2], width, 1 / columns))
+    return _resize(volume, (height, width), (1 / rows, 1 / columns))
 
 
 def pixel_steps(case: Case, config: PreprocessConfig) -> tuple[float, float]:
@@ -123,12 +134,11 @@ def pixel_steps(case: Case, config: PreprocessConfig) -> tuple[float, float]:
     return round(pixel / dy, 9), round(pixel / dx, 9)  # 1 but for rounding is 1: then nothing is resampled
 
 
-def _resize(
-    volume: NDArray[np.float32], rows: NDArray[np.float32], columns: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def _resize(volume: NDArray[np.float32], shape: tuple[int, int], steps: tuple[float, float]) -> NDArray[np.float32]:
     """``rows @ slice @ columns.T`` for each slice; the volume itself where that changes nothing."""
-    if all(len(m) == m.shape[1] and np.array_equal(m, np.eye(len(m))) for m in (rows, columns)):
+    if volume.shape[1:] == shape and steps == (1.0, 1.0):
         return volume
+    rows, columns = (triangle(*sizes) for sizes in zip(volume.shape[1:], shape, steps, strict=True))
     return np.asarray(rows @ volume @ columns.T, dtype=np.float32)
 
 
@@ -146,7 +156,9 @@ def triangle(size_in: int, size_out: int, step: float) -> NDArray[np.float32]:
 
 def _window(volume: NDArray[Any], low: float, high: float) -> NDArray[np.float32]:
     """Scale ``low .. high`` to 0 .. 1 and clip."""
-    scaled = (volume.astype(np.float32) - np.float32(low)) / np.float32(high - low)
+    scaled = volume.astype(np.float32)
+    scaled -= np.float32(low)
+    scaled /= np.float32(high - low)
     return np.clip(scaled, 0.0, 1.0, out=scaled)
 
 

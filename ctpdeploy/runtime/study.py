@@ -3,11 +3,9 @@
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from nibabel.orientations import aff2axcodes, io_orientation
-from numpy.typing import NDArray
 
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.case import MAP_NAMES, Case, FloatArray, Geometry
@@ -59,7 +57,7 @@ def read_study(identifier: str, paths: Mapping[str, Path], *, integer_unit: floa
         step = 1.0
         warnings.append("The header does not say how far apart the frames are: 1 s is assumed.")
     times = np.arange(series.data.shape[3]) * step
-    oriented = geometry.to_case(_series_type(series))
+    oriented = geometry.to_case(series.data)
     if missing:
         try:
             computed = perfusion_maps(oriented, times, geometry.spacing)
@@ -131,13 +129,6 @@ def _geometry(series: Volume) -> Geometry:
     )
 
 
-def _series_type(series: Volume) -> NDArray[Any]:
-    """int16 or float32: what the kernels take; wider types are narrowed, which HU survive."""
-    if series.data.dtype in (np.int16, np.float32):
-        return series.data
-    return series.data.astype(np.float32)
-
-
 def _map_values(name: str, volume: Volume, integer_unit: float) -> FloatArray:
     """A map in its unit, ``max(unit * stored, 0)``.
 
@@ -145,6 +136,6 @@ def _map_values(name: str, volume: Volume, integer_unit: float) -> FloatArray:
     -30 there in ISLES 2024); here, as in :mod:`ctpdeploy.runtime.perfusion`, the outside is 0 in every map.
     """
     values = volume.data.astype(np.float32)
-    if name in ("cbf", "cbv") and volume.data.dtype.kind in "iu":
+    if name in ("cbf", "cbv") and volume.counts:
         values *= np.float32(integer_unit)
     return np.maximum(values, 0.0, out=values)

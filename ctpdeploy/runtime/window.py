@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctpdeploy.runtime.case import FloatArray
+from ctpdeploy.runtime.temporal import summarise
 
 __all__ = ["PerfusionWindow", "accumulated_intensity", "perfusion_window"]
 
@@ -41,7 +42,7 @@ class PerfusionWindow:
 
 def accumulated_intensity(series: NDArray[Any]) -> FloatArray:
     """q(t): the sum of each frame of ``(T, D, H, W)`` over all voxels, float64 ``(T,)``."""
-    return series.reshape(len(series), -1).sum(axis=1, dtype=np.float64)
+    return summarise(series).curve
 
 
 def perfusion_window(curve: FloatArray, *, run_length: int, frames: int) -> PerfusionWindow:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from ctpdeploy import INTENDED_USE
 from ctpdeploy.runtime.case import Case, Geometry
+from ctpdeploy.runtime.deflate import gzip_bytes
 from ctpdeploy.runtime.folders import whole_folder
 from ctpdeploy.runtime.overview import write_overview
 from ctpdeploy.runtime.postprocess import Prediction
@@ -80,11 +81,12 @@ def write_prediction(
 
 
 def write_volume(path: Path, volume: NDArray[Any], geometry: Geometry) -> None:
-    """Write ``(D, H, W)`` as NIfTI in the geometry of the source file."""
+    """Write ``(D, H, W)`` as ``.nii.gz`` in the geometry of the source file."""
     header = geometry.header.copy()
     header.set_data_dtype(volume.dtype)
     header.set_slope_inter(1, 0)
     header["cal_min"] = header["cal_max"] = 0
     header["descrip"] = f"ctpdeploy. {INTENDED_USE}".encode()
     # the affine that the header already states: pixdim and the form codes stay as in the source
-    nib.save(nib.Nifti1Image(geometry.to_file(volume), header.get_best_affine(), header), path)
+    image = nib.Nifti1Image(geometry.to_file(volume), header.get_best_affine(), header)
+    path.write_bytes(gzip_bytes(image.to_bytes()))

@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import studies
+from bundles import write_bundle
 
 from ctpdeploy.cli import run
 from ctpdeploy.errors import ExitCode
+from ctpdeploy.runtime.backends import BACKENDS
 
 
 @pytest.fixture
@@ -120,6 +122,19 @@ def test_a_backend_that_is_not_there(bundle_folder: Path, case: Path, tmp_path: 
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("backend", ["tensorrt", "tensorrt-rtx", "ort-cuda"])
+def test_a_gpu_backend_without_a_gpu(tmp_path: Path, case: Path, capsys, backend: str):  # noqa: ANN001
+    if BACKENDS[backend].unavailable_because() is None:
+        pytest.skip(f"{backend} runs here.")
+    bundle = write_bundle(tmp_path / "small.ctpbundle")
+    arguments = ["infer", str(bundle), str(case), "--out", str(tmp_path / "out"), "--backend", backend]
+    assert run(arguments) == ExitCode.BACKEND
+    error = capsys.readouterr().err
+    assert error.startswith(f"Error: The backend {backend} cannot run: ")
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
 def test_evaluate_scores_run_and_bundle_alike(
     trained_run: Path,
     bundle_folder: Path,
@@ -159,7 +174,9 @@ def test_phantom_writes_cases_and_never_over_them(tmp_path: Path):
 def test_doctor_knows_the_backends(capsys: pytest.CaptureFixture[str]):
     assert run(["doctor", "--json"]) == ExitCode.DONE
     findings = json.loads(capsys.readouterr().out)
-    assert findings["backends"] == {"ort-cpu": None, "ncnn": None}
+    assert list(findings["backends"]) == ["tensorrt", "tensorrt-rtx", "ort-cuda", "ort-cpu", "ncnn", "openvino"]
+    assert findings["backends"]["ort-cpu"] is None
+    assert findings["backends"]["ncnn"] is None
     assert run(["doctor"]) == ExitCode.DONE
     assert "ort-cpu" in capsys.readouterr().out
 

@@ -34,6 +34,8 @@ def test_constants_and_networks_travel_in_the_bundle(bundle_folder: Path):
 
 @pytest.mark.parametrize("backend", [*BACKENDS, "auto"])
 def test_slices_are_independent_of_their_batch(bundle_folder: Path, phantom_case: Case, backend: str):
+    if backend in BACKENDS and (reason := BACKENDS[backend].unavailable_because()):
+        pytest.skip(reason)
     bundle = Bundle.open(bundle_folder)
     engine = open_engine(bundle, backend)
     batch = preprocess(phantom_case, bundle.preprocess)
@@ -95,5 +97,6 @@ def test_a_backend_gets_what_it_names_or_nothing(bundle_folder: Path, monkeypatc
         open_engine(bundle, "ort-cpu")
     assert open_engine(bundle).info.backend == "ncnn"
     monkeypatch.setattr("ctpdeploy.runtime.winograd.engine.available", lambda _: False)
+    monkeypatch.setattr("ctpdeploy.runtime.openvino_cpu.available", lambda _: False)
     with pytest.raises(BackendError, match=r"pip install 'ctpdeploy\[cpu\]'.* pip install 'ctpdeploy\[ncnn\]'"):
         open_engine(bundle)

@@ -236,29 +236,42 @@ def explicit_maps(folder: Path, affine: np.ndarray, prefix: str) -> dict[str, Pa
     }
 
 
-def test_series_as_int16_stay_int16_and_scaled_ones_become_hu(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("stored", "slope", "intercept", "dtype"),
+    [
+        (np.int16, 1.0, 0.0, np.int16),
+        (np.int16, 1.0, -1024.0, np.int16),
+        (np.uint16, 1.0, -1024.0, np.int16),
+        (np.int16, 0.5, -1024.0, np.float32),
+        (np.int32, 1.0, 0.0, np.float32),
+        (np.float64, 1.0, 0.0, np.float32),
+    ],
+)
+def test_series_of_small_whole_hu_are_int16_and_others_float32(
+    tmp_path: Path, stored: type, slope: float, intercept: float, dtype: type
+):
+    affine = np.diag([0.9, 0.9, 6.0, 1.0])
+    hu = np.rint(studies.bolus_series())
+    path = studies.save(tmp_path / "ctp.nii", ((hu - intercept) / slope).astype(stored), affine=affine)
+    content = bytearray(path.read_bytes())
+    content[112:120] = np.array([slope, intercept], dtype="<f4").tobytes()
+    path.write_bytes(content)
+    series = read_study("a", {**explicit_maps(tmp_path, affine, "x"), "ctp": path}).series
+    assert series.dtype == dtype
+    assert_array_equal(series, np.transpose(hu, (3, 2, 1, 0)))
+
+
+def test_integer_maps_are_tenths_unless_their_header_scales_them(tmp_path: Path):
     affine = np.diag([0.9, 0.9, 6.0, 1.0])
     paths = explicit_maps(tmp_path, affine, "x")
-    whole = np.rint(studies.bolus_series()).astype(np.int16)
-    paths["ctp"] = studies.save(tmp_path / "int16.nii", whole, affine=affine)
-    assert read_study("a", paths).series.dtype == np.int16
-
-    image = nib.Nifti1Image(whole + 1024, affine)
-    image.header.set_slope_inter(1.0, -1024.0)
-    raw = tmp_path / "scaled.nii"
-    image.header.set_data_dtype(np.int16)
-    image.header["scl_slope"], image.header["scl_inter"] = 1.0, -1024.0
-    header = image.header.binaryblock
-    raw.write_bytes(header + b"\0" * 4 + (whole + 1024).astype("<i2").tobytes(order="F"))
-    patched = bytearray(raw.read_bytes())
-    patched[108:112] = np.float32(352).tobytes()
-    patched[344:348] = b"n+1\0"
-    patched[112:120] = np.array([1.0, -1024.0], dtype="<f4").tobytes()
-    raw.write_bytes(patched)
-    paths["ctp"] = raw
-    read = read_study("b", paths).series
-    assert read.dtype == np.float32
-    assert_array_equal(read, np.transpose(whole, (3, 2, 1, 0)))
+    paths["ctp"] = studies.save(tmp_path / "ctp.nii", studies.bolus_series(), affine=affine)
+    tenths = read_study("a", paths).maps["cbf"]
+    assert_allclose(tenths, studies.maps()["CT_CBF"].T / 10, rtol=1e-6)
+    content = bytearray(paths["cbf"].read_bytes())
+    for slope, intercept in ((2.0, 0.0), (1.0, 1.0)):
+        content[112:120] = np.array([slope, intercept], dtype="<f4").tobytes()
+        paths["cbf"].write_bytes(content)
+        assert_array_equal(read_study("a", paths).maps["cbf"], slope * studies.maps()["CT_CBF"].T + intercept)
 
 
 def test_masks_that_read_almost_one_are_lesion(case: Path):

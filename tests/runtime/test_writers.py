@@ -62,6 +62,14 @@ def test_volumes_have_the_header_of_the_series(tmp_path: Path, phantom_folder: P
     assert_array_equal(mask, tmax / CONFIG.time_window > 0.5)
 
 
+def test_equal_results_are_equal_files(tmp_path: Path, phantom_case: Case):
+    one, other = write(tmp_path / "one", phantom_case), write(tmp_path / "other", phantom_case)
+    assert len(list(one.glob("*.nii.gz"))) == 3
+    for path in one.glob("*.nii.gz"):
+        assert path.read_bytes() == (other / path.name).read_bytes()
+        assert path.read_bytes()[4:8] == bytes(4)  # no date
+
+
 def test_a_mask_lies_on_the_voxels_of_any_orientation(tmp_path: Path):
     """Written for a file stored in another order of axes, the mask overlays that file."""
     affine = nib.orientations.inv_ornt_aff(nib.orientations.axcodes2ornt("LPS"), studies.SHAPE) @ np.diag(

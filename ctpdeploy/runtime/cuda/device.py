@@ -1,7 +1,7 @@
 """What the kernels' host side asks of a GPU: the protocol that PyCUDA and the host shim fulfil."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -69,11 +69,15 @@ class Device(Protocol):
         * what ``upload`` reads and ``download`` writes comes from ``pinned``, is C-contiguous and has the bytes of the
           device array; the caller leaves it alone until an event behind the copy has been waited for;
         * what goes wrong in queued work is raised by that call or a later one;
-        * every method raises BackendError where the device refuses.
+        * every method raises BackendError where the device refuses; once the device is lost, all do, at once.
     """
 
     def allocate(self, nbytes: int) -> Allocation:
-        """Device memory of ``nbytes`` > 0, aligned to 256 bytes, its content undefined."""
+        """Device memory of ``nbytes`` > 0, aligned to 256 bytes, its content undefined.
+
+        Raises:
+            OutOfMemoryError: there is not so much of it.
+        """
         ...
 
     def pinned(self, nbytes: int) -> NDArray[np.uint8]:
@@ -114,4 +118,13 @@ class Device(Protocol):
 
     def synchronise(self, event: Event = None) -> None:
         """Return when an event has come; without one, when all work is done."""
+        ...
+
+    def capture(self, stream: Stream, work: Callable[[], None]) -> Callable[[], None] | None:
+        """What ``work`` queues in a stream, for queueing it there again in one piece: a CUDA graph.
+
+        ``work`` is called once and nothing of it runs. It uses memory that stays where it is as long as the graph is
+        used, allocates none, waits for nothing, and queues in no other stream. None where the device cannot make a
+        graph of it.
+        """
         ...

@@ -2,7 +2,8 @@
 
 The same ``kernels.cu`` is compiled as C++ (``host/``) and launched with the same arguments. Whatever CUDA leaves open
 is used against the caller: memory begins as NaN, streams advance each at a pace of its own, and threads and blocks run
-forwards or backwards. A forgotten wait or barrier then shows in the result.
+forwards or backwards. A forgotten wait or barrier then shows in the result. While a stream is captured, what would
+spoil the graph on a GPU is refused.
 """
 
 import ctypes
@@ -10,16 +11,17 @@ import random
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ctpdeploy.errors import BackendError
+from ctpdeploy.errors import BackendError, OutOfMemoryError
 from ctpdeploy.runtime.cuda.device import THREADS, Argument, DeviceArray
 
-__all__ = ["HostDevice"]
+__all__ = ["HostDevice", "host_view"]
 
 _C_TYPES: dict[str, Any] = {
     "P": ctypes.c_void_p,
@@ -32,6 +34,12 @@ _PACES = (0, 1, 100)
 """Streams that do nothing before they must, that lag behind, and that do all they may at once."""
 
 _LETTERS = {np.int32: "i", np.int64: "q", np.float32: "f", np.float64: "d"}
+
+
+def host_view(array: DeviceArray) -> NDArray[Any]:
+    """The numbers of an array of a :class:`HostDevice`, for work that is queued with :meth:`HostDevice.call`."""
+    memory = np.ctypeslib.as_array((ctypes.c_uint8 * array.nbytes).from_address(array.address))
+    return memory.view(array.dtype).reshape(array.shape)
 
 
 class HostDevice:
@@ -57,16 +65,19 @@ class HostDevice:
         self._random = random.Random(seed)
         self._backwards = backwards
         self._streams: list[_Stream] = []
+        self._capture: _Capture | None = None
 
     def allocate(self, nbytes: int) -> "_Memory":
         """Memory full of NaN."""
+        self._refuse_capturing("memory is allocated")
         address = self._library.shim_allocate(ctypes.c_size_t(nbytes))
         if address is None:
-            raise BackendError(f"There is no memory for {nbytes} bytes: close other programs.")
+            raise OutOfMemoryError(f"There is no memory for {nbytes} bytes: close other programs.")
         return _Memory(self._library, address, nbytes)
 
     def pinned(self, nbytes: int) -> NDArray[np.uint8]:
         """Memory full of NaN; nothing is page-locked."""
+        self._refuse_capturing("memory is allocated")
         return np.full(nbytes, 0xFF, dtype=np.uint8)
 
     def stream(self) -> "_Stream":
@@ -116,6 +127,22 @@ class HostDevice:
 
         self._queue(stream, run)
 
+    def call(self, stream: "_Stream", function: Callable[[], object]) -> None:
+        """Queue a function of the host, as networks on the CPU need it; on a GPU there is no such call."""
+        self._queue(stream, function)
+
+    def capture(self, stream: "_Stream", work: Callable[[], None]) -> Callable[[], None] | None:
+        """What ``work`` queues, for queueing it again; None if it does what no graph can hold."""
+        self._refuse_capturing("a capture begins")
+        self._capture = capture = _Capture(stream)
+        try:
+            work()
+        except _NotCapturedError:
+            return None
+        finally:
+            self._capture = None
+        return partial(self._replay, stream, tuple(capture.queued))
+
     def record(self, stream: "_Stream") -> "_Event":
         """The point up to which a stream is filled now."""
         return _Event(stream, stream.queued)
@@ -126,6 +153,7 @@ class HostDevice:
 
     def synchronise(self, event: "_Event | None" = None) -> None:
         """Return when an event has come; without one, when all work is done."""
+        self._refuse_capturing("the host waits")
         for awaited in [event] if event is not None else [self.record(stream) for stream in self._streams]:
             awaited.reach()
 
@@ -136,9 +164,34 @@ class HostDevice:
 
     def _queue(self, stream: "_Stream", work: Callable[[], object]) -> None:
         """Add to a stream, then let each advance at its pace."""
+        if self._capture is not None:
+            if self._capture.stream is not stream:
+                self._refuse_capturing("another stream is used")
+            self._capture.queued.append(work)
+            return
         stream.waiting.append(work)
         for other in self._streams:
             other.advance_to(other.done + self._random.randint(0, other.pace))
+
+    def _replay(self, stream: "_Stream", queued: Sequence[Callable[[], object]]) -> None:
+        for work in queued:
+            self._queue(stream, work)
+
+    def _refuse_capturing(self, what: str) -> None:
+        if self._capture is not None:
+            raise _NotCapturedError(f"While a stream is captured, {what}: on a GPU that spoils the graph.")
+
+
+class _NotCapturedError(BackendError):
+    """What a capture does not survive."""
+
+
+@dataclass
+class _Capture:
+    """A stream under capture and what was queued in it."""
+
+    stream: "_Stream"
+    queued: list[Callable[[], object]] = field(default_factory=list)
 
 
 @dataclass

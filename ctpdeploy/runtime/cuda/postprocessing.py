@@ -5,7 +5,8 @@ the mask may differ where one lies as near to the threshold.
 """
 
 import math
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +21,26 @@ from ctpdeploy.runtime.cuda.workspace import Workspace
 from ctpdeploy.runtime.postprocess import THRESHOLD
 from ctpdeploy.runtime.preprocess import PreprocessConfig
 
-__all__ = ["CudaPostprocessor"]
+__all__ = ["CudaPostprocessor", "QueuedFinding"]
 
 _BLOCKS = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueuedFinding:
+    """What the stream of kernels will have brought to the host, in page-locked memory, when it has come so far.
+
+    Attributes:
+        case: whose finding it is.
+        flags: 1 for an output with NaN or infinity, int32 ``(1,)``, by its name.
+        mask: uint8, a number for each voxel.
+        volumes: outputs in the voxels of the case, float32, by the same names.
+    """
+
+    case: Case
+    flags: Mapping[str, NDArray[np.int32]]
+    mask: NDArray[np.uint8]
+    volumes: Mapping[str, NDArray[np.float32]]
 
 
 class CudaPostprocessor:
@@ -37,10 +55,8 @@ class CudaPostprocessor:
         self._workspace = workspace
         self._config = config
 
-    def run(
-        self, case: Case, probability: DeviceArray, pseudo_dwi: DeviceArray | None
-    ) -> tuple[BoolArray, NDArray[np.float32], NDArray[np.float32] | None]:
-        """Mask, probability and pseudo-DWI, where there is one, in the voxels of the case.
+    def queue(self, case: Case, probability: DeviceArray, pseudo_dwi: DeviceArray | None) -> QueuedFinding:
+        """Queue everything from the outputs of the networks to host memory.
 
         Args:
             case: whose slices they are.
@@ -48,7 +64,6 @@ class CudaPostprocessor:
             pseudo_dwi: float32 ``(N, 1, H, W)``.
 
         Raises:
-            GuardError: an output holds NaN or infinity; that is never an empty mask.
             BackendError: the device refuses.
         """
         workspace = self._workspace
@@ -57,15 +72,25 @@ class CudaPostprocessor:
         volumes = self._in_voxels(outputs, case)
         mask = workspace.fetched("mask", self._mask(volumes["probability"]))
         found = {name: workspace.fetched(f"{name} of the case", volume) for name, volume in volumes.items()}
-        workspace.finish()
-        for name, flag in flags.items():
+        return QueuedFinding(case=case, flags=flags, mask=mask, volumes=found)
+
+    def collect(self, queued: QueuedFinding) -> tuple[BoolArray, NDArray[np.float32], NDArray[np.float32] | None]:
+        """Wait for it: mask, probability and pseudo-DWI, where there is one, in the voxels of the case.
+
+        Raises:
+            GuardError: an output holds NaN or infinity; that is never an empty mask.
+            BackendError: the device refuses.
+        """
+        self._workspace.finish()
+        for name, flag in queued.flags.items():
             if flag.any():
                 raise GuardError(
-                    f"The {name} of {case.identifier} holds NaN or infinity: no mask is written; check the bundle."
+                    f"The {name} of {queued.case.identifier} holds NaN or infinity: no mask is written; "
+                    "check the bundle."
                 )
-        shape = case.series.shape[1:]
-        dwi = found["pseudo-DWI"].reshape(shape).copy() if "pseudo-DWI" in found else None
-        return mask.reshape(shape).astype(np.bool_), found["probability"].reshape(shape).copy(), dwi
+        shape = queued.case.series.shape[1:]
+        volumes = {name: volume.reshape(shape).copy() for name, volume in queued.volumes.items()}
+        return queued.mask.reshape(shape).astype(np.bool_), volumes["probability"], volumes.get("pseudo-DWI")
 
     def _flag(self, name: str, output: DeviceArray) -> NDArray[np.int32]:
         """Queue the search for what is not finite in a whole output, also where it lies outside the case."""

@@ -2,20 +2,28 @@
 
 The primary context of the GPU is used, which TensorRT and ONNX Runtime use too, so that their work and ours share
 memory and streams. The kernels come as a prebuilt image; nothing is compiled.
+
+Some faults of a kernel, an engine or the GPU itself ruin the context, and with it all memory and streams, until the
+process ends. PyCUDA's errors do not tell them from refusals, so after each error the driver is asked something that it
+always answers, unless the context is lost.
 """
 
 import atexit
 import importlib
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from types import ModuleType
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ctpdeploy.errors import BackendError
+from ctpdeploy.errors import BackendError, OutOfMemoryError
 from ctpdeploy.optional import require
+from ctpdeploy.runtime.cuda import graphs
 from ctpdeploy.runtime.cuda.device import THREADS, Allocation, Argument, DeviceArray, Event, Stream
 from ctpdeploy.runtime.cuda.fatbin import read_fatbin
 
@@ -30,19 +38,29 @@ class PycudaDevice:
 
     Raises:
         MissingPackageError: PyCUDA is not installed.
-        BackendError: there is no driver or no such GPU, or it cannot load the kernels.
+        BackendError: there is no driver or no such GPU, it cannot load the kernels, or this is not the main thread.
     """
 
     def __init__(self, ordinal: int = 0) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            raise BackendError(
+                "A GPU can be opened in the main thread only, since PyCUDA aborts the process when another thread that "
+                "has opened one is gone: open the engine there."
+            )
         self._driver = _load_driver()
+        self._context: Any = None
+        self._lost: str | None = None
+        self._capturing = False
         with self._refusing("to start"):
             self._driver.init()
             self._context = self._driver.Device(ordinal).retain_primary_context()
             self._context.push()
-        atexit.register(self._context.detach)  # else PyCUDA aborts, since its stack of contexts is not empty
+        atexit.register(self._leave)
         with self._refusing("the kernels"):
             self._module = self._driver.module_from_buffer(read_fatbin())
         self._functions: dict[str, Any] = {}
+        self._graph_driver = graphs.load_driver()
+        self._graphs: WeakSet[graphs.CudaGraph] = WeakSet()
 
     def allocate(self, nbytes: int) -> Allocation:
         """Device memory."""
@@ -103,15 +121,75 @@ class PycudaDevice:
             else:
                 event.synchronize()
 
+    def capture(self, stream: Stream, work: Callable[[], None]) -> Callable[[], None] | None:
+        """What ``work`` queues in a stream as a CUDA graph; None if the driver makes none of it."""
+        with self._refusing("a CUDA graph"):
+            graph = self._captured(stream, work)
+            if graph is None:
+                self._driver.mem_get_info()  # it fails where the reason is that the GPU is lost
+                return None
+        self._graphs.add(graph)
+        return partial(self._launch_graph, graph)
+
+    def _captured(self, stream: Stream, work: Callable[[], None]) -> graphs.CudaGraph | None:
+        if self._graph_driver is None:
+            return None
+        self._capturing = True
+        try:
+            return graphs.capture(self._graph_driver, stream, work)
+        except BackendError:
+            return None  # what cannot be captured may also be refused
+        finally:
+            self._capturing = False
+
+    def _launch_graph(self, graph: graphs.CudaGraph) -> None:
+        with self._refusing("a CUDA graph"):
+            status = graph.launch()
+        if status != 0:
+            raise self._refusal(
+                "a CUDA graph", f"cuGraphLaunch returned {status}", out_of_memory=status == graphs.OUT_OF_MEMORY
+            )
+
     @contextmanager
     def _refusing(self, what: str) -> Iterator[None]:
-        """Turn PyCUDA's errors into ours."""
+        """Turn PyCUDA's errors into ours, and do nothing more on a lost GPU."""
+        if self._lost is not None:
+            raise BackendError(self._lost)
         try:
             yield
         except self._driver.Error as error:
-            raise BackendError(
-                f"The GPU refuses {what} ({error}): see what nvidia-smi says, or take another backend."
-            ) from error
+            full = isinstance(error, self._driver.MemoryError)
+            raise self._refusal(what, str(error), out_of_memory=full) from error
+
+    def _refusal(self, what: str, reason: str, *, out_of_memory: bool) -> BackendError:
+        """What to raise."""
+        refused = f"The GPU refuses {what} ({reason})"
+        if self._is_lost():
+            self._lost = f"{refused} and is lost to this process: start again."
+            return BackendError(self._lost)
+        if out_of_memory:
+            return OutOfMemoryError(f"{refused}: close other programs that use it, or take another backend.")
+        return BackendError(f"{refused}: see what nvidia-smi says, or take another backend.")
+
+    def _is_lost(self) -> bool:
+        """Whether the driver refuses even to say how much memory is free."""
+        if self._context is None or self._capturing:  # then it may refuse anyway
+            return False
+        try:
+            self._driver.mem_get_info()
+        except self._driver.Error:
+            return True
+        return False
+
+    def _leave(self) -> None:
+        """At exit, lest PyCUDA aborts the process: its stack of contexts has to be empty.
+
+        ``pycuda.autoprimaryctx`` pops the context and leaves the rest to a destructor, which calls ``cuCtxDetach``
+        (PyCUDA 2026.1). Detached here, the context is released as primary ones are, and what lies in it goes silently.
+        """
+        for graph in list(self._graphs):
+            graph.destroy()
+        self._context.detach()
 
 
 def _load_driver() -> ModuleType:

@@ -22,12 +22,14 @@ class Workspace:
         device: whose memory it is.
         copies: the stream of uploads.
         kernels: the stream of kernels and downloads; an engine works on in it.
+        replaced: how often memory on the device was replaced; what remembers addresses forgets them when it changes.
     """
 
     def __init__(self, device: Device) -> None:
         self.device = device
         self.copies = device.stream()
         self.kernels = device.stream()
+        self.replaced = 0
         self._allocations: dict[str, tuple[Allocation, int]] = {}
         self._pinned: dict[str, NDArray[np.uint8]] = {}
 
@@ -35,7 +37,7 @@ class Workspace:
         """An array on the device.
 
         Raises:
-            BackendError: the device has not enough memory.
+            OutOfMemoryError: the device has not enough memory.
         """
         kind = np.dtype(dtype)
         needed = math.prod(shape) * kind.itemsize
@@ -45,6 +47,7 @@ class Workspace:
                 self.device.synchronise()
                 del self._allocations[name]
                 allocation.free()
+                self.replaced += 1
             allocation = self.device.allocate(needed)
             self._allocations[name] = allocation, needed
         return DeviceArray(address=int(allocation), shape=shape, dtype=kind)

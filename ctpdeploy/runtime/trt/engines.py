@@ -10,7 +10,7 @@ from typing import Any
 
 from ctpdeploy.errors import BackendError
 from ctpdeploy.runtime.bundle import PIPELINE, Bundle
-from ctpdeploy.runtime.trt.driver import probe
+from ctpdeploy.runtime.cuda.driver import probe
 from ctpdeploy.runtime.trt.flavour import Flavour, cuda_of, load
 from ctpdeploy.runtime.trt.inspector import ask_engine, prove_engine
 from ctpdeploy.runtime.trt.listeners import Progress
@@ -97,7 +97,7 @@ def _told(trt: ModuleType, engine: bytes, recipe: Recipe) -> dict[str, int] | No
 def ingredients(trt: ModuleType, flavour: Flavour, onnx: bytes, recipe: Recipe) -> dict[str, Any]:
     """All that an engine depends on; a change of any of these needs another engine."""
     return {
-        "format": 2,  # of the entries, and of how this code builds
+        "format": 3,  # of the entries, and of how this code builds
         "onnx": hashlib.sha256(onnx).hexdigest(),
         "precision": recipe.precision,
         "slices": list(recipe.slices),

@@ -13,6 +13,7 @@ from typing import Any, Final
 from ctpdeploy.errors import BackendError
 from ctpdeploy.runtime.trt.flavour import Native
 from ctpdeploy.runtime.trt.listeners import collecting_logger
+from ctpdeploy.runtime.trt.opening import open_plan
 
 __all__ = ["ask_engine", "prove_engine"]
 
@@ -32,13 +33,7 @@ def ask_engine(trt: ModuleType, engine: bytes) -> list[Any]:
     Raises:
         BackendError: the engine cannot be opened here, or its inspector says nothing that can be read.
     """
-    logger = collecting_logger(trt)
-    opened = trt.Runtime(logger).deserialize_cuda_engine(engine)
-    if opened is None:
-        raise BackendError(
-            f"{trt.__name__} {trt.__version__} does not open the engine that it built: {logger.reasons()}; "
-            "run ctpdeploy warmup on the machine that will use it."
-        )
+    opened = open_plan(trt, engine, collecting_logger(trt))
     text = opened.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)
     try:
         layers: list[Any] = json.loads(text)["Layers"]

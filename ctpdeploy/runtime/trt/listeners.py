@@ -31,6 +31,11 @@ def collecting_logger(trt: ModuleType) -> Native:
         def reasons(self) -> str:
             return "; ".join(self.errors) or "it gives no reason"
 
+        def taken(self) -> str:
+            """The errors so far, which are forgotten: what fails later has its own."""
+            errors, self.errors = self.errors, []
+            return "; ".join(errors)
+
     return CollectingLogger()
 
 

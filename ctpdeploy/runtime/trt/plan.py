@@ -1,6 +1,7 @@
 """From a parsed network to a serialised engine."""
 
 from dataclasses import dataclass
+from types import ModuleType
 
 from ctpdeploy.errors import BackendError
 from ctpdeploy.runtime.trt.flavour import Native
@@ -8,7 +9,7 @@ from ctpdeploy.runtime.trt.listeners import Progress, progress_monitor
 from ctpdeploy.runtime.trt.network import ParsedNetwork
 from ctpdeploy.runtime.trt.recipe import Recipe
 
-__all__ = ["Plan", "build"]
+__all__ = ["Plan", "build", "require_capabilities"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,8 @@ def build(parsed: ParsedNetwork, recipe: Recipe, progress: Progress, *, timings:
     config.profiling_verbosity = parsed.trt.ProfilingVerbosity.DETAILED  # so that the engine says what it is
     # by default products of float32 are taken with 10 bits of mantissa; the export was verified with 23
     config.clear_flag(parsed.trt.BuilderFlag.TF32)
+    if (ours := getattr(parsed.trt.BuilderFlag, "REQUIRE_USER_ALLOCATION", None)) is not None:
+        config.set_flag(ours)  # else TensorRT-RTX may allocate in a run, which no CUDA graph can hold
     _set_capabilities(parsed, config, recipe.target.capabilities)
     _add_profile(parsed, config, recipe.slices)
     if timings is not None:
@@ -56,20 +59,30 @@ def build(parsed: ParsedNetwork, recipe: Recipe, progress: Progress, *, timings:
     return Plan(engine=bytes(engine), timings=kept)
 
 
-def _set_capabilities(parsed: ParsedNetwork, config: Native, capabilities: tuple[str, ...]) -> None:
-    if not capabilities:
-        return
-    known = parsed.trt.ComputeCapability.__members__
+def require_capabilities(trt: ModuleType, capabilities: tuple[str, ...]) -> list[Native]:
+    """Compute capabilities as a portable package names them.
+
+    Raises:
+        BackendError: it does not build for one of them.
+    """
+    known = trt.ComputeCapability.__members__
     names = ["SM" + capability.replace(".", "") for capability in capabilities]
     if unknown := [text for text, name in zip(capabilities, names, strict=True) if name not in known]:
         choices = ", ".join(f"{name[2:-1]}.{name[-1]}" for name in known if name.startswith("SM"))
         raise BackendError(
-            f"{parsed.trt.__name__} {parsed.trt.__version__} does not build for compute capability "
+            f"{trt.__name__} {trt.__version__} does not build for compute capability "
             f"{', '.join(unknown)}: choose from {choices}, or another backend."
         )
-    config.num_compute_capabilities = len(names)
-    for index, name in enumerate(names):
-        if not config.set_compute_capability(known[name], index):
+    return [known[name] for name in names]
+
+
+def _set_capabilities(parsed: ParsedNetwork, config: Native, capabilities: tuple[str, ...]) -> None:
+    if not capabilities:
+        return
+    native = require_capabilities(parsed.trt, capabilities)
+    config.num_compute_capabilities = len(native)
+    for index, capability in enumerate(native):
+        if not config.set_compute_capability(capability, index):
             raise _refusal(parsed, f"does not build for compute capability {capabilities[index]}")
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ctpdeploy.errors import BackendError, UsageError
-from ctpdeploy.runtime.trt.driver import Gpu, probe
+from ctpdeploy.runtime.cuda.driver import Gpu, probe
 from ctpdeploy.runtime.trt.flavour import Flavour
 from ctpdeploy.runtime.trt.precision import PRECISIONS
 

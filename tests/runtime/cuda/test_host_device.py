@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from ctpdeploy.errors import BackendError
-from ctpdeploy.runtime.cuda import Workspace
+from ctpdeploy.runtime.cuda import DeviceArray, Workspace
 from ctpdeploy.runtime.cuda import host_device as module
-from ctpdeploy.runtime.cuda.host_device import HostDevice
+from ctpdeploy.runtime.cuda.host_device import HostDevice, host_view
 
 FAULTY_KERNELS = r"""
 #include "shim.h"
@@ -153,3 +153,61 @@ def test_a_library_that_is_none_is_refused(tmp_path: Path):
     (tmp_path / "kernels.so").write_bytes(b"not a library")
     with pytest.raises(BackendError, match=r"kernels\.so cannot be loaded .*: build them again"):
         HostDevice(tmp_path / "kernels.so")
+
+
+def square(workspace: Workspace, numbers: DeviceArray) -> None:
+    """Queue that numbers are squared, by the host."""
+    workspace.device.call(workspace.kernels, lambda: np.square(host_view(numbers), out=host_view(numbers)))
+
+
+@pytest.mark.parametrize("seed", range(9))
+def test_what_is_captured_runs_when_it_is_replayed_in_its_place(make_workspace: Callable[..., Workspace], seed: int):
+    workspace = make_workspace(seed)
+    numbers, mask = workspace.sent("numbers", np.full(64, 0.8, np.float32)), workspace.array("mask", (64,), np.uint8)
+
+    def work() -> None:
+        square(workspace, numbers)
+        workspace.launch("mask_above", (1, 1, 1), (numbers, np.int64(64), np.float32(0.5), mask))
+
+    replay = workspace.device.capture(workspace.kernels, work)
+    before = workspace.fetched("numbers before", numbers)
+    found = []
+    for turn in range(2):  # 0.64 is above one half, its square is not
+        replay()
+        found.append(workspace.fetched(f"mask {turn}", mask))
+    after = workspace.fetched("numbers after", numbers)
+    workspace.finish()
+    np.testing.assert_array_equal(before, np.float32(0.8))
+    np.testing.assert_allclose(after, 0.8**4, rtol=1e-6)
+    assert [mask.all() for mask in found] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda workspace: workspace.finish(),
+        lambda workspace: workspace.device.allocate(4),
+        lambda workspace: workspace.device.pinned(4),
+        lambda workspace: workspace.device.call(workspace.copies, lambda: None),
+        lambda workspace: workspace.device.capture(workspace.kernels, lambda: None),
+    ],
+    ids=["waiting", "allocating", "locking", "another stream", "another capture"],
+)
+def test_what_spoils_a_capture_makes_no_graph(workspace: Workspace, spoil: Callable[[Workspace], object]):
+    numbers = workspace.sent("numbers", np.full(8, 3, np.float32))
+
+    def work() -> None:
+        square(workspace, numbers)
+        spoil(workspace)
+
+    assert workspace.device.capture(workspace.kernels, work) is None
+    square(workspace, numbers)  # and the device works on
+    found = workspace.fetched("numbers", numbers)
+    workspace.finish()
+    np.testing.assert_array_equal(found, 9)
+
+
+def test_what_the_work_of_a_capture_raises_is_raised(workspace: Workspace):
+    with pytest.raises(BackendError, match="no_such_kernel"):
+        workspace.device.capture(workspace.kernels, lambda: workspace.launch("no_such_kernel", (1, 1, 1), ()))
+    workspace.finish()

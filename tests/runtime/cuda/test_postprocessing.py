@@ -33,7 +33,8 @@ def outputs_on(grid: tuple[int, int], slices: int) -> SliceOutputs:
 def run(workspace: Workspace, case: Case, config: PreprocessConfig, outputs: SliceOutputs) -> Finding:
     dwi = None if outputs.pseudo_dwi is None else workspace.sent("pseudo-DWI of the network", outputs.pseudo_dwi)
     probability = workspace.sent("probability of the network", outputs.probability)
-    return CudaPostprocessor(workspace, config).run(case, probability, dwi)
+    postprocessor = CudaPostprocessor(workspace, config)
+    return postprocessor.collect(postprocessor.queue(case, probability, dwi))
 
 
 @pytest.mark.parametrize("kind", GRIDS)

@@ -21,6 +21,7 @@ FACTORIES = (
 
 CHECK = """
 import tensorrt as trt
+from tensorrt_calls import check_execution_calls
 from ctpdeploy.errors import BackendError
 from ctpdeploy.runtime.trt import FLAVOURS
 from ctpdeploy.runtime.trt.flavour import load
@@ -48,6 +49,7 @@ calls = {
     trt.BuilderFlag: "TF32",
 }
 assert not [(kind, name) for kind, names in calls.items() for name in names.split() if not hasattr(kind, name)]
+check_execution_calls(trt)
 assert "ignore_mismatch: bool" in trt.IBuilderConfig.set_timing_cache.__doc__
 assert "path: str = None" in trt.OnnxParser.parse.__doc__
 assert {*COMPUTE, *STATISTICS, "DEQUANTIZE"} <= set(trt.LayerType.__members__)

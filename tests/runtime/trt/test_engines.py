@@ -10,7 +10,8 @@ from small_networks import fp16_network, fp32_network
 
 from ctpdeploy.errors import BackendError
 from ctpdeploy.runtime import Bundle
-from ctpdeploy.runtime.trt import FLAVOURS, EngineStore, Gpu, Recipe, Target, engines, warm_up
+from ctpdeploy.runtime.cuda.driver import Gpu
+from ctpdeploy.runtime.trt import FLAVOURS, EngineStore, Recipe, Target, engines, warm_up
 from ctpdeploy.runtime.trt.engines import ingredients, key_of
 from ctpdeploy.runtime.trt.plan import Plan
 
@@ -99,7 +100,7 @@ def test_a_network_in_half_is_not_kept_as_float32(store: EngineStore, small_bund
     assert warm_up(bundle, RTX, replace(RECIPE, precision="fp16"), store, quiet).built
 
 
-GPU = Gpu(name="RTX 4000 Ada", compute_capability="8.9")
+GPU = Gpu(name="RTX 4000 Ada", compute_capability="8.9", memory=8 << 30)
 
 
 def key(

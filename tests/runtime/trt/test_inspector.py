@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from ctpdeploy.errors import BackendError
-from ctpdeploy.runtime.trt import Gpu, Recipe, Target, engines
+from ctpdeploy.runtime.cuda.driver import Gpu
+from ctpdeploy.runtime.trt import Recipe, Target, engines
 from ctpdeploy.runtime.trt.inspector import ask_engine, prove_engine
 
 
@@ -71,7 +72,7 @@ def package(text: str | None) -> SimpleNamespace:
 
 def test_an_engine_is_asked():
     assert ask_engine(package(json.dumps({"Layers": [SINGLE]})), b"engine") == [SINGLE]
-    with pytest.raises(BackendError, match="does not open the engine that it built"):
+    with pytest.raises(BackendError, match="does not open its engine of 0 MB"):
         ask_engine(package(None), b"engine")
     for text in ("", "[]", "{}"):
         with pytest.raises(BackendError, match="describes its engine in a way that is not known"):
@@ -79,7 +80,10 @@ def test_an_engine_is_asked():
 
 
 def test_only_the_gpu_that_it_is_for_is_asked(monkeypatch: pytest.MonkeyPatch):
-    here, other = Gpu(name="RTX", compute_capability="8.9"), Gpu(name="T4", compute_capability="7.5")
+    here, other = (
+        Gpu(name="RTX", compute_capability="8.9", memory=8 << 30),
+        Gpu(name="T4", compute_capability="7.5", memory=15 << 30),
+    )
     told = package(json.dumps({"Layers": [HALF]}))
     assert engines._told(told, b"engine", Recipe(target=Target(), precision="fp16")) is None, "there is no driver"
     monkeypatch.setattr(engines, "probe", lambda: SimpleNamespace(gpus=(here,)))

@@ -4,8 +4,8 @@ import pytest
 from small_networks import INPUTS, OUTPUTS, fp16_network, fp32_network, int8_network
 
 from ctpdeploy.errors import BackendError, UsageError
-from ctpdeploy.runtime.trt import FLAVOURS, Gpu, Recipe, Target, choose_target
-from ctpdeploy.runtime.trt.driver import Driver
+from ctpdeploy.runtime.cuda.driver import Driver, Gpu
+from ctpdeploy.runtime.trt import FLAVOURS, Recipe, Target, choose_target
 from ctpdeploy.runtime.trt.network import ParsedNetwork, parse
 from ctpdeploy.runtime.trt.plan import build
 
@@ -55,6 +55,14 @@ def test_float32_is_not_thinned_to_ten_bits(trt: ModuleType, monkeypatch: pytest
     assert not configs[0].get_flag(trt.BuilderFlag.TF32)
 
 
+def test_an_engine_never_allocates_in_a_run(trt: ModuleType, monkeypatch: pytest.MonkeyPatch):
+    network, configs = parsed(trt, fp32_network()), []
+    monkeypatch.setattr("ctpdeploy.runtime.trt.plan._add_profile", lambda _, config, __: configs.append(config))
+    with pytest.raises(BackendError):
+        build(network, Recipe(target=Target()), quiet)
+    assert configs[0].get_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)
+
+
 def test_progress_rises_to_one(trt: ModuleType):
     seen: list[tuple[str, float]] = []
     build(parsed(trt, fp32_network()), Recipe(target=Target()), lambda text, share: seen.append((text, share)))
@@ -98,7 +106,7 @@ def test_an_unknown_precision_is_refused():
         Recipe(target=Target(), precision="bf16")
 
 
-ADA = Driver(cuda="13.0", gpus=(Gpu(name="RTX 4000 Ada", compute_capability="8.9"),))
+ADA = Driver(cuda="13.0", gpus=(Gpu(name="RTX 4000 Ada", compute_capability="8.9", memory=8 << 30),))
 
 
 def test_target_is_the_gpu_that_is_there(monkeypatch: pytest.MonkeyPatch):

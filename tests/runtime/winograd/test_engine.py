@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 from ctpdeploy.errors import BackendError, InputError, MissingPackageError
-from ctpdeploy.runtime import Bundle, Case
-from ctpdeploy.runtime.ort import OrtCpuEngine
+from ctpdeploy.runtime import Bundle, Case, ort
 from ctpdeploy.runtime.preprocess import SliceBatch, preprocess
 from ctpdeploy.runtime.winograd import engine as backend
 from ctpdeploy.runtime.winograd import network, translate
@@ -61,7 +60,7 @@ def with_air(batch: SliceBatch, *where: int) -> SliceBatch:
 
 
 def test_what_onnx_runtime_answers(engine: NcnnEngine, bundle: Bundle, slices: SliceBatch):
-    found, expected = engine.run(slices), OrtCpuEngine(bundle).run(slices)
+    found, expected = engine.run(slices), ort.open_engine(bundle).run(slices)
     for name in IMAGES:
         a, b = getattr(found, name), getattr(expected, name)
         assert a.shape == b.shape

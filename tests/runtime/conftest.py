@@ -6,14 +6,13 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from host_kernels import SANITIZED
+from libcuda import Libcuda, compile_libcuda
 
 from ctpdeploy.runtime.case import MAP_NAMES, Case, Geometry
-from ctpdeploy.runtime.cuda import Workspace
+from ctpdeploy.runtime.cuda import Workspace, graphs
 from ctpdeploy.runtime.cuda.build import build_host_library
 from ctpdeploy.runtime.cuda.host_device import HostDevice
-
-SANITIZED = "CTPDEPLOY_SANITIZED_KERNELS"
-"""Set by ``test_sanitizers``, which runs the tests of this folder again: the library to use."""
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +36,14 @@ def make_workspace(host_library: Path) -> Callable[..., Workspace]:
 @pytest.fixture
 def workspace(make_workspace: Callable[..., Workspace]) -> Workspace:
     return make_workspace()
+
+
+@pytest.fixture
+def libcuda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Libcuda:
+    """What stands for the driver's library, with nothing called yet."""
+    path = compile_libcuda(tmp_path)
+    monkeypatch.setattr(graphs, "LIBRARY", str(path))
+    return Libcuda(path)
 
 
 @pytest.fixture(scope="session")

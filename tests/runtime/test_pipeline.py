@@ -1,0 +1,58 @@
+"""The pipeline around engines that take slices, and those that take cases."""
+
+import dataclasses
+
+import numpy as np
+from numpy.testing import assert_array_equal
+
+from ctpdeploy.runtime import Case, Pipeline
+from ctpdeploy.runtime.engine import CaseOutputs, EngineInfo, SliceOutputs
+from ctpdeploy.runtime.host_case import run_case_on_host
+from ctpdeploy.runtime.postprocess import components_of
+from ctpdeploy.runtime.preprocess import PreprocessConfig, SliceBatch
+
+CONFIG = PreprocessConfig(slice_shape=(64, 64))
+
+
+class Slices:
+    """An engine that finds lesion where CBF is low."""
+
+    info = EngineInfo(backend="slices", device="host", precision="fp32")
+
+    def run(self, batch: SliceBatch) -> SliceOutputs:
+        low = np.where(batch.features[:, 0] < 0.2, np.float32(0.9), np.float32(0.1))
+        return SliceOutputs(probability=low, pseudo_dwi=low[:, None])
+
+
+class Cases(Slices):
+    """The same, whole cases at a time; once it had to let another do it."""
+
+    def run_case(self, case: Case, config: PreprocessConfig) -> CaseOutputs:
+        outputs = run_case_on_host(Slices(), case, config)
+        return dataclasses.replace(
+            outputs,
+            engine=dataclasses.replace(self.info, backend="another"),
+            seconds={"preprocess": 1.0, "networks": 2.0, "postprocess": 3.0},
+            warnings=("Another did it.",),
+        )
+
+
+def test_both_kinds_of_engine_give_the_same_finding(phantom_case: Case):
+    case = dataclasses.replace(phantom_case, warnings=("As read.",))
+    found, expected = Pipeline(Cases(), CONFIG).predict(case), Pipeline(Slices(), CONFIG).predict(case)
+    assert 0 < found.mask.sum() < found.mask.size
+    assert_array_equal(found.mask, expected.mask)
+    assert_array_equal(found.pseudo_dwi, expected.pseudo_dwi)
+    assert found.components == expected.components == components_of(found.mask, case)
+    assert found.volume_ml == expected.volume_ml > 0
+    assert found.warnings == (*expected.warnings, "Another did it.")
+    assert "As read." in expected.warnings
+
+
+def test_the_report_is_of_what_really_ran(phantom_case: Case):
+    found = Pipeline(Cases(), CONFIG).predict(phantom_case)
+    assert found.engine.backend == "another"
+    assert Pipeline(Slices(), CONFIG).predict(phantom_case).engine == Slices.info
+    assert found.seconds["preprocess"] == 1.0
+    assert found.seconds["networks"] == 2.0
+    assert 3.0 < found.seconds["postprocess"] < 4.0
