@@ -15,7 +15,7 @@ from peers import make_all, plain, refuse
 
 from ctpdeploy.benchmark.quantiles import Quantiles
 from ctpdeploy.errors import BackendError, ExitCode, GuardError
-from ctpdeploy.runtime.trt import probe
+from ctpdeploy.runtime.cuda.driver import probe
 
 REPOSITORY = Path(__file__).parents[2]
 
