@@ -47,7 +47,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = options.onnx or Path(folder) / "pipeline.onnx"
         if not file.exists():
-            _, bundle = random_bundle(file.parent, width=options.width, size=options.size)
+            bundle = random_bundle(file.parent, width=options.width, size=options.size)
             (bundle / "pipeline.onnx").rename(file)
         start = time.perf_counter()
         network = file.read_bytes()

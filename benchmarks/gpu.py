@@ -26,7 +26,7 @@ import torch
 from gpu_kernels import measure_kernels, open_device
 from gpu_report import markdown
 from gpu_torch import VARIANTS, TorchNetworks, ceilings, truth
-from networks import case_folder, gflop, random_bundle
+from networks import case_folder, gflop, half_bundle, random_bundle, random_chain
 from numpy.typing import NDArray
 from peers import plain
 
@@ -41,9 +41,12 @@ from ctpdeploy.runtime import Bundle, Case, Pipeline, read_case
 from ctpdeploy.runtime.backends import BACKENDS, open_engine
 from ctpdeploy.runtime.gate import reference_of
 from ctpdeploy.runtime.preprocess import PreprocessConfig, SliceBatch, preprocess
+from ctpdeploy.runtime.reference import CHAIN
 
 PACKAGES: Final = ("torch", "triton", "cupy", "pycuda", "onnxruntime", "onnxruntime-gpu", "tensorrt", "tensorrt-rtx")
 FIRST: Final = "torch eager float32"
+SLICES: Final = 2
+"""Of the case on disk; in memory they are repeated."""
 FLIPPED: Final = 0.02
 """Share of labels in which PyTorch in float16 may differ from float64; how many do is stated."""
 
@@ -57,18 +60,18 @@ class Scale:
         width: of the networks.
         size: rows and columns.
         slices: that are measured.
+        compiled: of these, that of what ``torch.compile`` makes: it compiles anew for each number of them.
         frames: of the case.
         backends: of ctpdeploy that are tried.
-        precisions: of the bundles that they run.
     """
 
     device: str
     width: int
     size: int
     slices: tuple[int, ...]
+    compiled: int
     frames: int
     backends: tuple[str, ...]
-    precisions: tuple[str, ...]
 
 
 GPU: Final = Scale(
@@ -76,12 +79,12 @@ GPU: Final = Scale(
     width=64,
     size=256,
     slices=(1, 2, 5, 8, 16, 22),
+    compiled=8,
     frames=45,
     backends=("tensorrt", "tensorrt-rtx", "ort-cuda"),
-    precisions=("fp32", "fp16"),
 )
 REHEARSAL: Final = Scale(
-    device="cpu", width=2, size=64, slices=(1, 3), frames=20, backends=("cuda-host", "ort-cpu"), precisions=("fp32",)
+    device="cpu", width=2, size=64, slices=(1, 3), compiled=3, frames=20, backends=("cuda-host", "ort-cpu")
 )
 
 
@@ -124,14 +127,16 @@ class Contestant:
     Attributes:
         run: slices in host memory to probability in host memory.
         predict: series in memory to mask in memory; returns the seconds of the networks alone, if it knows.
-        without_copies: given slices, the networks alone; None where they cannot be run so.
         check: how right.
+        without_copies: given slices, the networks alone; None where they cannot be run so.
+        only: so many slices at once; None if any.
     """
 
     run: Callable[[SliceBatch], NDArray[np.float32]]
     predict: Callable[[Case], float | None]
-    without_copies: Callable[[SliceBatch], Callable[[], None]] | None
     check: Mapping[str, float]
+    without_copies: Callable[[SliceBatch], Callable[[], None]] | None = None
+    only: int | None = None
 
 
 class Evidence:
@@ -143,32 +148,32 @@ class Evidence:
         self.kernels: list[dict[str, Any]] = []
         self.contestants: dict[str, Contestant] = {}
         self.by_slices: dict[int, dict[str, dict[str, Any]]] = {}
+        self.torch_memory_bytes: dict[int, dict[str, int | None]] = {}
         self.processes: dict[str, Any] = {}
         self.bundles: dict[str, Path] = {}
-        self.case = read_case(self._folder())
+        self.case = _repeated(read_case(self._folder()), max(scale.slices))
         self.config = PreprocessConfig(slice_shape=(scale.size, scale.size))
 
     def _folder(self) -> Path:
-        scale = self.scale
-        return case_folder(self._work, size=scale.size, slices=max(scale.slices), frames=scale.frames)
+        return case_folder(self._work, size=self.scale.size, slices=SLICES, frames=self.scale.frames)
 
     def collect(self) -> None:
         """Everything, the cheap and the indispensable first."""
         attempt = self._parts.attempt
         attempt("ceilings", lambda: self.ceilings.update(ceilings(self.scale.device)))
         attempt("kernels", self._kernels, needs_s=20)
-        for precision in self.scale.precisions:
-            attempt(f"bundle {precision}", partial(self._bundle, precision), needs_s=90)
-        for name in VARIANTS:
-            if "compile" not in name:
+        attempt("bundle fp32", self._full_bundle, needs_s=60)
+        attempt("bundle fp16", self._half_bundle, needs_s=30)
+        for name, variant in VARIANTS.items():
+            if not variant.compiled:
                 attempt(name, partial(self._torch, name), needs_s=20)
         for precision, bundle in self.bundles.items():
             for name in self.scale.backends:
                 called = f"ctpdeploy {name} {precision}"
                 attempt(called, partial(self._backend, called, name, bundle), needs_s=30)
-        for name in VARIANTS:
-            if "compile" in name:
-                attempt(name, partial(self._torch, name), needs_s=150)
+        for name, variant in VARIANTS.items():
+            if variant.compiled:
+                attempt(name, partial(self._torch, name), needs_s=180)
         counts = self.scale.slices
         for i, count in enumerate(counts):
             share = max(0.0, self._parts.seconds_left - 60) / (len(counts) - i)
@@ -183,27 +188,25 @@ class Evidence:
             middle_slices(self.case, 2),
             series=self.case.series[:, :2, : rows - 6, : columns - 10].astype(np.float32),
             maps={name: values[:2, : rows - 6, : columns - 10] for name, values in self.case.maps.items()},
-            dwi=None,
-            lesion=None,
         )
-        whole = replace(self.case, series=np.rint(self.case.series).astype(np.int16), dwi=None, lesion=None)
+        whole = replace(self.case, series=np.rint(self.case.series).astype(np.int16))
         copy = self.ceilings.get("copy_gb_per_s", float("nan"))
         self.kernels = measure_kernels(device, [whole, narrow], self.config, copy)
 
-    def _bundle(self, precision: str) -> None:
-        scale = self.scale
-        _, bundle = random_bundle(self._work, width=scale.width, size=scale.size, precision=precision)
-        self.bundles[precision] = bundle
+    def _full_bundle(self) -> None:
+        self.bundles["fp32"] = random_bundle(self._work, width=self.scale.width, size=self.scale.size)
+
+    def _half_bundle(self) -> None:
+        if "fp32" not in self.bundles:
+            raise BackendError("There is no bundle to convert.")
+        self.bundles["fp16"] = half_bundle(self.bundles["fp32"])
 
     def _torch(self, name: str) -> None:
-        chain, bundle = random_bundle(self._work, width=self.scale.width, size=self.scale.size)
-        with Bundle.open(bundle) as opened:
-            reference = reference_of(opened)
-        batch = replace(
-            preprocess(middle_slices(self.case, 1), self.config), frames=reference.frames, features=reference.features
-        )
+        variant = VARIANTS[name]
+        chain = random_chain(self._work, width=self.scale.width, size=self.scale.size)
+        batch = preprocess(middle_slices(self.case, self.scale.compiled if variant.compiled else SLICES), self.config)
         expected = truth(chain, batch, self.scale.device)
-        networks = TorchNetworks(chain, VARIANTS[name], self.scale.device)
+        networks = TorchNetworks(chain, variant, self.scale.device)
         found = networks.run(batch)
         flipped = float(((found > 0.5) != (expected > 0.5)).mean())
         if not flipped <= FLIPPED:
@@ -215,8 +218,9 @@ class Evidence:
         self.contestants[name] = Contestant(
             run=networks.run,
             predict=predict,
-            without_copies=networks.without_copies,
             check={"rms_error": float(np.sqrt(np.square(found - expected).mean())), "labels_flipped": flipped},
+            without_copies=networks.without_copies,
+            only=self.scale.compiled if variant.compiled else None,
         )
 
     def _backend(self, called: str, name: str, bundle: Path) -> None:
@@ -229,11 +233,11 @@ class Evidence:
             open_s = time.perf_counter() - start
             (trial,) = require_right(opened, {name: pipeline}).values()
             require_same_way(opened, name, pipeline, middle_slices(self.case, 1))
+            labels = reference_of(opened).outputs[CHAIN].size
         self.contestants[called] = Contestant(
             run=lambda batch: pipeline.engine.run(batch).probability,
             predict=lambda case: pipeline.predict(case).seconds["networks"],
-            without_copies=None,
-            check={"rms_error": trial.checks[0].rms_error, "labels_flipped_count": trial.flips, "open_s": open_s},
+            check={"rms_error": trial.checks[0].rms_error, "labels_flipped": trial.flips / labels, "open_s": open_s},
         )
 
     def _measure(self, count: int, seconds: float) -> None:
@@ -241,8 +245,9 @@ class Evidence:
         case = middle_slices(self.case, count)
         batch = preprocess(case, self.config)
         tasks: dict[str, Callable[[], float]] = {}
-        networks: dict[str, list[float]] = {name: [] for name in self.contestants}
-        for name, contestant in self.contestants.items():
+        contestants = {name: found for name, found in self.contestants.items() if found.only in (None, count)}
+        networks: dict[str, list[float]] = {name: [] for name in contestants}
+        for name, contestant in contestants.items():
             tasks[f"{name}|with copies"] = timed(partial(contestant.run, batch))
             tasks[f"{name}|series to mask"] = timed(self._predicting(contestant, case, networks[name]))
             if contestant.without_copies is not None:
@@ -256,14 +261,18 @@ class Evidence:
         for name, spent in networks.items():
             if spent:
                 taken[f"{name}|without copies"] = spent
+        self.torch_memory_bytes[count] = {
+            name: _memory(contestant.run, batch)
+            for name, contestant in contestants.items()
+            if contestant.without_copies is not None
+        }
         self.by_slices[count] = {
             name: {
                 kind: {"seconds": Quantiles.of(values), "times_eager": _ratio(taken, kind, values)}
                 for kind in ("without copies", "with copies", "series to mask")
                 if (values := taken.get(f"{name}|{kind}")) is not None
             }
-            | {"extra_memory_bytes": _extra_memory(self.contestants[name].run, batch)}
-            for name in self.contestants
+            for name in contestants
         }
 
     def _predicting(self, contestant: Contestant, case: Case, networks: list[float]) -> Callable[[], None]:
@@ -282,13 +291,20 @@ class Evidence:
         self.processes[called] = run_infer(self.bundles[precision], cases, name)
 
 
+def _repeated(case: Case, slices: int) -> Case:
+    """The case with its slices over and over, until there are so many: patients with many take long to make."""
+    again = np.arange(slices) % case.series.shape[1]
+    maps = {name: values[again] for name, values in case.maps.items()}
+    return replace(case, series=case.series[:, again], maps=maps, dwi=None, lesion=None)
+
+
 def _ratio(taken: Mapping[str, list[float]], kind: str, values: list[float]) -> float | None:
     first = taken.get(f"{FIRST}|{kind}")
     return None if first is None else median_ratio(first, values)
 
 
-def _extra_memory(run: Callable[[SliceBatch], object], batch: SliceBatch) -> int | None:
-    """What PyTorch takes for a run beyond what it held before; of other packages nothing is seen here."""
+def _memory(run: Callable[[SliceBatch], object], batch: SliceBatch) -> int | None:
+    """What PyTorch takes for a run beyond what it held before."""
     if not torch.cuda.is_available():
         return None
     before = torch.cuda.memory_allocated()
@@ -337,6 +353,7 @@ def main() -> int:
             "kernels": evidence.kernels,
             "checks": {name: dict(contestant.check) for name, contestant in evidence.contestants.items()},
             "by_slices": evidence.by_slices,
+            "torch_memory_bytes": evidence.torch_memory_bytes,
             "processes": evidence.processes,
             "left_out": parts.left_out,
             "wrong": parts.wrong,

@@ -36,6 +36,10 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
         )
     for kind in _KINDS:
         yield from _by_slices(found["by_slices"], kind)
+    if memory := found["torch_memory_bytes"]:
+        names = list(dict.fromkeys(name for of_count in memory.values() for name in of_count))
+        rows = [[name, *(_gb(of_count.get(name)) for of_count in memory.values())] for name in names]
+        yield from _table(["memory of a run in PyTorch, without weights, GB", *(f"{n} slices" for n in memory)], rows)
     if found["processes"]:
         rows = [
             [

@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from peer_networks import Lesion
 
-from ctpdeploy.benchmark.quantiles import Quantiles
 from ctpdeploy.runtime import Case
 from ctpdeploy.runtime.preprocess import PreprocessConfig, SliceBatch, from_network_grid, preprocess
 from ctpdeploy.train.networks.chain import Chain
@@ -82,8 +81,8 @@ VARIANTS: Final[dict[str, Variant]] = {
     "torch eager float32": Variant(),
     "torch eager TF32": Variant(tf32=True),
     "torch eager float16 channels-last": Variant(half=True),
-    "torch.compile max-autotune float32": Variant(compiled=True),
     "torch.compile max-autotune float16 channels-last": Variant(half=True, compiled=True),
+    "torch.compile max-autotune float32": Variant(compiled=True),
 }
 
 
@@ -102,7 +101,9 @@ class TorchNetworks:
         self._layout = torch.channels_last if variant.half else torch.contiguous_format
         module = Lesion(deepcopy(chain)).to(device=device, dtype=self._dtype, memory_format=self._layout)
         how = {"mode": "max-autotune"} if device == "cuda" else {"backend": "eager"}
-        self._module: Callable[..., torch.Tensor] = torch.compile(module, **how) if variant.compiled else module
+        self._module: Callable[..., torch.Tensor] = (
+            torch.compile(module, dynamic=False, **how) if variant.compiled else module
+        )
 
     def run(self, batch: SliceBatch) -> Array:
         """From host memory to host memory."""
@@ -132,18 +133,6 @@ class TorchNetworks:
     def _forward(self, *given: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode(), _tf32(self._variant.tf32):
             return self._module(*given)
-
-
-def timed_times(run: Callable[[], object], seconds: float, most: int) -> Quantiles:
-    """Repeat for a time, after a warm-up."""
-    run()
-    run()
-    taken: list[float] = []
-    while len(taken) < 3 or (sum(taken) < seconds and len(taken) < most):
-        start = time.perf_counter()
-        run()
-        taken.append(time.perf_counter() - start)
-    return Quantiles.of(taken)
 
 
 @contextmanager

@@ -1,34 +1,40 @@
-"""The networks that benchmarks run: random weights of sensible scale, as a trained run and as a sealed bundle.
+"""The networks that benchmarks run: random weights that behave like trained ones, as a run and as a sealed bundle.
 
-No trained weights of the source exist to be published, and speed does not depend on them, apart from one thing:
-weights of a wrong scale end in zeros or infinities, which some processors add up faster or slower than numbers.
+Trained weights of the source are not public, and speed hardly depends on weights. Errors do: random networks as they
+are usually drawn amplify rounding so much that float16 fails on them. With their normalisation shifted, so that most
+units stay active, errors are those of trained networks.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import torch
+from torch import nn
 
-from ctpdeploy.export import ExportOptions, export_run
 from ctpdeploy.phantom import PhantomConfig, write_dataset
-from ctpdeploy.runtime import read_case
+from ctpdeploy.runtime import Bundle, read_case
+from ctpdeploy.runtime.bundle import Network, SealedFile
+from ctpdeploy.runtime.folders import whole_folder
 from ctpdeploy.runtime.preprocess import PreprocessConfig, SliceBatch, preprocess
 from ctpdeploy.train.learner import make_chain
-from ctpdeploy.train.networks import load_chain, save_networks
+from ctpdeploy.train.networks import SwitchNorm2d, load_chain, save_networks
 from ctpdeploy.train.networks.chain import Chain
 from ctpdeploy.train.run import RunFolder
 from ctpdeploy.train.settings import TrainConfig
 from ctpdeploy.train.split import Split
 from ctpdeploy.train.systems import SYSTEMS
 
-__all__ = ["case_folder", "gflop", "random_bundle", "random_chain"]
+__all__ = ["case_folder", "gflop", "half_bundle", "random_bundle", "random_chain"]
 
 SYSTEM: Final = "dwi_olh"
 GFLOP_FULL: Final = 289.3
 """Of a 256 x 256 slice at width 64: twice the multiplications of all convolutions of the three networks."""
 
-_REFERENCE_SLICES, _SEED = 2, 20180916
+_REFERENCE_SLICES, _SEED, _FRAMES = 2, 20180916, 40
 
+_SHIFT: Final = 1.0
+"""Of normalised units, in their standard deviations."""
 _PASSES, _SMALLEST = 3, 64
 """Over so many batches, of slices no larger than this, running statistics are collected."""
 
@@ -46,38 +52,77 @@ def case_folder(folder: Path, *, size: int, slices: int, frames: int) -> Path:
     return patients / "case_1"
 
 
-def random_chain(width: int, batch: SliceBatch) -> Chain:
-    """Weights drawn by Kaiming's rule, with running statistics of a batch's slices."""
+def random_chain(folder: Path, *, width: int, size: int) -> Chain:
+    """The networks of the run in ``folder``, which is made if it is not there."""
+    run = _run(folder, width, size)
+    if not run.exists():
+        constants = PreprocessConfig(slice_shape=(size, size))
+        sample = read_case(case_folder(folder, size=size, slices=_REFERENCE_SLICES, frames=_FRAMES))
+        config = TrainConfig(system=SYSTEM, width=width, preprocess=constants)
+        chain = _drawn(config, preprocess(sample, constants))
+        RunFolder(run).begin(config, Split(train=(), validation=()), "random weights")
+        checkpoint = run / "checkpoints" / "best"
+        checkpoint.mkdir()
+        save_networks(checkpoint, dict(chain.named_children()), chain.wiring)
+    return load_chain(run / "checkpoints" / "best")
+
+
+def random_bundle(folder: Path, *, width: int, size: int) -> Path:
+    """The bundle of :func:`random_chain`, in float32, made if it is not there.
+
+    Raises:
+        MissingPackageError: a package that exports is not installed.
+        GateError: the export differs from the networks.
+    """
+    from ctpdeploy.export import export_run  # only where there is no bundle yet, its packages are needed
+
+    bundle = folder / f"random-{width}-{size}-fp32.ctpbundle"
+    random_chain(folder, width=width, size=size)
+    if not bundle.exists():
+        sample = read_case(case_folder(folder, size=size, slices=_REFERENCE_SLICES, frames=_FRAMES))
+        export_run(_run(folder, width, size), bundle, [sample])
+    return bundle
+
+
+def half_bundle(full: Path) -> Path:
+    """A bundle with its convolutions in half, beside it and made if it is not there; unproven, who runs it checks."""
+    import onnx
+
+    from ctpdeploy.export.half import to_half
+
+    target = full.with_name(full.name.replace("fp32", "fp16"))
+    if target.exists():
+        return target
+    with Bundle.open(full) as bundle, whole_folder(target) as folder:
+        networks: dict[str, Network] = {}
+        for name, network in bundle.networks.items():
+            model = to_half(onnx.load(bundle.network_file(name)))
+            onnx.save(model, folder / network.file)
+            sealed = SealedFile.of(folder / network.file)
+            networks[name] = replace(network, **vars(sealed), nodes=len(model.graph.node))
+        for name in bundle.files:
+            (folder / name).write_bytes((bundle.folder / name).read_bytes())
+        replace(bundle, folder=folder, source=target, networks=networks, precision="fp16").write_manifest()
+    return target
+
+
+def _run(folder: Path, width: int, size: int) -> Path:
+    return folder / f"random-{width}-{size}"
+
+
+def _drawn(config: TrainConfig, batch: SliceBatch) -> Chain:
+    """Weights by Kaiming's rule, normalisation shifted, and running statistics of a batch's slices."""
     torch.manual_seed(0)
-    chain = make_chain(SYSTEMS[SYSTEM], TrainConfig(system=SYSTEM, width=width))
+    chain = make_chain(SYSTEMS[SYSTEM], config)
     for parameter in chain.parameters():
         if parameter.ndim > 1:
-            torch.nn.init.kaiming_normal_(parameter)
+            nn.init.kaiming_normal_(parameter)
+    for module in chain.modules():
+        if isinstance(module, nn.BatchNorm2d | SwitchNorm2d):
+            nn.init.constant_(module.bias, _SHIFT)
     coarse = max(1, batch.frames.shape[-1] // _SMALLEST)
     frames, features = (torch.from_numpy(x[..., ::coarse, ::coarse]) for x in (batch.frames, batch.features))
     with torch.no_grad():
         for _ in range(_PASSES):
             chain.train()(frames, features)
     return chain.eval()
-
-
-def random_bundle(folder: Path, *, width: int, size: int, precision: str = "fp32") -> tuple[Chain, Path]:
-    """A chain with random weights and the bundle exported from it; both are kept in ``folder`` for the next time.
-
-    Raises:
-        GateError: the export differs from the networks.
-    """
-    run = folder / f"random-{width}-{size}"
-    bundle = folder / f"random-{width}-{size}-{precision}.ctpbundle"
-    constants = PreprocessConfig(slice_shape=(size, size))
-    sample = read_case(case_folder(folder, size=size, slices=_REFERENCE_SLICES, frames=40))
-    checkpoint = run / "checkpoints" / "best"
-    if not run.exists():
-        chain = random_chain(width, preprocess(sample, constants))
-        config = TrainConfig(system=SYSTEM, width=width, preprocess=constants)
-        RunFolder(run).begin(config, Split(train=(), validation=()), "random weights")
-        checkpoint.mkdir()
-        save_networks(checkpoint, dict(chain.named_children()), chain.wiring)
-    if not bundle.exists():
-        export_run(run, bundle, [sample], options=ExportOptions(precision=precision))
-    return load_chain(checkpoint), bundle

@@ -21,7 +21,7 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 import torch
-from networks import case_folder, gflop, random_bundle
+from networks import case_folder, gflop, random_bundle, random_chain
 from numpy.typing import NDArray
 from peer_cases import CASE_PEERS, SCRIPT, Job
 from peer_networks import EAGER, ORT, PEERS, Lesion, Networks, on_slices
@@ -166,7 +166,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         work = options.work or Path(scratch)
         say("networks with random weights, and their bundle")
-        chain, bundle = random_bundle(work, width=options.width, size=options.size)
+        chain = random_chain(work, width=options.width, size=options.size)
+        bundle = random_bundle(work, width=options.width, size=options.size)
         folder = case_folder(work, size=options.size, slices=options.slices, frames=FRAMES)
         with Bundle.open(bundle) as opened:
             networks = Networks(chain=chain, bundle=opened)

@@ -54,7 +54,8 @@ def require_same_way(bundle: Bundle, name: str, pipeline: Pipeline, case: Case) 
     dice = agreement(pipeline.predict(case).mask, expected, 1.0).dice
     least = limits_of(bundle.precision, static_norm=bundle.static_norm).dice or _DICE
     if not dice >= least:
-        raise _wrong(bundle.source, f"{name} has a mask of Dice {dice:.4f} with its own networks' between NumPy")
+        why = f"{name} has a mask of Dice {dice:.4f} with what NumPy makes of the same networks, not {least}"
+        raise _wrong(bundle.source, why)
 
 
 class Steady:

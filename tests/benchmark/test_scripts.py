@@ -94,6 +94,7 @@ def test_evidence_says_what_is_missing_and_what_is_wrong():
                 "ctpdeploy ort-cuda fp32": {},
             }
         },
+        "torch_memory_bytes": {1: {"torch eager float32": 3_000_000_000}},
         "processes": {
             "ctpdeploy ort-cuda fp32": {
                 "first_mask_s": 3.0,
@@ -109,6 +110,7 @@ def test_evidence_says_what_is_missing_and_what_is_wrong():
     assert "A rehearsal" not in text
     assert "| mask_above | - | 5.0 | 3.0 | 81% |" in text
     assert "12.3 (1.00), p95 20" in text
+    assert "| torch eager float32 | 3.00 |" in text
     assert "- kernels: PyCUDA is not there" in text
     assert "**Wrong**" in text
     rows = [line for line in text.splitlines() if line.startswith("|")]
