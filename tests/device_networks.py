@@ -1,11 +1,13 @@
 """Networks of a few lines on the device that is the CPU, good and bad ones, and the same as an engine of the host."""
 
+import gc
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from ctpdeploy.errors import OutOfMemoryError
+from ctpdeploy.errors import BackendError, OutOfMemoryError
 from ctpdeploy.runtime.cuda import DeviceArray, Workspace
 from ctpdeploy.runtime.cuda.device import Stream
 from ctpdeploy.runtime.cuda.host_device import HostDevice, host_view
@@ -45,12 +47,14 @@ class SmallNetwork:
         grid: rows and columns of its slices.
         most_slices: it takes at once.
         fits: more slices than these run out of memory.
-        added: to the probability of the slices that it sees.
+        added: to all that it computes.
+        fault: what its work raises when the stream comes so far.
         stream: where it queues; the stream of kernels is right.
         replay: what its graphs do: ``"same"``; ``"none"`` if there are none; wrong are ``"frozen"``, the numbers of the
             capture, ``"silent"``, which writes nothing, and ``"off"`` by a little.
         batches: sizes of the batches that it ran, in order.
         captures, replays: how often it did.
+        kept: its graphs.
     """
 
     workspace: Workspace
@@ -58,10 +62,12 @@ class SmallNetwork:
     most_slices: int = 8
     fits: int = 1000
     added: float = 0.0
+    fault: BackendError | None = None
     stream: Stream = None
     replay: str = "same"
     batches: list[int] = field(default_factory=list)
     captures: int = 0
+    kept: list[weakref.ref] = field(default_factory=list)
     replays: int = 0
     info: EngineInfo = field(default_factory=lambda: EngineInfo(backend="small", device="host", precision="fp16"))
 
@@ -85,13 +91,15 @@ class SmallNetwork:
         self.batches.append(slices)
         if slices > self.fits:
             raise OutOfMemoryError(f"{slices} are too many.")
-        self.device.call(self.stream or self.workspace.kernels, lambda: self.compute(inputs, outputs))
+        fault = self.fault
+        self.device.call(self.stream or self.workspace.kernels, lambda: self.compute(inputs, outputs, fault))
 
-    def compute(self, inputs: Arrays, outputs: Arrays) -> None:
+    def compute(self, inputs: Arrays, outputs: Arrays, fault: BackendError | None) -> None:
         results = computed(**{name: host_view(array) for name, array in inputs.items()})
-        results["probability"] += np.float32(self.added)
+        if fault is not None:
+            raise fault
         for name, array in outputs.items():
-            np.copyto(host_view(array), results[name])
+            np.copyto(host_view(array), results[name] + np.float32(self.added))
 
     def capture(self, inputs: Arrays, outputs: Arrays) -> Callable[[], None] | None:
         self.captures += 1
@@ -121,4 +129,11 @@ class SmallNetwork:
                 image = host_view(outputs["pseudo_dwi"])
                 self.device.call(self.workspace.kernels, lambda: np.add(image, 1e-4, out=image))
 
+        self.kept.append(weakref.ref(launch))
         return launch
+
+    @property
+    def graphs_alive(self) -> list[bool]:
+        """Of each graph, whether somebody still has it."""
+        gc.collect()
+        return [graph() is not None for graph in self.kept]

@@ -15,7 +15,7 @@ __all__ = ["doctor"]
 
 PACKAGES = (
     *("numpy", "scipy", "nibabel", "matplotlib", "onnxruntime", "onnxruntime-gpu", "pycuda", "tensorrt-cu13"),
-    *("tensorrt-rtx", "ncnn", "torch", "onnx", "onnxscript"),
+    *("tensorrt-rtx", "ncnn", "openvino", "torch", "onnx", "onnxscript"),
 )
 RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
 

@@ -1,6 +1,9 @@
-"""``ctpdeploy warmup``: build engines now, so that inference never waits for one."""
+"""``ctpdeploy warmup``: what takes long is done and measured once, so that inference waits for nothing."""
 
+import dataclasses
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,11 +25,15 @@ _STEPS = 100
 def warmup(
     bundle: Annotated[Path, typer.Argument(help="Bundle made by ctpdeploy export.")],
     backend: Annotated[
-        str, typer.Option(help="What builds: auto, tensorrt or tensorrt-rtx. A name gets that one, never the other.")
+        str,
+        typer.Option(
+            help="auto measures all backends; tensorrt or tensorrt-rtx builds that engine and measures nothing."
+        ),
     ] = "auto",
     slices: Annotated[
-        str, typer.Option(help="Fewest, most likely and most slices that run at once: MIN,OPT,MAX.")
-    ] = "1,8,32",
+        str | None,
+        typer.Option(help="Of an engine: fewest, most likely and most slices at once, MIN,OPT,MAX; else 1,8,32."),
+    ] = None,
     gpus: Annotated[
         str | None,
         typer.Option(
@@ -41,32 +48,65 @@ def warmup(
     require_signature: Annotated[Path | None, typer.Option(help=KEY_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Build the engine of a bundle into the cache and prove its precision, so that infer never waits for it.
+    """Ready this machine for a bundle: build engines, pass the gate with every backend, and find the fastest.
 
-    Engines are for one bundle, one version of the package and one kind of GPU; a cached one that fits is used again,
-    a damaged or foreign one never. What was warmed up last is what infer takes, from the user's cache folder.
+    What is found is kept in the user's cache: infer then takes the fastest by itself, and waits for no engine. An
+    engine is for one bundle, one version of the package and one kind of GPU; a cached one that fits is used again, a
+    damaged or foreign one never. What was warmed up last is what infer takes.
 
-    Example: ctpdeploy warmup demo/demo.ctpbundle --backend tensorrt-rtx
+    Example: ctpdeploy warmup demo/demo.ctpbundle
     """
+    given = {"--slices": slices, "--gpus": gpus, "--cache": cache}
+    if backend != "auto":
+        _build(bundle, backend, slices or "1,8,32", gpus, cache, key=require_signature, as_json=as_json)
+    elif options := [name for name, value in given.items() if value is not None]:
+        raise UsageError(f"{' and '.join(options)} shape an engine: name the one to build with --backend.")
+    else:
+        _rank(bundle, key=require_signature, as_json=as_json)
+
+
+def _rank(bundle: Path, *, key: Path | None, as_json: bool) -> None:
+    """Measure all backends that can run here, and remember."""
+    from ctpdeploy.runtime import Bundle
+    from ctpdeploy.runtime.ranking import rank_backends
+    from ctpdeploy.runtime.speeds import remember
+
+    with _shown() as show, Bundle.open(bundle, key) as opened:
+        ranking = rank_backends(opened, show)
+        file = remember(opened, ranking.speeds)
+    seconds = ranking.speeds.seconds
+    if as_json:
+        trials = {name: dataclasses.asdict(trial) for name, trial in ranking.trials.items()}
+        print_json({"seconds_per_slice": seconds, "gate": trials, "refused": ranking.refused, "file": str(file)})
+        return
+    fastest = next(iter(seconds))
+    rows = [
+        [name, f"{value:.3g}", f"{value / seconds[fastest]:.2f}", f"{ranking.trials[name].times_eager:.3g}"]
+        for name, value in seconds.items()
+    ]
+    print_table(["backend", "s a slice", "times the fastest", "times eager's error"], rows)
+    if ranking.refused:
+        typer.echo("")
+        print_table(["other backends", ""], [[name, why] for name, why in ranking.refused.items()], words=2)
+    say(f"From now on --backend auto takes {fastest} for this bundle on this machine ({file}).")
+
+
+def _build(
+    bundle: Path, backend: str, slices: str, gpus: str | None, cache: Path | None, *, key: Path | None, as_json: bool
+) -> None:
+    """Build one engine, also for GPUs that are not here."""
     from ctpdeploy.runtime import Bundle
     from ctpdeploy.runtime.trt import Recipe, choose_flavour, choose_target, keep_choice, user_store, warm_up
 
     wanted_slices, wanted_gpus = _three(slices), _capabilities(gpus)
     flavour = choose_flavour(backend)
     target = choose_target(flavour, wanted_gpus)
-    with progress() as display:
-        task = display.add_task("warmup", total=_STEPS, text="")
-
-        def show(text: str, share: float) -> None:
-            display.update(task, completed=round(share * _STEPS), text=text)
-
-        with Bundle.open(bundle, require_signature) as opened:
-            recipe = Recipe(target=target, slices=wanted_slices, precision=opened.precision)
-            store = user_store(cache)
-            warm = warm_up(opened, flavour, recipe, store, show)
-            if cache is None:
-                keep_choice(opened, flavour, recipe, store)
-        display.update(task, completed=_STEPS, text="")
+    with _shown() as show, Bundle.open(bundle, key) as opened:
+        recipe = Recipe(target=target, slices=wanted_slices, precision=opened.precision)
+        store = user_store(cache)
+        warm = warm_up(opened, flavour, recipe, store, show)
+        if cache is None:
+            keep_choice(opened, flavour, recipe, store)
     findings = _findings(flavour, warm)
     if as_json:
         print_json(findings)
@@ -74,6 +114,15 @@ def warmup(
     if warm.rebuilt_because:
         say(f"Built again. {warm.rebuilt_because}")
     _print(findings)
+
+
+@contextmanager
+def _shown() -> Iterator[Callable[[str, float], None]]:
+    """A progress bar that is told what is done and the share that is done."""
+    with progress() as display:
+        task = display.add_task("warmup", total=_STEPS, text="")
+        yield lambda text, share: display.update(task, completed=round(share * _STEPS), text=text)
+        display.update(task, completed=_STEPS, text="")
 
 
 def _three(text: str) -> tuple[int, int, int]:

@@ -11,11 +11,12 @@ from ctpdeploy.runtime.bundle import Bundle
 from ctpdeploy.runtime.cuda import host_backend
 from ctpdeploy.runtime.engine import Engine
 from ctpdeploy.runtime.ort_cuda import backend as ort_cuda
+from ctpdeploy.runtime.speeds import Speeds, recall
 from ctpdeploy.runtime.trt import FLAVOURS
 from ctpdeploy.runtime.trt import backend as trt
 from ctpdeploy.runtime.winograd import engine as winograd
 
-__all__ = ["AUTO", "BACKENDS", "HIDDEN", "Backend", "open_engine"]
+__all__ = ["AUTO", "BACKENDS", "HIDDEN", "Backend", "Choice", "choose", "open_engine"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,7 @@ BACKENDS: Final[dict[str, Backend]] = {
         for module in (ort_cuda, ort, winograd, openvino_cpu)
     },
 }
-"""In the order in which ``"auto"`` asks them."""
+"""In the order in which ``"auto"`` asks them where nothing was measured."""
 
 HIDDEN: Final[dict[str, Callable[[Bundle], Engine]]] = {host_backend.NAME: host_backend.open_engine}
 """Ways to run them for developers, opened by their names and listed nowhere."""
@@ -54,22 +55,55 @@ HIDDEN: Final[dict[str, Callable[[Bundle], Engine]]] = {host_backend.NAME: host_
 AUTO: Final = "auto"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What runs the networks, and why.
+
+    Attributes:
+        backend: its name.
+        because: one sentence.
+    """
+
+    backend: str
+    because: str
+
+
+def choose(bundle: Bundle, asked: str = AUTO) -> Choice:
+    """The backend asked for, never another.
+
+    ``"auto"`` means the fastest of those that were measured with the bundle on this machine, and where nothing was
+    measured the first that can run.
+
+    Raises:
+        UsageError: no backend has this name.
+        BackendError: ``"auto"``, and none can run here.
+    """
+    if asked != AUTO:
+        if asked not in {**BACKENDS, **HIDDEN}:
+            raise UsageError(f"There is no backend '{asked}': choose {AUTO} or {', '.join(BACKENDS)}.")
+        return Choice(backend=asked, because="It was asked for.")
+    speeds, reasons = recall(bundle), dict[str, str]()
+    ranked = [name for name in speeds.seconds if name in BACKENDS] if speeds else []
+    for name in dict.fromkeys((*ranked, *BACKENDS)):
+        reason = BACKENDS[name].unavailable_because()
+        if reason is None:
+            return Choice(backend=name, because=_because(name, speeds))
+        reasons[name] = reason
+    raise BackendError("No backend can run here. " + " ".join(f"{name}: {why}" for name, why in reasons.items()))
+
+
 def open_engine(bundle: Bundle, backend: str = AUTO) -> Engine:
-    """Open the backend asked for, never another; ``"auto"`` takes the first that this machine can run.
+    """Open the backend that :func:`choose` gives.
 
     Raises:
         UsageError: no backend has this name.
         BackendError: it cannot run here.
     """
-    if backend in HIDDEN:
-        return HIDDEN[backend](bundle)
-    if backend != AUTO:
-        if backend not in BACKENDS:
-            raise UsageError(f"There is no backend '{backend}': choose {AUTO} or {', '.join(BACKENDS)}.")
-        return BACKENDS[backend].open_engine(bundle)
-    reasons = {}
-    for name, candidate in BACKENDS.items():
-        reasons[name] = candidate.unavailable_because()
-        if reasons[name] is None:
-            return candidate.open_engine(bundle)
-    raise BackendError("No backend can run here. " + " ".join(f"{name}: {why}" for name, why in reasons.items()))
+    name = choose(bundle, backend).backend
+    return HIDDEN[name](bundle) if name in HIDDEN else BACKENDS[name].open_engine(bundle)
+
+
+def _because(name: str, speeds: Speeds | None) -> str:
+    if speeds is not None and name in speeds.seconds:
+        return f"It is the fastest that can run here, of {speeds}."
+    return "It is the first that can run here; which is the fastest is found by ctpdeploy warmup."

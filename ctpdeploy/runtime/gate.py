@@ -16,7 +16,7 @@ from ctpdeploy.runtime.reference import CHAIN, FILE, Reference
 from ctpdeploy.runtime.verification import Limits, Trial, compare, limits_of
 from ctpdeploy.runtime.window import PerfusionWindow
 
-__all__ = ["chain_error", "reference_of", "try_engine", "try_networks"]
+__all__ = ["chain_error", "reference_of", "slices_of", "try_engine", "try_networks"]
 
 
 def reference_of(bundle: Bundle) -> Reference:
@@ -65,16 +65,17 @@ def try_engine(bundle: Bundle, engine: Engine, reference: Reference) -> Trial:
     """Compare an engine of a bundle with the reference: the whole chain, slice by slice and together."""
 
     def run(slices: slice) -> NDArray[np.float64]:
-        batch = SliceBatch(frames=reference.frames[slices], features=reference.features[slices], window=_NO_WINDOW)
-        return engine.run(batch).probability.astype(np.float64)
+        return engine.run(slices_of(reference, slices)).probability.astype(np.float64)
 
     alone = np.concatenate([run(slice(i, i + 1)) for i in range(len(reference))])
     limits = limits_of(bundle.precision, static_norm=bundle.static_norm)
     return compare(engine.info.backend, {CHAIN: alone}, reference, limits, together=run(slice(None)))
 
 
-_NO_WINDOW = PerfusionWindow(start=0, end=0, frames=(), curve=np.empty(0))
-"""The slices of a reference come from several cases; engines do not look at the window."""
+def slices_of(reference: Reference, slices: slice = slice(None)) -> SliceBatch:
+    """Slices of a reference as engines take them; they come from several cases, so there is no window to be found."""
+    no_window = PerfusionWindow(start=0, end=0, frames=(), curve=np.empty(0))
+    return SliceBatch(frames=reference.frames[slices], features=reference.features[slices], window=no_window)
 
 
 def _output(network: Network) -> str:

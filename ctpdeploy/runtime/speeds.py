@@ -12,7 +12,7 @@ import math
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -46,10 +46,6 @@ class Speeds:
 
     seconds: Mapping[str, float]
     date: str
-
-    def fastest(self, names: Iterable[str]) -> str | None:
-        """The fastest of some backends; None if none of them was measured."""
-        return next((name for name in self.seconds if name in names), None)
 
     def __str__(self) -> str:
         figures = ", ".join(f"{name} {value:.3g} s" for name, value in self.seconds.items())

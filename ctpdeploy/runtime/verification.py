@@ -120,6 +120,11 @@ class Trial:
     lesion: int
     batch_difference: float | None = None
 
+    @property
+    def times_eager(self) -> float:
+        """Root mean square error in units of eager float32's own, of the tensor that is worst."""
+        return max(check.rms_error / check.eager_rms_error for check in self.checks)
+
     def failures(self) -> list[str]:
         """What did not hold, a phrase each, with the figures."""
         found = [

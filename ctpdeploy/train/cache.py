@@ -14,9 +14,9 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import platformdirs
 import scipy
 
-from ctpdeploy.optional import require
 from ctpdeploy.runtime.cases import case_files, case_name, read_case
 from ctpdeploy.runtime.folders import replaced_file
 from ctpdeploy.runtime.preprocess import PreprocessConfig
@@ -34,12 +34,8 @@ SOURCES = (
 
 
 def default_folder() -> Path:
-    """Where the user's caches are on this system.
-
-    Raises:
-        MissingPackageError: platformdirs is not installed.
-    """
-    return Path(require("platformdirs", extra="train").user_cache_path("ctpdeploy", appauthor=False)) / "cases"
+    """Where the user's caches are on this system."""
+    return platformdirs.user_cache_path("ctpdeploy", appauthor=False) / "cases"
 
 
 class CaseCache:

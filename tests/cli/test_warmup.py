@@ -1,4 +1,6 @@
+import dataclasses
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -7,7 +9,10 @@ import pytest
 from ctpdeploy.cli import run
 from ctpdeploy.errors import ExitCode
 from ctpdeploy.runtime import Bundle
+from ctpdeploy.runtime.bundle import SealedFile
 from ctpdeploy.runtime.cuda.driver import Driver, Gpu
+from ctpdeploy.runtime.reference import FILE as REFERENCE
+from ctpdeploy.runtime.reference import Reference
 from ctpdeploy.runtime.trt import FLAVOURS, recipe, recipe_for, user_store
 
 
@@ -59,17 +64,66 @@ def test_engines_lie_where_they_are_asked_to(command: list[str], tmp_path: Path)
     assert not (tmp_path / "cache").exists()
 
 
-@pytest.mark.parametrize("backend", ["auto", "tensorrt", "tensorrt-rtx"])
+@pytest.mark.parametrize(("backend", "extra"), [("tensorrt", "tensorrt"), ("tensorrt-rtx", "rtx")])
 def test_without_a_package_it_is_one_sentence_and_exit_five(
-    bundle_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], backend: str
+    bundle_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], backend: str, extra: str
 ):
     for module in ("tensorrt", "tensorrt_rtx"):
         monkeypatch.setitem(sys.modules, module, None)
     assert run(["warmup", str(bundle_folder), "--backend", backend]) == ExitCode.BACKEND
     error = capsys.readouterr().err
-    assert error.startswith("Error: No engine can be built here.")
+    assert error.startswith(f"Error: No engine of {backend} can be built here.")
     assert error.count("\n") == 1
-    assert ("pip install 'ctpdeploy[rtx]'" in error) == (backend != "tensorrt")
+    assert f"pip install 'ctpdeploy[{extra}]'" in error
+
+
+def test_the_fastest_is_measured_and_taken_from_then_on(
+    bundle_folder: Path, phantom_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    case, out = str(phantom_folder / "case_1"), tmp_path / "results"
+    assert run(["infer", str(bundle_folder), case, "--out", str(out), "--json"]) == ExitCode.DONE
+    (report,) = json.loads(capsys.readouterr().out)["cases"]
+    assert report["engine"]["backend"] == "ort-cpu"
+    assert "found by ctpdeploy warmup" in report["backend_because"]
+
+    assert run(["warmup", str(bundle_folder), "--json"]) == ExitCode.DONE
+    findings = json.loads(capsys.readouterr().out)
+    seconds = findings["seconds_per_slice"]
+    assert {"ort-cpu", "ncnn", "openvino"} <= set(seconds)
+    assert list(seconds.values()) == sorted(seconds.values())
+    assert set(findings["gate"]) == set(seconds)
+    assert "tensorrt" in findings["refused"]
+
+    file = Path(findings["file"])
+    for fastest in ("ncnn", "openvino"):
+        kept = json.loads(file.read_text())
+        kept["seconds"] = {**kept["seconds"], "ncnn": 0.5, fastest: 0.25}
+        file.write_text(json.dumps(kept))
+        assert run(["infer", str(bundle_folder), case, "--out", str(out), "--json"]) == ExitCode.DONE
+        (report,) = json.loads(capsys.readouterr().out)["cases"]
+        assert report["engine"]["backend"] == fastest
+        assert report["backend_requested"] == "auto"
+        assert f"fastest that can run here, of {fastest} 0.25 s, " in report["backend_because"]
+
+
+def test_the_table_says_what_auto_takes(bundle_folder: Path, capsys: pytest.CaptureFixture[str]):
+    assert run(["warmup", str(bundle_folder)]) == ExitCode.DONE
+    said = capsys.readouterr()
+    assert "times the fastest" in said.out
+    assert "There is no NVIDIA driver" in said.out
+    assert "From now on --backend auto takes " in said.err
+
+
+def test_a_backend_that_fails_the_gate_is_not_ranked(bundle_folder: Path, tmp_path: Path):
+    """The reference of another network: no backend can hold, and nothing is remembered."""
+    copy = Path(shutil.copytree(bundle_folder, tmp_path / "copy.ctpbundle"))
+    reference = Reference.load(copy / REFERENCE, called=copy)
+    dataclasses.replace(reference, outputs={k: v + 0.1 for k, v in reference.outputs.items()}).save(copy / REFERENCE)
+    manifest = json.loads((copy / "bundle.json").read_text())
+    manifest["files"][REFERENCE] = vars(SealedFile.of(copy / REFERENCE))
+    (copy / "bundle.json").write_text(json.dumps(manifest))
+    assert run(["warmup", str(copy)]) == ExitCode.GUARD
+    assert not (tmp_path / "cache").exists() or not list((tmp_path / "cache").rglob("speeds/*"))
 
 
 @pytest.mark.parametrize(
@@ -86,6 +140,12 @@ def test_without_a_package_it_is_one_sentence_and_exit_five(
 )
 def test_usage_errors_exit_with_two(command: list[str], arguments: list[str]):
     assert run([*command, *arguments]) == ExitCode.USAGE
+
+
+@pytest.mark.parametrize("option", ["--slices=1,2,4", "--gpus=portable", "--cache=mine"])
+def test_what_shapes_an_engine_needs_one(bundle_folder: Path, option: str, capsys: pytest.CaptureFixture[str]):
+    assert run(["warmup", str(bundle_folder), option]) == ExitCode.USAGE
+    assert "name the one to build with --backend" in capsys.readouterr().err
 
 
 def test_a_folder_that_is_no_bundle_is_refused(command: list[str], tmp_path: Path):

@@ -10,7 +10,8 @@ The host waits in preprocessing for a few numbers, behind the networks for the t
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import numpy as np
@@ -60,21 +61,25 @@ class CudaEngine:
 
     def run(self, batch: SliceBatch) -> SliceOutputs:
         """Run the networks on slices from host memory."""
-        self._begin()
-        inputs = {name: self._sent(name, batch) for name in self._network.inputs}
-        outputs = self._outputs(len(batch.frames))
-        self._batches.run(inputs, outputs)
-        found = {name: self._workspace.fetched(f"{name} of all slices", array) for name, array in outputs.items()}
-        self._workspace.finish()
+        with self._alone():
+            inputs = {name: self._sent(name, batch) for name in self._network.inputs}
+            outputs = self._outputs(len(batch.frames))
+            self._batches.run(inputs, outputs)
+            found = {name: self._workspace.fetched(f"{name} of all slices", array) for name, array in outputs.items()}
+            self._workspace.finish()
         return SliceOutputs(**{name: array.copy() for name, array in found.items()})
 
     def run_case(self, case: Case, config: PreprocessConfig) -> CaseOutputs:
-        """Preprocess, run the networks, and postprocess, on the device.
+        """Preprocess, run the networks, and postprocess, on the device."""
+        with self._alone():
+            return self._run_case(case, config)
+
+    def _run_case(self, case: Case, config: PreprocessConfig) -> CaseOutputs:
+        """The same.
 
         The time of the networks begins when preprocessing is queued, whose last kernels it includes, and ends when
         their last batch is done.
         """
-        self._begin()
         workspace, device = self._workspace, self._workspace.device
         postprocessor = CudaPostprocessor(workspace, config)
         started = time.perf_counter()
@@ -102,13 +107,19 @@ class CudaEngine:
             warnings=warnings,
         )
 
-    def _begin(self) -> None:
-        """Refuse another thread, and wait for what an earlier case that failed has left queued."""
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Refuse another thread; what fails leaves nothing queued that would meet the next case."""
         if threading.get_ident() != self._thread:
             raise BackendError(
                 "The engine was opened in another thread, to which its GPU context belongs: call it from there."
             )
-        self._workspace.finish()
+        try:
+            yield
+        except BaseException:
+            with suppress(BackendError):
+                self._workspace.finish()
+            raise
 
     def _sent(self, name: str, batch: SliceBatch) -> DeviceArray:
         """One input of a batch on the device."""

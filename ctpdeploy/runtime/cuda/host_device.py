@@ -210,8 +210,8 @@ class _Stream:
     def advance_to(self, position: int) -> None:
         while self.done < position and self.waiting:
             work = self.waiting.popleft()
-            self.done += 1  # also if it fails: what comes behind keeps its place
             work()
+            self.done += 1
 
 
 @dataclass(frozen=True)

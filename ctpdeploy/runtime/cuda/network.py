@@ -54,8 +54,9 @@ class DeviceNetwork(Protocol):
     ) -> Callable[[], None] | None:
         """A replay of ``run`` on these very arrays as one CUDA graph, queued where ``run`` queues.
 
-        ``run`` has been called with these arrays before. None where there is no such graph; why is the caller's to
-        say in the report. The replay may differ from ``run`` only where the package is at fault: who uses it compares.
+        ``run`` has been called with these arrays before; where the package can be captured, ``Device.capture`` makes
+        the graph of another such call. None where there is no such graph. The replay may differ from ``run`` only
+        where the package is at fault: who uses it compares.
 
         Raises:
             BackendError: the device is lost.

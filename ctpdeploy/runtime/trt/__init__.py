@@ -5,12 +5,11 @@ Neither package is imported before an engine is asked for.
 
 from ctpdeploy.runtime.trt.choice import keep_choice, recipe_for
 from ctpdeploy.runtime.trt.engines import WarmEngine, warm_up
-from ctpdeploy.runtime.trt.flavour import AUTO, FLAVOURS, Flavour, choose_flavour, unavailable_because
+from ctpdeploy.runtime.trt.flavour import FLAVOURS, Flavour, choose_flavour, unavailable_because
 from ctpdeploy.runtime.trt.recipe import Recipe, Target, choose_target
 from ctpdeploy.runtime.trt.store import EngineStore, user_store
 
 __all__ = [
-    "AUTO",
     "FLAVOURS",
     "EngineStore",
     "Flavour",

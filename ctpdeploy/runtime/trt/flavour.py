@@ -10,9 +10,7 @@ from ctpdeploy.errors import BackendError, MissingPackageError, UsageError
 from ctpdeploy.optional import require
 from ctpdeploy.runtime.cuda.driver import probe
 
-__all__ = ["AUTO", "FLAVOURS", "Flavour", "Native", "choose_flavour", "cuda_of", "load", "unavailable_because"]
-
-AUTO: Final = "auto"
+__all__ = ["FLAVOURS", "Flavour", "Native", "choose_flavour", "cuda_of", "load", "unavailable_because"]
 
 Native: TypeAlias = Any
 """An object of one of the packages, whose types are not known where they are not installed."""
@@ -99,21 +97,18 @@ def unavailable_because(flavour: Flavour) -> str | None:
     return None
 
 
-def choose_flavour(backend: str = AUTO) -> Flavour:
-    """The package asked for, never the other; ``"auto"`` takes the first that can build here.
+def choose_flavour(backend: str) -> Flavour:
+    """The package asked for.
 
     Raises:
         UsageError: no package has this name.
         BackendError: it cannot build here.
     """
-    if backend not in (AUTO, *FLAVOURS):
-        raise UsageError(f"No engines are built for '{backend}': choose {AUTO} or {', '.join(FLAVOURS)}.")
-    candidates = list(FLAVOURS.values()) if backend == AUTO else [FLAVOURS[backend]]
-    reasons = {flavour.backend: unavailable_because(flavour) for flavour in candidates}
-    for flavour in candidates:
-        if reasons[flavour.backend] is None:
-            return flavour
-    raise BackendError("No engine can be built here. " + " ".join(f"{name}: {why}" for name, why in reasons.items()))
+    if backend not in FLAVOURS:
+        raise UsageError(f"No engines are built for '{backend}': choose {' or '.join(FLAVOURS)}.")
+    if reason := unavailable_because(FLAVOURS[backend]):
+        raise BackendError(f"No engine of {backend} can be built here. {reason}")
+    return FLAVOURS[backend]
 
 
 def cuda_of(flavour: Flavour) -> str:

@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 from uuid import uuid4
 
+import platformdirs
+
 from ctpdeploy.errors import BackendError, UsageError
-from ctpdeploy.optional import require
 from ctpdeploy.runtime.trt.secret import user_secret
 
 __all__ = ["EngineStore", "Entry", "user_store"]
@@ -134,10 +135,8 @@ def user_store(folder: Path | None = None) -> EngineStore:
     """The store of this user, in the system's folder for caches unless another is named.
 
     Raises:
-        MissingPackageError: platformdirs is not installed.
         UsageError: there is no place for the secret.
     """
-    platformdirs = require("platformdirs", extra="rtx")
     secret = user_secret(platformdirs.user_data_path("ctpdeploy", appauthor=False) / "engine-secret")
     return EngineStore(folder or platformdirs.user_cache_path("ctpdeploy", appauthor=False) / "engines", secret)
 

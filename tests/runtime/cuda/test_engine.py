@@ -14,9 +14,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from ctpdeploy.errors import BackendError, GuardError, InputError, MissingPackageError, OutOfMemoryError
 from ctpdeploy.runtime.case import Case
-from ctpdeploy.runtime.cuda import CudaEngine, Workspace
+from ctpdeploy.runtime.cuda import CudaEngine, DeviceArray, Workspace
 from ctpdeploy.runtime.cuda.host_device import HostDevice
-from ctpdeploy.runtime.cuda.replays import MOST_GRAPHS
+from ctpdeploy.runtime.cuda.replays import MOST_GRAPHS, Replays
 from ctpdeploy.runtime.engine import CaseEngine, CaseOutputs
 from ctpdeploy.runtime.host_case import run_case_on_host
 from ctpdeploy.runtime.postprocess import THRESHOLD
@@ -123,6 +123,20 @@ def test_a_case_that_is_refused_leaves_nothing_behind(engine: CudaEngine, make_c
     with pytest.raises(InputError, match="convert it to int16 or float32"):
         engine.run_case(dataclasses.replace(good, series=good.series.astype(np.float64)), CONFIG)
     assert_as_on_the_host(engine.run_case(good, CONFIG), good)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_work_that_fails_does_not_meet_the_next_case(make_workspace: MakeWorkspace, make_case: MakeCase, seed: int):
+    """Of two batches both fail, the second when the first has been said."""
+    workspace = make_workspace(seed)
+    network = SmallNetwork(workspace, GRID, most_slices=3, replay="none")
+    engine = CudaEngine(network, workspace)
+    network.fault = BackendError("planted")
+    with pytest.raises(BackendError, match="planted"):
+        engine.run_case(make_case((6, *GRID), 9), CONFIG)
+    network.fault = None
+    case = make_case((4, *GRID), 12, seed=seed)
+    assert_as_on_the_host(engine.run_case(case, CONFIG), case)
 
 
 # ---- Memory ----------------------------------------------------------------------------------------------------------
@@ -344,30 +358,74 @@ def test_nan_does_not_prove_a_graph_that_does_nothing(network: SmallNetwork, mak
 
 
 def test_graphs_of_memory_that_was_replaced_are_dropped(engine: CudaEngine, network: SmallNetwork, make_case: MakeCase):
-    kept = []
-    capture = network.capture
-
-    def remembering(inputs, outputs):  # noqa: ANN001
-        kept.append(weakref.ref(replay := capture(inputs, outputs)))
-        return replay
-
-    network.capture = remembering
     small, large = make_case((2, *GRID), 9), make_case((5, *GRID), 9)
     for case in (small, small, small, large, small, small, small):
         assert_as_on_the_host(engine.run_case(case, CONFIG), case)
-    gc.collect()
-    assert kept[0]() is None
-    assert kept[-1]() is not None
+    assert not network.graphs_alive[0]
+    assert network.graphs_alive[-1]
     assert engine.info.cuda_graph == "yes"
 
 
-def test_there_are_no_more_graphs_than_are_kept(network: SmallNetwork, make_case: MakeCase):
+def test_graphs_are_dropped_where_memory_ends(engine: CudaEngine, network: SmallNetwork, make_case: MakeCase):
+    case = make_case((4, *GRID), 9)
+    engine.run_case(case, CONFIG)
+    assert network.graphs_alive == [True]
+    network.fits = 2
+    assert_as_on_the_host(engine.run_case(case, CONFIG), case)
+    assert not network.graphs_alive[0]
+
+
+def arrays_of(network: SmallNetwork, slices: int) -> tuple[dict[str, DeviceArray], dict[str, DeviceArray]]:
+    """Inputs with numbers in them, and outputs."""
+    rng = np.random.default_rng(0)
+    inputs = {
+        name: network.workspace.sent(name, rng.random((slices, *shape), dtype=np.float32))
+        for name, shape in network.inputs.items()
+    }
+    outputs = {
+        name: network.workspace.array(f"{name} out", (slices, *shape), np.float32)
+        for name, shape in network.outputs.items()
+    }
+    return inputs, outputs
+
+
+def rows(arrays: dict[str, DeviceArray], start: int, stop: int) -> dict[str, DeviceArray]:
+    return {name: array.rows(start, stop) for name, array in arrays.items()}
+
+
+def test_a_graph_is_of_its_shape_too(network: SmallNetwork):
+    """Three slices at an address are not five there."""
+    inputs, outputs = arrays_of(network, 5)
+    replays = Replays(network, network.workspace)
+    for slices in (3, 3, 3, 5, 5, 5):
+        replays.run(rows(inputs, 0, slices), rows(outputs, 0, slices))
+    assert (network.batches, network.captures, network.replays) == ([3, 3, 5, 5], 2, 4)
+
+
+def test_the_graph_unused_for_longest_makes_room(network: SmallNetwork):
+    inputs, outputs = arrays_of(network, MOST_GRAPHS + 1)
+    replays = Replays(network, network.workspace)
+
+    def run(number: int) -> int:
+        replays.run(rows(inputs, number, number + 1), rows(outputs, number, number + 1))
+        return network.captures
+
+    for number in range(MOST_GRAPHS):
+        run(number)
+    assert run(0) == MOST_GRAPHS
+    assert run(MOST_GRAPHS) == MOST_GRAPHS + 1
+    assert run(0) == MOST_GRAPHS + 1
+    assert run(1) == MOST_GRAPHS + 2
+
+
+def test_a_case_with_more_batches_than_graphs_is_right(network: SmallNetwork, make_case: MakeCase):
     network.most_slices = 1
     engine = CudaEngine(network, network.workspace)
     case = make_case((MOST_GRAPHS + 3, 4, 6), 5)
     config = PreprocessConfig(slice_shape=GRID)
+    expected = run_case_on_host(HostTwin(), case, config).probability
     for _ in range(2):
-        engine.run_case(case, config)
+        assert_allclose(engine.run_case(case, config).probability, expected, rtol=1e-6)
     assert network.captures == 2 * (MOST_GRAPHS + 3)
     assert network.replays == 0
 
@@ -391,6 +449,43 @@ def test_work_in_the_wrong_stream_shows(host_library: Path, make_case: MakeCase)
 
     assert all(right(seed, astray=False) for seed in range(12))
     assert 0 < sum(right(seed, astray=True) for seed in range(12)) < 12
+
+
+class LoggingDevice(HostDevice):
+    """Notes what is queued and when the host waits."""
+
+    def __init__(self, library: Path) -> None:
+        super().__init__(library)
+        self.log: list[str] = []
+
+    def launch(self, kernel: str, *arguments: object, **options: object):
+        self.log.append(kernel)
+        super().launch(kernel, *arguments, **options)
+
+    def call(self, *arguments: object):
+        self.log.append("networks")
+        super().call(*arguments)
+
+    def synchronise(self, event=None):  # noqa: ANN001
+        self.log.append("the host waits")
+        super().synchronise(event)
+
+
+def test_the_host_waits_when_everything_is_queued(host_library: Path, make_case: MakeCase):
+    """From the scaling to the mask: the device has work all the time."""
+    device = LoggingDevice(host_library)
+    workspace = Workspace(device)
+    engine = CudaEngine(SmallNetwork(workspace, GRID, most_slices=2, replay="none"), workspace)
+    engine.run_case(make_case((5, *GRID), 9), CONFIG)
+    queued = device.log[device.log.index("scale_float") :]
+    assert queued == [
+        *["scale_float"] * 3,
+        *["networks"] * 3,
+        *["flag_nonfinite"] * 2,
+        "mask_above",
+        "the host waits",
+        "the host waits",
+    ]
 
 
 def test_another_thread_is_refused(engine: CudaEngine, make_case: MakeCase):

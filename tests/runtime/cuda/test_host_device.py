@@ -211,21 +211,3 @@ def test_what_the_work_of_a_capture_raises_is_raised(workspace: Workspace):
     with pytest.raises(BackendError, match="no_such_kernel"):
         workspace.device.capture(workspace.kernels, lambda: workspace.launch("no_such_kernel", (1, 1, 1), ()))
     workspace.finish()
-
-
-def test_work_that_fails_does_not_shift_what_comes_behind_it(host_library: Path):
-    def fail() -> None:
-        raise BackendError("planted")
-
-    def queue(workspace: Workspace) -> None:  # the fault is raised here or by the end
-        workspace.device.call(workspace.kernels, fail)
-        workspace.fetched("numbers", workspace.array("numbers", (8,), np.float32))
-        workspace.finish()
-
-    for seed in range(9):
-        workspace = Workspace(HostDevice(host_library, seed=seed))
-        with pytest.raises(BackendError, match="planted"):
-            queue(workspace)
-        found = workspace.fetched("more numbers", workspace.sent("more numbers", np.ones(8, np.float32)))
-        workspace.finish()
-        assert found.all()

@@ -40,13 +40,14 @@ class Driver(ModuleType):
         self.host = host
         self.called: list[str] = []
         self.fault: Driver.Error | None = None
-        self.is_lost = False
+        self.is_lost = self.entered = False
         self.at_exit: list[Callable[[], None]] = []
         driver = self
 
         class Context:
             def push(self) -> None:
                 driver.called.append("push")
+                driver.entered = True
 
             def detach(self) -> None:
                 driver.called.append("detach")
@@ -114,8 +115,8 @@ class Driver(ModuleType):
 
     def fail_if_lost(self) -> tuple[int, int]:
         self.called.append("mem_get_info")
-        if self.is_lost:
-            raise self.Error("cuMemGetInfo failed: an illegal memory access was encountered")
+        if self.is_lost or not self.entered:
+            raise self.Error("cuMemGetInfo failed: an illegal memory access was encountered, or there is no context")
         return 1, 2
 
 
