@@ -62,13 +62,18 @@ def infer_cases(
         not refused but raises.
     """
     from ctpdeploy.runtime import Bundle, Pipeline
-    from ctpdeploy.runtime.backends import open_engine
+    from ctpdeploy.runtime.backends import choose, open_engine
     from ctpdeploy.runtime.inference import infer_all
     from ctpdeploy.runtime.writers import REPORT
 
     with Bundle.open(bundle, key) as opened:
-        pipeline = Pipeline(open_engine(opened, backend), opened.preprocess)
-        source = {"bundle": {"name": bundle.resolve().name, "sha256": opened.sha256}, "backend_requested": backend}
+        choice = choose(opened, backend)
+        pipeline = Pipeline(open_engine(opened, choice.backend), opened.preprocess)
+        source = {
+            "bundle": {"name": bundle.resolve().name, "sha256": opened.sha256},
+            "backend_requested": backend,
+            "backend_because": choice.because,
+        }
     reports: dict[str, dict[str, Any]] = {}
     refused: dict[str, str] = {}
     with progress() as display:

@@ -55,8 +55,8 @@ class Pipeline:
         else:
             found = run_case_on_host(self.engine, case, self.config)
         start = time.perf_counter()
-        components = components_of(found.mask, case)
-        counting = time.perf_counter() - start
+        components, doubts = components_of(found.mask, case), implausible(case)
+        looking = time.perf_counter() - start
         return Prediction(
             mask=found.mask,
             probability=found.probability,
@@ -65,6 +65,6 @@ class Pipeline:
             volume_ml=float(found.mask.sum() * case.geometry.voxel_ml),
             window=found.window,
             engine=found.engine,
-            seconds={**found.seconds, "postprocess": found.seconds["postprocess"] + counting},
-            warnings=(*case.warnings, *found.window.warnings, *implausible(case), *found.warnings),
+            seconds={**found.seconds, "postprocess": found.seconds["postprocess"] + looking},
+            warnings=(*case.warnings, *found.window.warnings, *doubts, *found.warnings),
         )

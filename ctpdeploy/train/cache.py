@@ -26,6 +26,7 @@ __all__ = ["CaseCache", "default_folder"]
 
 SOURCES = (
     *("runtime/cases.py", "runtime/isles2018.py", "runtime/isles2024.py", "runtime/study.py", "runtime/nifti.py"),
+    *("runtime/voxels.py", "runtime/deflate.py", "runtime/temporal.py"),
     *("runtime/case.py", "runtime/perfusion.py", "runtime/arteries.py", "runtime/brain.py"),
     *("runtime/preprocess.py", "runtime/window.py", "train/prepared.py", "train/cache.py"),
 )

@@ -1,13 +1,9 @@
 """Pictures composed as pixels, and the PNG that they become."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from PIL import Image
 
-from ctpdeploy.runtime.png import write_png
 from ctpdeploy.runtime.sheet import Frame, Sheet, outline
 
 GREY = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
@@ -65,16 +61,3 @@ def test_a_scale_runs_through_all_colours():
     sheet.show_scale(Frame(left=20, top=3, width=256, height=5), GREY)
     assert_array_equal(sheet.pixels[3:8, 20:276, 1], np.tile(np.arange(256), (5, 1)))
     assert np.flatnonzero(sheet.pixels[8:11].all(axis=(0, 2))).tolist() == [20, 148, 276]
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (257, 64)])
-def test_a_png_holds_the_pixels(tmp_path: Path, shape: tuple[int, int]):
-    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(np.uint8)
-    write_png(tmp_path / "x.png", pixels)
-    with Image.open(tmp_path / "x.png") as image:
-        image.verify()  # the checksums
-    with Image.open(tmp_path / "x.png") as image:
-        assert image.mode == "RGB"
-        assert_array_equal(np.asarray(image), pixels)
-    write_png(tmp_path / "y.png", pixels)
-    assert (tmp_path / "x.png").read_bytes() == (tmp_path / "y.png").read_bytes()
