@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ctpdeploy.phantom import PhantomConfig, write_dataset
 from ctpdeploy.runtime import Bundle, read_case
@@ -35,6 +35,8 @@ _REFERENCE_SLICES, _SEED, _FRAMES = 2, 20180916, 40
 
 _SHIFT: Final = 1.0
 """Of normalised units, in their standard deviations."""
+_LESION: Final = 0.1
+"""Share of the pixels."""
 _PASSES, _SMALLEST = 3, 64
 """Over so many batches, of slices no larger than this, running statistics are collected."""
 
@@ -125,4 +127,13 @@ def _drawn(config: TrainConfig, batch: SliceBatch) -> Chain:
     with torch.no_grad():
         for _ in range(_PASSES):
             chain.train()(frames, features)
-    return chain.eval()
+        _find_lesions(chain.eval(), torch.from_numpy(batch.frames), torch.from_numpy(batch.features))
+    return chain
+
+
+def _find_lesions(chain: Chain, frames: Tensor, features: Tensor) -> None:
+    """Shift the last layer so that a share of the pixels is lesion: masks of nothing say nothing."""
+    layers = [module for module in chain.get_submodule("segmenter").modules() if isinstance(module, nn.Conv2d)]
+    (last,) = (layer for layer in layers if layer.out_channels == 2)
+    logits = chain(frames, features)["logits"]
+    last.bias[1] -= (logits[:, 1] - logits[:, 0]).quantile(1 - _LESION)
