@@ -47,6 +47,7 @@ class Lesion(nn.Module):
     def __init__(self, chain: Chain) -> None:
         super().__init__()
         self.chain = chain
+        self.eval()
 
     def forward(self, frames: Tensor, features: Tensor) -> Tensor:
         """``(N, H, W)``."""

@@ -145,12 +145,21 @@ def _process(bundle: dict[str, Any]) -> str:
             name,
             f"{x['open_s']:.1f}",
             f"{x['process']['first_mask_s']:.1f}",
-            f"{60 / x['process']['each_further_s']:.1f}",
+            f"{60 / x['process']['each_case_s']:.1f}",
             f"{x['process']['peak_bytes'] / 1e9:.1f}",
         ]
         for name, x in bundle["backends"].items()
     ]
-    return _table(["new process", "opening s", "first mask s", "then cases a minute", "peak memory GB"], rows)
+    return _table(
+        [
+            "new process",
+            "opening s",
+            "first mask s",
+            f"cases a minute, folder of {bundle['folder_cases']}",
+            "peak memory GB",
+        ],
+        rows,
+    )
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -1,5 +1,6 @@
 """``ctpdeploy infer`` as a user starts it: a new process over a folder of cases, watched from outside."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -27,19 +28,20 @@ class ProcessRun:
 
     Attributes:
         first_mask_s: from its start until the results of the first case are in place, picture and report among them.
-        each_further_s: from one case's results to the next's, on average.
+        each_case_s: from the beginning of the first case to the results of the last, by the number of cases. Stages of
+            neighbours overlap, so that this is less than a case takes alone.
         peak_bytes: the most memory that it held; None where the system is not Linux.
         gpu_peak_bytes: the most memory used on the first GPU, over what was used before; None without nvidia-smi.
     """
 
     first_mask_s: float
-    each_further_s: float
+    each_case_s: float
     peak_bytes: int | None
     gpu_peak_bytes: int | None
 
 
 def run_infer(bundle: Path, cases: Sequence[Path], backend: str) -> ProcessRun:
-    """Run ``ctpdeploy infer`` over at least two cases of different names.
+    """Run ``ctpdeploy infer`` over cases of different names.
 
     Raises:
         GuardError, BackendError: it failed; says how.
@@ -61,10 +63,11 @@ def run_infer(bundle: Path, cases: Sequence[Path], backend: str) -> ProcessRun:
             said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it said nothing"]
             kind = GuardError if code == ExitCode.GUARD else BackendError
             raise kind(f"ctpdeploy infer with {backend} ended with exit code {code}: {said[-1]}")
-    first, *_, last = sorted(watch.done.values())
+        first = min(watch.done, key=watch.done.__getitem__)
+        began = watch.done[first] - sum(json.loads(first.read_text(encoding="utf-8"))["seconds"].values())
     return ProcessRun(
-        first_mask_s=first,
-        each_further_s=(last - first) / (len(reports) - 1),
+        first_mask_s=watch.done[first],
+        each_case_s=(max(watch.done.values()) - began) / len(reports),
         peak_bytes=watch.peak,
         gpu_peak_bytes=None if gpu_before is None or watch.gpu_peak is None else max(0, watch.gpu_peak - gpu_before),
     )
