@@ -21,7 +21,7 @@ demo: $(VENV)/installed
 	$(BIN)/ctpdeploy demo $(OUT)
 
 test: $(VENV)/installed
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist worksteal
 
 bench: $(VENV)/installed
 	mkdir -p $(BENCH)

@@ -64,6 +64,14 @@ def test_resume_does_what_is_left(bundle_folder: Path, cases: Path, tmp_path: Pa
     assert (out / "case_2" / "report.json").stat().st_mtime_ns == written
 
 
+INTERRUPTIBLE = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start what is in the background without
+from ctpdeploy.cli import main
+main()
+"""
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a named pipe")
 def test_an_interruption_ends_at_once_and_leaves_whole_cases(bundle_folder: Path, cases: Path, tmp_path: Path):
     """The series of the fourth case is a pipe into which nobody writes: reading it never ends."""
@@ -71,13 +79,16 @@ def test_an_interruption_ends_at_once_and_leaves_whole_cases(bundle_folder: Path
     series.unlink()
     os.mkfifo(series)
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "ctpdeploy", "infer", str(bundle_folder), str(cases), "--out", str(out)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 120
-    while not (out / "case_2").exists() and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    command = [sys.executable, "-c", INTERRUPTIBLE, "infer", str(bundle_folder), str(cases), "--out", str(out)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            deadline = time.monotonic() + 120
+            while not (out / "case_2").exists() and time.monotonic() < deadline and process.poll() is None:
+                time.sleep(0.02)
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode not in (ExitCode.DONE, ExitCode.BATCH)
     assert {path.name for path in out.iterdir()} in ({"case_1", "case_2"}, {"case_1", "case_2", "case_3"})
     for folder in out.iterdir():

@@ -125,7 +125,8 @@ def test_leaving_early_waits_for_the_last_stage():
 
 
 SLOW_FIRST = """
-import sys, time
+import signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start what is in the background without
 from ctpdeploy.runtime.conveyor import convey
 def first(item):
     if item == 1:
@@ -139,13 +140,15 @@ with convey([0, 1], first, int, int) as outcomes:
 
 
 def test_a_process_that_is_interrupted_ends_while_the_first_stage_is_at_work():
-    process = subprocess.Popen(
-        [sys.executable, "-c", SLOW_FIRST], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "reading\n"
-    time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    command = [sys.executable, "-c", SLOW_FIRST]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "reading\n"
+            time.sleep(0.2)
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert "KeyboardInterrupt" in said
     assert process.returncode != 0
