@@ -35,7 +35,7 @@ def test_figures_for_people_and_for_machines(tmp_path: Path, capsys: pytest.Capt
     bundle, out = write_bundle(tmp_path / "small.ctpbundle"), tmp_path / "figures.json"
     assert run(["benchmark", str(bundle), "--backend", "ort-cpu", "--rounds", "2", "--out", str(out)]) == ExitCode.DONE
     printed = capsys.readouterr()
-    assert "case synthetic: 4 slices of 64 x 64, 40 frames" in printed.out
+    assert "case synthetic: 3 slices of 64 x 64, 40 frames" in printed.out
     assert "cold start to first mask" in printed.out
     assert "unaccounted" in printed.out
     assert "Research use only" in printed.err
