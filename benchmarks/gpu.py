@@ -285,10 +285,7 @@ class Evidence:
 
     def _process(self, called: str) -> None:
         _, name, precision = called.split()
-        cases = [self._folder(), self._work / "case_again"]
-        if not cases[1].exists():
-            cases[1].symlink_to(cases[0].absolute(), target_is_directory=True)
-        self.processes[called] = run_infer(self.bundles[precision], cases, name)
+        self.processes[called] = run_infer(self.bundles[precision], self._folder(), name)
 
 
 def _repeated(case: Case, slices: int) -> Case:

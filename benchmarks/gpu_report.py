@@ -45,13 +45,13 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
             [
                 name,
                 f"{x['first_mask_s']:.2f}",
-                f"{x['each_case_s']:.3f}",
+                f"{x['startup_s']:.2f}",
                 _gb(x["peak_bytes"]),
                 _gb(x["gpu_peak_bytes"]),
             ]
             for name, x in found["processes"].items()
         ]
-        yield from _table(["new process", "first mask s", "each case of two s", "host GB", "GPU GB"], rows)
+        yield from _table(["new process", "first mask s", "of these start-up s", "host GB", "GPU GB"], rows)
     for title, reasons in (("Left out", found["left_out"]), ("Wrong", found["wrong"])):
         if reasons:
             yield f"**{title}**\n"

@@ -1,4 +1,4 @@
-"""``ctpdeploy infer`` as a user starts it: a new process over a folder of cases, watched from outside."""
+"""``ctpdeploy infer`` as a user starts it: a new process for one case, watched from outside."""
 
 import json
 import shutil
@@ -6,7 +6,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -27,47 +26,43 @@ class ProcessRun:
     """What was seen of a process.
 
     Attributes:
-        first_mask_s: from its start until the results of the first case are in place, picture and report among them.
-        each_case_s: from the beginning of the first case to the results of the last, by the number of cases. Stages of
-            neighbours overlap, so that this is less than a case takes alone.
+        first_mask_s: from its start until the results of the case are in place, picture and report among them.
+        startup_s: of these until it began to read: Python, packages, the bundle and its hashes, the backend.
         peak_bytes: the most memory that it held; None where the system is not Linux.
         gpu_peak_bytes: the most memory used on the first GPU, over what was used before; None without nvidia-smi.
     """
 
     first_mask_s: float
-    each_case_s: float
+    startup_s: float
     peak_bytes: int | None
     gpu_peak_bytes: int | None
 
 
-def run_infer(bundle: Path, cases: Sequence[Path], backend: str) -> ProcessRun:
-    """Run ``ctpdeploy infer`` over cases of different names.
+def run_infer(bundle: Path, case: Path, backend: str) -> ProcessRun:
+    """Run ``ctpdeploy infer`` on a case.
 
     Raises:
         GuardError, BackendError: it failed; says how.
     """
     with tempfile.TemporaryDirectory() as folder:
-        given, out, log = Path(folder, "cases"), Path(folder, "results"), Path(folder, "log")
-        given.mkdir()
-        for case in cases:
-            (given / case_name(case)).symlink_to(case.absolute(), target_is_directory=True)
-        reports = [out / case_name(case) / REPORT for case in cases]
-        command = [sys.executable, "-m", "ctpdeploy", "infer", str(bundle), str(given), "--out", str(out)]
+        out, log = Path(folder, "results"), Path(folder, "log")
+        report = out / case_name(case) / REPORT
+        command = [sys.executable, "-m", "ctpdeploy", "infer", str(bundle), str(case), "--out", str(out)]
         gpu_before = gpu_bytes()
         with log.open("wb") as errors:
             start = time.perf_counter()
             process = subprocess.Popen([*command, "--backend", backend], stdout=subprocess.DEVNULL, stderr=errors)
-            watch = _Watch(process, reports, start, looks_at_gpu=gpu_before is not None)
+            watch = _Watch(process, report, looks_at_gpu=gpu_before is not None)
             code = watch.until_it_ends()
-        if code != ExitCode.DONE:
+        if code != ExitCode.DONE or watch.done is None:
             said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it said nothing"]
             kind = GuardError if code == ExitCode.GUARD else BackendError
             raise kind(f"ctpdeploy infer with {backend} ended with exit code {code}: {said[-1]}")
-        first = min(watch.done, key=watch.done.__getitem__)
-        began = watch.done[first] - sum(json.loads(first.read_text(encoding="utf-8"))["seconds"].values())
+        stages = json.loads(report.read_text(encoding="utf-8"))["seconds"]
+    first_mask = watch.done - start
     return ProcessRun(
-        first_mask_s=watch.done[first],
-        each_case_s=(max(watch.done.values()) - began) / len(reports),
+        first_mask_s=first_mask,
+        startup_s=first_mask - sum(stages.values()),
         peak_bytes=watch.peak,
         gpu_peak_bytes=None if gpu_before is None or watch.gpu_peak is None else max(0, watch.gpu_peak - gpu_before),
     )
@@ -83,14 +78,18 @@ def gpu_bytes() -> int | None:
 
 
 class _Watch:
-    """Looks at a process and at its results again and again."""
+    """Looks at a process and for its report again and again.
 
-    def __init__(
-        self, process: subprocess.Popen[bytes], reports: Sequence[Path], start: float, *, looks_at_gpu: bool
-    ) -> None:
-        self._process, self._reports, self._start = process, reports, start
-        self._next_gpu_look = start if looks_at_gpu else float("inf")
-        self.done: dict[Path, float] = {}
+    Attributes:
+        done: when the report was there.
+        peak: the most memory seen.
+        gpu_peak: likewise on the first GPU.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], report: Path, *, looks_at_gpu: bool) -> None:
+        self._process, self._report = process, report
+        self._next_gpu_look = time.perf_counter() if looks_at_gpu else float("inf")
+        self.done: float | None = None
         self.peak: int | None = None
         self.gpu_peak: int | None = None
 
@@ -99,20 +98,19 @@ class _Watch:
         while (code := self._process.poll()) is None:
             self._look()
             time.sleep(_LOOK_S)
-        self._look_for_results()
+        self._look_for_report()
         return code
 
     def _look(self) -> None:
-        self._look_for_results()
+        self._look_for_report()
         self.peak = _peak_bytes(self._process.pid) or self.peak
         if time.perf_counter() >= self._next_gpu_look:
             self._next_gpu_look += _GPU_LOOK_S
             self.gpu_peak = max(self.gpu_peak or 0, gpu_bytes() or 0)
 
-    def _look_for_results(self) -> None:
-        for report in self._reports:
-            if report not in self.done and report.is_file():
-                self.done[report] = time.perf_counter() - self._start
+    def _look_for_report(self) -> None:
+        if self.done is None and self._report.is_file():
+            self.done = time.perf_counter()
 
 
 def _peak_bytes(pid: int) -> int | None:

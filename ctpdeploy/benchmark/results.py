@@ -75,7 +75,8 @@ class BackendResults:
         unaccounted: share of ``files_s`` that no stage has, median.
         networks_share: of the time of the networks one by one, by network; empty where they do not run alone.
         by_slices: how cost grows; the first is one slice, the last the whole case.
-        process: a new process of ``ctpdeploy infer`` over a folder.
+        folder_case_s: for each case of a folder, warm, where stages of neighbours overlap.
+        process: a new process of ``ctpdeploy infer`` on the case.
         times_first: how many times faster than the first backend of the run, by what was measured: medians of ratios
             within rounds.
     """
@@ -88,6 +89,7 @@ class BackendResults:
     unaccounted: float
     networks_share: Mapping[str, float]
     by_slices: tuple[SliceCost, ...]
+    folder_case_s: float
     process: ProcessRun
     times_first: Mapping[str, float] = field(default_factory=dict)
 
@@ -100,7 +102,7 @@ class Results:
         machine: what it ran on.
         bundle: what was run: name, sha256, system, precision.
         case: name, slices, rows, columns and frames, and whether it is synthetic.
-        folder_cases: cases in the folder given to the process.
+        folder_cases: cases in the folder.
         rounds: how many.
         seed: of the order of turns.
         seconds: that the run took.

@@ -13,6 +13,7 @@ from ctpdeploy.benchmark.processes import ProcessRun, run_infer
 from ctpdeploy.benchmark.quantiles import Quantiles, median_ratio
 from ctpdeploy.benchmark.results import BackendResults, Check, FrameCost, Results, SliceCost
 from ctpdeploy.benchmark.rounds import interleave, rounds_within
+from ctpdeploy.benchmark.stages import run_folder
 from ctpdeploy.benchmark.turns import BackendTurns, Turns
 from ctpdeploy.errors import BackendError, UsageError
 from ctpdeploy.runtime import Bundle, Pipeline, case_name
@@ -26,8 +27,8 @@ Progress = Callable[[str, float], None]
 
 _BUDGET_S: Final = 45.0
 """For the rounds, where the user does not say how many."""
-_CHECKED, _TIMED = 0.2, 0.8
-"""Shares of the whole that are done when all is checked, and when the rounds are over."""
+_CHECKED, _TIMED, _PROCESSES = 0.2, 0.7, 0.85
+"""Shares of the whole that are done when all is checked, when the rounds are over, and when processes begin."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +37,7 @@ class Plan:
 
     Attributes:
         bundle: folder or zip.
-        cases: folders of different names, at least two: the first is measured in detail, and all are given to a new
-            process. An equal of the first will do for the second.
+        cases: folders of different names: the first is measured in detail, throughput over all.
         synthetic: whether they are made of equations.
         backends: names, the first of which the others are compared with.
         rounds: how many; as many as fit into a time if None.
@@ -98,6 +98,10 @@ def run_benchmark(plan: Plan, progress: Progress = lambda *_: None) -> Results:
         for name, pipeline in pipelines.items():
             require_same_way(bundle, name, pipeline, turns.case)
         rounds = _take_turns(turns, plan, progress)
+        folder_case_s: dict[str, float] = {}
+        for name, pipeline in pipelines.items():
+            progress(f"a folder of {len(plan.cases)} cases with {name}", _TIMED)
+            folder_case_s[name] = run_folder(pipeline, plan.cases, Path(scratch) / name)
         described = {
             "name": plan.bundle.resolve().name,
             "sha256": bundle.sha256,
@@ -128,6 +132,7 @@ def run_benchmark(plan: Plan, progress: Progress = lambda *_: None) -> Results:
                 engine=pipeline.engine.info,
                 check=_check(trials[name]),
                 open_s=open_s[name],
+                folder_case_s=folder_case_s[name],
                 process=processes[name],
             )
             for name, pipeline in pipelines.items()
@@ -156,9 +161,8 @@ def _run_processes(plan: Plan, progress: Progress) -> dict[str, ProcessRun]:
     """A new process of each backend."""
     found: dict[str, ProcessRun] = {}
     for name in plan.backends:
-        done = _TIMED + (1 - _TIMED) * len(found) / len(plan.backends)
-        progress(f"a new process with {name}, {len(plan.cases)} cases", done)
-        found[name] = run_infer(plan.bundle, plan.cases, name)
+        progress(f"a new process with {name}", _PROCESSES + (1 - _PROCESSES) * len(found) / len(plan.backends))
+        found[name] = run_infer(plan.bundle, plan.cases[0], name)
     return found
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,20 @@ from ctpdeploy.runtime.case import MAP_NAMES
 
 
 def test_slices_are_taken_from_the_middle(phantom_case: Case):
-    case = middle_slices(phantom_case, 1)
-    np.testing.assert_array_equal(case.series, phantom_case.series[:, :1])
+    order = [0, 1, 1, 0, 1]
+    case = replace(
+        phantom_case,
+        series=phantom_case.series[:, order],
+        maps={name: values[order] for name, values in phantom_case.maps.items()},
+        dwi=phantom_case.dwi[order],
+        lesion=phantom_case.lesion[order],
+    )
+    cut = middle_slices(case, 3)
+    np.testing.assert_array_equal(cut.series, phantom_case.series[:, [1, 1, 0]])
     for name in MAP_NAMES:
-        np.testing.assert_array_equal(case.maps[name], phantom_case.maps[name][:1])
-    assert case.dwi.shape == case.lesion.shape == case.series.shape[1:]
+        np.testing.assert_array_equal(cut.maps[name], phantom_case.maps[name][[1, 1, 0]])
+    np.testing.assert_array_equal(cut.dwi, phantom_case.dwi[[1, 1, 0]])
+    np.testing.assert_array_equal(cut.lesion, phantom_case.lesion[[1, 1, 0]])
     assert middle_slices(phantom_case, 2).series.shape == phantom_case.series.shape
 
 

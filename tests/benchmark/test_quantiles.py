@@ -36,6 +36,7 @@ def test_a_ratio_is_taken_within_rounds(values: list[float], factor: float):
 def test_one_slow_round_does_not_move_a_ratio():
     assert median_ratio([2.0, 200.0, 2.0], [1.0, 100.0, 1.0]) == 2.0
     assert median_ratio([2.0, 2.0, 2.0], [1.0, 100.0, 1.0]) == 2.0
+    assert median_ratio([4.0, 10.0, 30.0], [1.0, 20.0, 10.0]) == 3.0  # not the ratio of the medians, which is 1
 
 
 def test_rounds_that_do_not_belong_together_are_not_compared():

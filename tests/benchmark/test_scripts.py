@@ -98,7 +98,7 @@ def test_evidence_says_what_is_missing_and_what_is_wrong():
         "processes": {
             "ctpdeploy ort-cuda fp32": {
                 "first_mask_s": 3.0,
-                "each_case_s": 0.1,
+                "startup_s": 2.1,
                 "peak_bytes": 2e9,
                 "gpu_peak_bytes": None,
             }

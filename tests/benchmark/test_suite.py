@@ -49,7 +49,8 @@ def test_all_is_measured_of_every_backend(results: Results, bundle_folder: Path)
         assert backend.files_s.count == ROUNDS
         assert backend.files_s.p50 > backend.by_slices[-1].latency_s.least
         assert 0 < backend.check.times_eager_error < 4
-        assert backend.process.first_mask_s > backend.files_s.least
+        assert backend.process.first_mask_s > backend.process.startup_s > 0.1
+        assert 0 < backend.folder_case_s < backend.process.first_mask_s
         assert backend.process.peak_bytes is None or 1e8 < backend.process.peak_bytes < 1e10
     assert results.backends["ort-cpu"].times_first == {"one slice": 1, "all slices": 1, "files to files": 1}
     assert results.sgemm_gflops.count == results.copy_gb_per_s.count == ROUNDS

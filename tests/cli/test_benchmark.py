@@ -102,6 +102,5 @@ def test_a_process_that_fails_is_an_error(tmp_path: Path, phantom_folder: Path):
     from ctpdeploy.benchmark.processes import run_infer
     from ctpdeploy.errors import BackendError
 
-    cases = [phantom_folder / "case_1", phantom_folder / "case_2"]
     with pytest.raises(BackendError, match=r"ended with exit code 4: .*nowhere"):
-        run_infer(tmp_path / "nowhere", cases, "ort-cpu")
+        run_infer(tmp_path / "nowhere", phantom_folder / "case_1", "ort-cpu")
