@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from ctpdeploy.optional import require
 from ctpdeploy.runtime import Bundle, ort
 from ctpdeploy.runtime.bundle import PIPELINE
+from ctpdeploy.runtime.ncnn_cpu import engine as ncnn_cpu
+from ctpdeploy.runtime.ncnn_cpu.network import Network
+from ctpdeploy.runtime.ncnn_cpu.translate import translate
+from ctpdeploy.runtime.onnx_graph.graph import read_graph
 from ctpdeploy.runtime.reference import Reference
-from ctpdeploy.runtime.winograd import engine as winograd
-from ctpdeploy.runtime.winograd.graph import read_graph
-from ctpdeploy.runtime.winograd.network import Network
-from ctpdeploy.runtime.winograd.translate import translate
 
 __all__ = ["networks_alone"]
 
@@ -55,9 +55,9 @@ def _open_ort(bundle: Bundle, role: str, inputs: Inputs) -> Callable[[], object]
 
 def _open_ncnn(bundle: Bundle, role: str, inputs: Inputs) -> Callable[[], object]:
     layers = translate(read_graph(bundle.network_file(role).read_bytes()))
-    network = Network(layers, threads=winograd.usable_threads())
+    network = Network(layers, threads=ncnn_cpu.usable_threads())
     slice_ = {name: array[0] for name, array in inputs.items()}
     return lambda: network.run(slice_)
 
 
-_OPENERS: Final = {ort.NAME: _open_ort, winograd.NAME: _open_ncnn}
+_OPENERS: Final = {ort.NAME: _open_ort, ncnn_cpu.NAME: _open_ncnn}

@@ -10,11 +10,11 @@ from ctpdeploy.runtime import openvino_cpu, ort
 from ctpdeploy.runtime.bundle import Bundle
 from ctpdeploy.runtime.cuda import host_backend
 from ctpdeploy.runtime.engine import Engine
+from ctpdeploy.runtime.ncnn_cpu import engine as ncnn_cpu
 from ctpdeploy.runtime.ort_cuda import backend as ort_cuda
 from ctpdeploy.runtime.speeds import Speeds, recall
 from ctpdeploy.runtime.trt import FLAVOURS
 from ctpdeploy.runtime.trt import backend as trt
-from ctpdeploy.runtime.winograd import engine as winograd
 
 __all__ = ["AUTO", "BACKENDS", "HIDDEN", "Backend", "Choice", "choose", "open_engine"]
 
@@ -44,7 +44,7 @@ BACKENDS: Final[dict[str, Backend]] = {
     },
     **{
         module.NAME: Backend(open_engine=module.open_engine, unavailable_because=module.unavailable_because)
-        for module in (ort_cuda, ort, winograd, openvino_cpu)
+        for module in (ort_cuda, ort, ncnn_cpu, openvino_cpu)
     },
 }
 """In the order in which ``"auto"`` asks them where nothing was measured."""

@@ -96,7 +96,7 @@ def test_a_backend_gets_what_it_names_or_nothing(bundle_folder: Path, monkeypatc
     with pytest.raises(BackendError, match=r"pip install 'ctpdeploy\[cpu\]'"):
         open_engine(bundle, "ort-cpu")
     assert open_engine(bundle).info.backend == "ncnn"
-    monkeypatch.setattr("ctpdeploy.runtime.winograd.engine.available", lambda _: False)
+    monkeypatch.setattr("ctpdeploy.runtime.ncnn_cpu.engine.available", lambda _: False)
     monkeypatch.setattr("ctpdeploy.runtime.openvino_cpu.available", lambda _: False)
     with pytest.raises(BackendError, match=r"pip install 'ctpdeploy\[cpu\]'.* pip install 'ctpdeploy\[ncnn\]'"):
         open_engine(bundle)

@@ -13,11 +13,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ctpdeploy.errors import BackendError
 from ctpdeploy.runtime import Bundle
-from ctpdeploy.runtime.winograd.engine import open_engine
-from ctpdeploy.runtime.winograd.graph import read_graph
-from ctpdeploy.runtime.winograd.network import Network
-from ctpdeploy.runtime.winograd.translate import translate
-from ctpdeploy.runtime.winograd.twin import evaluate
+from ctpdeploy.runtime.ncnn_cpu.engine import open_engine
+from ctpdeploy.runtime.ncnn_cpu.network import Network
+from ctpdeploy.runtime.ncnn_cpu.translate import translate
+from ctpdeploy.runtime.onnx_graph.graph import read_graph
+from ctpdeploy.runtime.onnx_graph.twin import evaluate
 
 PLAIN = {"auto_pad": "NOTSET", "dilations": [1, 1], "group": 1}
 POOL = {"auto_pad": "NOTSET", "dilations": [1, 1], "ceil_mode": 0}

@@ -6,7 +6,7 @@ An attribute that is not written has the standard's default, so each of these ha
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ctpdeploy.runtime.winograd.graph import Graph, Node
+from ctpdeploy.runtime.onnx_graph.graph import Graph, Node
 
 __all__ = ["check_operators"]
 

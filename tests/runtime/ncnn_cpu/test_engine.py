@@ -13,11 +13,11 @@ import pytest
 
 from ctpdeploy.errors import BackendError, InputError, MissingPackageError
 from ctpdeploy.runtime import Bundle, Case, ort
+from ctpdeploy.runtime.ncnn_cpu import engine as backend
+from ctpdeploy.runtime.ncnn_cpu import network, translate
+from ctpdeploy.runtime.ncnn_cpu.engine import NAME, NcnnEngine, open_engine, unavailable_because
+from ctpdeploy.runtime.ncnn_cpu.layers import Layer
 from ctpdeploy.runtime.preprocess import SliceBatch, preprocess
-from ctpdeploy.runtime.winograd import engine as backend
-from ctpdeploy.runtime.winograd import network, translate
-from ctpdeploy.runtime.winograd.engine import NAME, NcnnEngine, open_engine, unavailable_because
-from ctpdeploy.runtime.winograd.layers import Layer
 
 IMAGES = ("extractor", "pseudo_dwi", "probability")
 

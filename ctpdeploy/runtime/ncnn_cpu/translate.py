@@ -14,16 +14,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ctpdeploy.runtime.winograd.draft import Draft
-from ctpdeploy.runtime.winograd.graph import Graph, Node
-from ctpdeploy.runtime.winograd.layers import Layers, with_splits
-from ctpdeploy.runtime.winograd.operators import check_operators
+from ctpdeploy.runtime.ncnn_cpu.draft import Draft
+from ctpdeploy.runtime.ncnn_cpu.layers import Layers, with_splits
+from ctpdeploy.runtime.onnx_graph.graph import Graph, Node
+from ctpdeploy.runtime.onnx_graph.operators import check_operators
 
 __all__ = ["translate"]
 
 
 def translate(graph: Graph) -> Layers:
-    """Translate a netdraft.
+    """Translate a network.
 
     Raises:
         ValueError: it has an operator, or a form of one, that has no translation.

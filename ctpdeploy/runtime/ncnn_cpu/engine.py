@@ -3,21 +3,18 @@
 import importlib.metadata
 import os
 import platform
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ctpdeploy.errors import BackendError, InputError
+from ctpdeploy.errors import BackendError
 from ctpdeploy.optional import available
 from ctpdeploy.runtime.bundle import PIPELINE, Bundle
 from ctpdeploy.runtime.engine import EngineInfo, SliceOutputs
+from ctpdeploy.runtime.ncnn_cpu.network import EXTRA, Network, ncnn_package
+from ctpdeploy.runtime.ncnn_cpu.translate import translate
+from ctpdeploy.runtime.onnx_graph.check import check
+from ctpdeploy.runtime.onnx_graph.graph import Graph, read_graph
+from ctpdeploy.runtime.onnx_graph.slices import run_slices
 from ctpdeploy.runtime.preprocess import SliceBatch
-from ctpdeploy.runtime.winograd.check import check
-from ctpdeploy.runtime.winograd.graph import Graph, read_graph
-from ctpdeploy.runtime.winograd.network import EXTRA, Network, ncnn_package
-from ctpdeploy.runtime.winograd.translate import translate
 
 __all__ = ["NAME", "NcnnEngine", "open_engine", "unavailable_because", "usable_threads"]
 
@@ -70,7 +67,7 @@ class NcnnEngine:
     def __init__(self, graph: Graph) -> None:
         self._shapes = dict(graph.inputs)
         self._network = Network(translate(graph), threads=usable_threads())
-        check(self._network, graph)
+        check(self._network.run, graph, called=NAME)
 
     @property
     def info(self) -> EngineInfo:
@@ -84,32 +81,7 @@ class NcnnEngine:
 
     def run(self, batch: SliceBatch) -> SliceOutputs:
         """Run the networks on all slices of a batch."""
-        inputs = self._inputs(batch)
-        answered_by = _first_of_equals(inputs)
-        distinct = sorted(set(answered_by))
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            answers = dict(zip(distinct, pool.map(lambda i: self._slice(inputs, i), distinct), strict=True))
-        return SliceOutputs(
-            **{name: np.stack([answers[i][name] for i in answered_by]) for name in answers[distinct[0]]}
-        )
-
-    def _inputs(self, batch: SliceBatch) -> dict[str, NDArray[np.float32]]:
-        given = {"frames": batch.frames, "features": batch.features}
-        for name, shape in self._shapes.items():
-            if given[name].shape[1:] != shape:
-                raise InputError(f"The network takes {name} of shape {shape}, not {given[name].shape[1:]}.")
-        return {name: given[name] for name in self._shapes}
-
-    def _slice(self, inputs: dict[str, NDArray[np.float32]], number: int) -> dict[str, NDArray[np.float32]]:
-        outputs = self._network.run({name: array[number] for name, array in inputs.items()})
-        outputs["probability"] = outputs["probability"][0]
-        return outputs
-
-
-def _first_of_equals(inputs: dict[str, NDArray[np.float32]]) -> list[int]:
-    """Of each slice the slice whose answer it shares: itself, or of those of air the first."""
-    air = ~np.logical_or.reduce([array.any(axis=(1, 2, 3)) for array in inputs.values()])
-    return np.where(air, air.argmax(), np.arange(len(air))).tolist()
+        return run_slices(self._network.run, batch, self._shapes, at_once=_AT_ONCE)
 
 
 def usable_threads() -> int:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from ctpdeploy.errors import BackendError
 from ctpdeploy.optional import require
-from ctpdeploy.runtime.winograd.layers import Layers
+from ctpdeploy.runtime.ncnn_cpu.layers import Layers
 
 __all__ = ["EXTRA", "Network", "ncnn_package"]
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ctpdeploy.runtime.winograd.graph import Graph, Node
+from ctpdeploy.runtime.onnx_graph.graph import Graph, Node
 
 __all__ = ["OPERATORS", "evaluate"]
 

@@ -4,8 +4,8 @@ from typing import Any, Final
 
 from numpy.typing import NDArray
 
-from ctpdeploy.runtime.winograd.graph import Graph, Node
-from ctpdeploy.runtime.winograd.layers import Layer, Parameters
+from ctpdeploy.runtime.ncnn_cpu.layers import Layer, Parameters
+from ctpdeploy.runtime.onnx_graph.graph import Graph, Node
 
 __all__ = ["Draft"]
 
