@@ -112,6 +112,12 @@ def test_what_was_not_measured_is_said_and_does_not_fail(results: dict, capsys: 
     assert "onnxruntime 1.40.0, not 1.32.0; nnunetv2 None, not 2.8.1" in said
 
 
+def test_a_backend_of_ctpdeploy_that_was_not_measured_fails(results: dict):
+    today = copy.deepcopy(results)
+    del today["peers"]["whole_case"]["peers"]["ctpdeploy ncnn"]
+    assert not report(results, today)
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
