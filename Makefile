@@ -33,7 +33,8 @@ $(VENV)/installed-bench: $(VENV)/installed
 bench: $(VENV)/installed-bench
 	mkdir -p $(BENCH)
 	$(BIN)/python benchmarks/peers.py --width $(WIDTH) --work $(BENCH) --out $(BENCH)/peers.json >/dev/null
-	$(BIN)/ctpdeploy benchmark $(BENCH)/random-$(WIDTH)-256-fp32.ctpbundle --out $(BENCH)/benchmark.json
+	$(BIN)/ctpdeploy benchmark $(BENCH)/random-$(WIDTH)-256-fp32.ctpbundle $(BENCH)/patients-256-4-45/case_1 --rounds 5 \
+	  --out $(BENCH)/benchmark.json
 	$(BIN)/python benchmarks/compare.py $(BENCH)
 
 lint: $(VENV)/installed
