@@ -15,6 +15,8 @@ SCHEMAS: Final = {"peers": 2, "benchmark": BENCHMARK}
 """Of the results that documents are made from, by their kind."""
 WIDTH: Final = 64
 """Of the networks."""
+BUSY: Final = 0.3
+"""Cores that other work may have kept busy: where it disturbs rounds, the spread is so wide that it says nothing."""
 
 RESULTS: Final = Path(__file__).parent / "results"
 
@@ -50,15 +52,18 @@ def take(folder: Path, results: Path = RESULTS) -> None:
     """Let what ``make bench`` left in a folder take the place of the results that are committed.
 
     Raises:
-        InputError: results are missing, of another version, of narrower networks or of another kind of machine; then
-            nothing is taken.
+        InputError: results are missing, of another version, of narrower networks, of another kind of machine or of one
+            that had other work; then nothing is taken.
     """
     files = {kind: folder / f"{kind}.json" for kind in SCHEMAS}
     for kind, file in files.items():
         found = read_results(kind, file)
         if kind_of_machine(found) != MACHINE:
             raise InputError(f"{file} is of {kind_of_machine(found)}, the documents speak of {MACHINE}: measure there.")
-        width = found["width"] if kind == "peers" else int(found["bundle"]["name"].split("-")[1])
+        if (found["other_cores"] or 0) > BUSY:
+            busy = f"{found['other_cores']:.2f} cores were busy with other work"
+            raise InputError(f"{file} was measured while {busy}: run make bench on a quiet machine.")
+        width = found["width"] if "width" in found else int(found["bundle"]["name"].split("-")[1])
         if width != WIDTH:
             raise InputError(f"{file} is of networks of width {width}: run make bench with WIDTH={WIDTH}.")
     for kind, file in files.items():

@@ -55,12 +55,14 @@ class Pair:
 
 
 def pairs(stated: Results, today: Results) -> Iterator[Pair]:
-    """Every figure of the README."""
+    """Every figure of the README but those that cannot be otherwise: a reference beside itself, a ceiling's share."""
     for kind, grid in GRIDS.values():
         here = grid(today[kind]).rows
         of_readme = grid(stated[kind])
         for row, figures in of_readme.rows.items():
             for column, figure in figures.items():
+                if figure.is_fixed and (figure.p50 == 1 or row in of_readme.ceilings):
+                    continue
                 yield Pair(what=(of_readme.title, row, column), stated=figure, today=here.get(row, {}).get(column))
 
 
@@ -89,8 +91,8 @@ def report(stated: Results, today: Results) -> bool:
         print("\n".join(_circumstances(stated[kind], today[kind])))
     verdicts = [pair.verdict for pair in found]
     print(
-        f"{verdicts.count(YES)} of {len(found)} medians are within the README's spread, give or take {TOLERANCE:.0%}; "
-        f"{verdicts.count(NO)} are not, {verdicts.count(MISSING)} were not measured."
+        f"{verdicts.count(YES)} of {len(found)} medians are within the README's spread, give or take "
+        f"{100 * TOLERANCE:.0f} %; {verdicts.count(NO)} are not, {verdicts.count(MISSING)} were not measured."
     )
     if reasons := other_conditions(stated, today):
         print(f"Nothing follows from that: {'; '.join(reasons)}.")

@@ -38,8 +38,13 @@ class Figure:
         return cls(p50=found, least=found, greatest=found)
 
     def __str__(self) -> str:
-        spread = "" if self.least == self.greatest else f" ({self.least:.2f}–{self.greatest:.2f})"
+        spread = "" if self.is_fixed else f" ({self.least:.2f}–{self.greatest:.2f})"
         return f"{self.p50:.2f}{spread}"
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether it is the same in every round."""
+        return self.least == self.greatest
 
     def share_of(self, limit: float) -> "Figure":
         """The same in units of what is the limit in every round."""

@@ -72,7 +72,7 @@ def _spread(peers: dict[str, Any]) -> str:
     said = (
         f"{_machine(peers)} Of each ratio the median of {peers['rounds']} rounds, in brackets the least and the "
         f"greatest; *ceilings* are in italics. `make bench` takes a ratio for reproduced if its median lies within the "
-        f"brackets, give or take {TOLERANCE:.0%}; seconds are of this run alone."
+        f"brackets, give or take {100 * TOLERANCE:.0f} %; seconds are of this run alone."
     )
     return textwrap.fill(said, _COLUMNS, break_on_hyphens=False)
 

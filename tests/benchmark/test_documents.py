@@ -11,6 +11,7 @@ from compare import MISSING, NO, YES, other_conditions, pairs, report
 from figures import GRIDS, TOLERANCE, Figure, one_slice
 from networks import CEILINGS
 from peer_networks import PEERS
+from peer_tables import in_readme
 from table import README, tables, written
 
 from ctpdeploy.errors import InputError
@@ -70,15 +71,25 @@ def test_the_readme_has_no_table_of_speed_that_is_not_made():
 
 
 def test_what_the_readme_says_is_what_is_compared(results: dict):
-    """Each number of its tables, but for seconds, is a median or an end of a spread that is compared."""
+    """Each ratio of its tables, but for those that cannot be otherwise."""
+    results["peers"]["one_slice"]["peers"]["torch eager"] |= {
+        "times_eager": quantiles(1.0) | {"least": 1, "greatest": 1}
+    }
     stated = list(pairs(results, results))
     assert all(pair.verdict == YES for pair in stated)
-    said = [str(pair.stated) for pair in stated]
+    assert len({pair.what for pair in stated}) == len(stated)
+    compared = {pair.what: str(pair.stated) for pair in stated}
     for kind, grid in GRIDS.values():
         table = grid(results[kind])
-        assert sum(len(row) for row in table.rows.values()) == sum(pair.what[0] == table.title for pair in stated)
-    assert "2.00 (1.80–2.10)" in said
-    assert "0.50" in said
+        for name, row_ in table.rows.items():
+            for column, figure in row_.items():
+                assert str(figure) in in_readme(table)
+                if (name, column) == ("torch eager", "times eager"):
+                    assert (table.title, name, column) not in compared
+                else:
+                    assert compared[table.title, name, column] == str(figure)
+    assert "2.00 (1.80–2.10)" in compared.values()
+    assert "0.50" in compared.values()
 
 
 @pytest.mark.parametrize(("median", "holds"), [(1.63, True), (1.61, False), (2.3, True), (2.32, False)])
@@ -146,7 +157,8 @@ def test_the_readme_names_ways_to_run_that_there_are(results: dict):
 def test_only_results_of_full_width_of_that_machine_are_taken(results: dict, tmp_path: Path):
     kept = tmp_path / "results"
     kept.mkdir()
-    bundle = {"schema": 2, "machine": results["peers"]["machine"], "bundle": {"name": "random-64-256-fp32.ctpbundle"}}
+    name = {"name": "random-64-256-fp32.ctpbundle"}
+    bundle = {"schema": 2, "machine": results["peers"]["machine"], "bundle": name, "other_cores": None}
 
     def left(peers: dict, benchmark: dict) -> Path:
         for kind, found in (("peers", peers), ("benchmark", benchmark)):
@@ -159,6 +171,7 @@ def test_only_results_of_full_width_of_that_machine_are_taken(results: dict, tmp
         (results["peers"] | {"width": 16}, bundle, "width 16"),
         (results["peers"], narrow, "width 16"),
         (elsewhere, bundle, "other-2-cores"),
+        (results["peers"], bundle | {"other_cores": 0.8}, "0.80 cores were busy"),
         (results["peers"] | {"schema": 1}, bundle, "another version"),
     ):
         with pytest.raises(InputError, match=why):
