@@ -2,6 +2,7 @@
 
 import ctypes
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -115,14 +116,21 @@ class Kernels:
 
     def enlarge(self, image: Image) -> Image:
         """Twice as many rows and columns, each pixel four times."""
-        raw = Image(pixels=image.pixels, channels=image.channels)
         height, width = image.size
         made = self._new(2 * height, 2 * width, image.channels)
-        self._call("enlarge", [raw], height, width, address(made.pixels.array))
-        return Image(pixels=made.pixels, channels=image.channels, scale=image.scale, shift=image.shift, relu=image.relu)
+        self._call("enlarge", [image.bare()], height, width, address(made.pixels.array))
+        return replace(image, pixels=made.pixels)
 
     def moments(self, image: Image) -> tuple[Column, Column]:
         """Mean and variance of each channel, float64 ``(C,)``."""
+        if image.relu:
+            return self._measured(image)
+        mean, variance = image.pixels.moments = image.pixels.moments or self._measured(image.bare())
+        if image.scale is None or image.shift is None:
+            return mean, variance
+        return image.scale * mean + image.shift, image.scale**2 * variance
+
+    def _measured(self, image: Image) -> tuple[Column, Column]:
         found = np.empty((2, image.pixels.array.shape[2]))
         self._call("moments", [image], *image.size, address(found))
         return found[0, : image.channels], found[1, : image.channels]
