@@ -50,6 +50,10 @@ class Image:
         old_scale, old_shift = (one, 0 * one) if self.scale is None or self.shift is None else (self.scale, self.shift)
         return replace(self, scale=old_scale * scale, shift=old_shift * scale + shift)
 
+    def bare(self) -> "Image":
+        """The pixels as they are."""
+        return Image(pixels=self.pixels, channels=self.channels)
+
     def rectified(self) -> "Image":
         """After a ReLU."""
         return replace(self, relu=True)

@@ -18,7 +18,6 @@
 #include <condition_variable>
 #include <cstdlib>
 #include <functional>
-#include <memory>
 #include <mutex>
 #include <new>
 #include <thread>
@@ -62,8 +61,6 @@ class Pool {
         wake_.notify_all();
         for (auto& worker : workers_) worker.join();
     }
-
-    long threads() const { return long(workers_.size()) + 1; }
 
     // Does task 0 to count - 1, each once, in whichever thread is free; false if memory ran out.
     bool run(long count, const std::function<void(long)>& task) {
@@ -118,22 +115,18 @@ class Pool {
 
 namespace {
 
-// Memory of a thread that grows to what was asked for at most.
+// Memory of a thread, as much as it was ever asked for; there are two of them. Throws std::bad_alloc.
 float* scratch(long size, int which) {
-    struct Free {
-        void operator()(float* p) const { std::free(p); }
+    struct alignas(64) Line {
+        float values[16];
     };
-    thread_local std::unique_ptr<float, Free> memory[2];
-    thread_local long sizes[2] = {0, 0};
-    if (sizes[which] < size) {
-        memory[which].reset(static_cast<float*>(std::aligned_alloc(64, (size * sizeof(float) + 63) / 64 * 64)));
-        if (!memory[which]) throw std::bad_alloc();
-        sizes[which] = size;
-    }
-    return memory[which].get();
+    thread_local std::vector<Line> memory[2];
+    const std::size_t lines = (size + 15) / 16;
+    if (memory[which].size() < lines) memory[which] = std::vector<Line>(lines);
+    return memory[which].data()->values;
 }
 
-// c[R][16] = a[R][depth] b[depth][16], from where c starts or from the bias.
+// c[R][16] = bias + a[R][depth] b[depth][16]; half leaves out the last 8 columns.
 template <long R>
 inline void product(const float* a, long stride, const float* b, long depth, const float* bias, float* c,
                     long c_stride, bool half) {
@@ -172,7 +165,7 @@ void products(long rows, const float* a, long stride, const float* b, long depth
 
 constexpr float P = 0.75f, Q = 1.5f, PP = P * P, QQ = Q * Q;
 
-// G g G^T, of Winograd's A^T ((G g G^T) * (B^T d B)) A.
+// G g G^T: from a 3x3 kernel to its frequencies, in float64.
 void kernel_to_frequencies(const float* g, float* out, long step) {
     constexpr double POINTS[] = {0, P, -P, Q, -Q};
     double half[TAPS][3];
@@ -309,40 +302,26 @@ struct Window {
     bool single() const { return rows == 1 && columns == 1 && stride == 1 && padding == 0; }
 };
 
-// The window's values of output pixels [0, across) of a row, one after the other: [tap][channel of all sources].
-void gather(const Source* sources, long count, const Window& window, long row, long across, float* out) {
-    for (long column = 0; column < across; ++column)
+// The window's values of output pixels [0, across) of a row, stride apart: [tap][channel of all sources].
+void gather(const Source* sources, long count, const Window& window, long row, long across, float* out, long stride) {
+    for (long column = 0; column < across; ++column, out += stride) {
+        float* to = out;
         for (long i = 0; i < window.rows; ++i)
             for (long j = 0; j < window.columns; ++j) {
                 const long y = row * window.stride + i - window.padding, x = column * window.stride + j - window.padding;
                 const bool there = y >= 0 && y < window.height && x >= 0 && x < window.width;
-                for (long s = 0; s < count; out += sources[s++].channels) {
+                for (long s = 0; s < count; to += sources[s++].channels) {
                     if (there)
                         each_vector(sources[s], sources[s].data + (y * window.width + x) * sources[s].channels,
-                                    [&](long c, Vector v) { store(out + c, v); });
+                                    [&](long c, Vector v) { store(to + c, v); });
                     else
-                        std::fill_n(out, sources[s].channels, 0.0f);
+                        std::fill_n(to, sources[s].channels, 0.0f);
                 }
             }
+    }
 }
 
 }  // namespace
-
-#ifndef TUNE_TB
-#define TUNE_TB 24
-#endif
-#ifndef TUNE_NB
-#define TUNE_NB 64
-#endif
-#ifndef TUNE_SHARED
-#define TUNE_SHARED (6L << 20)
-#endif
-#ifndef TUNE_SNB
-#define TUNE_SNB 32
-#endif
-#ifndef TUNE_STB
-#define TUNE_STB 96
-#endif
 
 extern "C" {
 
@@ -375,78 +354,88 @@ bool pack(Pool* pool, const float* weights, long outputs, long inputs, long taps
 }
 
 // 3x3 convolution, padding 1. Weights [panel][36][channel][16], out [row][column][channels], channels a multiple of 8.
+//
+// While the weights fit into the cache that cores share, a task is a few tiles from start to end, and its frequencies
+// stay in the cache of its core. Larger weights have to come from memory: then a task is a few outputs, each weight is
+// read once for a hundred tiles, and these share their frequencies.
 bool convolve_3x3(Pool* pool, const Source* sources, long count, long height, long width, const float* weights,
-                  const float* bias, float* out, long channels) {
+                  const float* bias, float* out, long channels) try {
+    constexpr long CACHE = 6 << 20, FEW_TILES = 24, MANY_TILES = 96, FEW_OUTPUTS = 32, MANY_OUTPUTS = 64;
     const Tiles tiles{height, width};
     long depth = 0;
     for (long s = 0; s < count; ++s) depth += sources[s].channels;
-    const long stride = depth + COLUMNS;  // rows that are no power of two apart do not fight for the same cache lines
+    const long stride = depth + COLUMNS;  // rows a power of two apart would fight for the same lines of the cache
     const long panel = FREQUENCIES * depth * COLUMNS;
 
-    // what tiles [first, last) have in channels [from, to)
+    // The pixels of tiles [first, last) in channels [from, to), from frequencies of these tiles.
     const auto finish = [&](const float* frequencies, long step, long first, long last, long from, long to) {
         const long block = (to - from + COLUMNS - 1) / COLUMNS * COLUMNS, out_step = (last - first) * block + COLUMNS;
-        float* products_of = scratch(FREQUENCIES * out_step, 1);
+        float* made = scratch(FREQUENCIES * out_step, 1);
         for (long f = 0; f < FREQUENCIES; ++f)
             for (long c = 0; c < block; c += COLUMNS)
                 products(last - first, frequencies + f * step, stride,
                          weights + (from + c) / COLUMNS * panel + f * depth * COLUMNS, depth, nullptr,
-                         products_of + f * out_step + c, block);
-        backward(products_of, block, out_step, tiles, first, last, bias + from, out + from, channels, to - from);
+                         made + f * out_step + c, block);
+        backward(made, block, out_step, tiles, first, last, bias + from, out + from, channels, to - from);
     };
 
-    if (panel * ((channels + COLUMNS - 1) / COLUMNS) * long(sizeof(float)) <= TUNE_SHARED) {
-        const long batch = TUNE_TB;
-        return pool->run((tiles.count() + batch - 1) / batch, [&](long task) {
-            const long first = task * batch, last = std::min(first + batch, tiles.count());
+    if (panel * ((channels + COLUMNS - 1) / COLUMNS) * long(sizeof(float)) <= CACHE)
+        return pool->run((tiles.count() + FEW_TILES - 1) / FEW_TILES, [&](long task) {
+            const long first = task * FEW_TILES, last = std::min(first + FEW_TILES, tiles.count());
             const long step = (last - first) * stride + COLUMNS;
             float* frequencies = scratch(FREQUENCIES * step, 0);
             forward(sources, count, tiles, first, last, frequencies, stride, step);
-            for (long c = 0; c < channels; c += TUNE_NB)
-                finish(frequencies, step, first, last, c, std::min(channels, c + TUNE_NB));
+            for (long c = 0; c < channels; c += MANY_OUTPUTS)
+                finish(frequencies, step, first, last, c, std::min(channels, c + MANY_OUTPUTS));
         });
-    }
-    const long strip = TUNE_STB;
-    for (long begin = 0; begin < tiles.count(); begin += strip) {
-        const long end = std::min(begin + strip, tiles.count()), step = (end - begin) * stride + COLUMNS;
-        float* frequencies = scratch(FREQUENCIES * step, 0);
-        const bool transformed = pool->run(end - begin, [&](long tile) {
-            forward(sources, count, tiles, begin + tile, begin + tile + 1, frequencies + tile * stride, stride, step);
+
+    const long step = std::min(MANY_TILES, tiles.count()) * stride + COLUMNS;
+    float* frequencies = scratch(FREQUENCIES * step, 0);
+    for (long first = 0; first < tiles.count(); first += MANY_TILES) {
+        const long last = std::min(first + MANY_TILES, tiles.count());
+        const bool done = pool->run(last - first, [&](long i) {
+            forward(sources, count, tiles, first + i, first + i + 1, frequencies + i * stride, stride, step);
+        }) && pool->run((channels + FEW_OUTPUTS - 1) / FEW_OUTPUTS, [&](long task) {
+            const long c = task * FEW_OUTPUTS;
+            finish(frequencies, step, first, last, c, std::min(channels, c + FEW_OUTPUTS));
         });
-        const bool multiplied = pool->run((channels + TUNE_SNB - 1) / TUNE_SNB, [&](long task) {
-            const long c = task * TUNE_SNB;
-            finish(frequencies, step, begin, end, c, std::min(channels, c + TUNE_SNB));
-        });
-        if (!transformed || !multiplied) return false;
+        if (!done) return false;
     }
     return true;
+} catch (const std::bad_alloc&) {
+    return false;
 }
 
-// Any other convolution, and the four that make a transposed one of 2x2 with stride 2: the output's pixels may lie apart.
-// Weights [panel][tap][channel], out at row * out_row + column * out_pixel, each with channels.
+// Any other convolution, and the four of 1x1 that make a transposed one of 2x2 with stride 2. Weights [set][panel][tap]
+// [channel][16]; each set makes height x width pixels, out_row and out_pixel values apart, the second set those half an
+// out_pixel to the right, the third and the fourth those half an out_row below.
 bool convolve(Pool* pool, const Source* sources, long count, const Window* window, const float* weights,
-              const float* bias, float* out, long height, long width, long channels, long out_row,
+              const float* bias, long sets, float* out, long height, long width, long channels, long out_row,
               long out_pixel) {
     constexpr long PIXELS = 64, CHANNELS = 128;  // of a task, about
     long depth = 0;
     for (long s = 0; s < count; ++s) depth += sources[s].channels;
     depth *= window->rows * window->columns;
     const bool direct = window->single() && count == 1 && !sources->scale && !sources->relu;
+    const long stride = direct ? depth : depth + COLUMNS;  // see convolve_3x3
     const long rows = (PIXELS + width - 1) / width, groups = (height + rows - 1) / rows;
+    const long set = (channels + COLUMNS - 1) / COLUMNS * COLUMNS * depth;
     return pool->run(groups * ((channels + CHANNELS - 1) / CHANNELS), [&](long task) {
         const long first = task % groups * rows, last = std::min(first + rows, height);
         const long from = task / groups * CHANNELS, to = std::min(from + CHANNELS, channels);
         const float* seen = direct ? sources->data + first * width * depth : nullptr;
         if (!direct) {
-            float* gathered = scratch((last - first) * width * depth, 0);
+            float* gathered = scratch((last - first) * width * stride, 0);
             for (long row = first; row < last; ++row)
-                gather(sources, count, *window, row, width, gathered + (row - first) * width * depth);
+                gather(sources, count, *window, row, width, gathered + (row - first) * width * stride, stride);
             seen = gathered;
         }
-        for (long c = from; c < to; c += COLUMNS)
-            for (long row = first; row < last; ++row)
-                products(width, seen + (row - first) * width * depth, depth, weights + c * depth, depth, bias + c,
-                         out + row * out_row + c, out_pixel, to - c < COLUMNS);
+        for (long s = 0; s < sets; ++s)
+            for (long c = from; c < to; c += COLUMNS)
+                for (long row = first; row < last; ++row)
+                    products(width, seen + (row - first) * width * stride, stride, weights + s * set + c * depth, depth,
+                             bias + c, out + row * out_row + s / 2 * (out_row / 2) + s % 2 * (out_pixel / 2) + c,
+                             out_pixel, to - c < COLUMNS);
     });
 }
 
@@ -471,7 +460,7 @@ bool max_pool(Pool* pool, const Source* source, const Window* window, float* out
 }
 
 // Mean and variance of each channel, [2][channels].
-bool moments(Pool* pool, const Source* source, long height, long width, double* out) {
+bool moments(Pool* pool, const Source* source, long height, long width, double* out) try {
     const long channels = source->channels;
     std::vector<float> origin(channels);  // sums are of differences from the first pixel, so that little cancels
     each_vector(*source, source->data, [&](long c, Vector v) { store(&origin[c], v); });
@@ -498,6 +487,8 @@ bool moments(Pool* pool, const Source* source, long height, long width, double* 
         out[channels + c] = std::max(0.0, (second - first * first / pixels) / pixels);
     }
     return done;
+} catch (const std::bad_alloc&) {
+    return false;
 }
 
 // The sum of images.

@@ -2,6 +2,7 @@
 
 import ctypes
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -92,18 +93,14 @@ class Kernels:
         """Any other convolution."""
         window, (height, width) = _window(parts[0], packed.kernel, stride, padding)
         made = self._new(height, width, packed.outputs)
-        channels = made.pixels.array.shape[2]
-        self._convolve(parts, window, packed, address(made.pixels.array), (height, width), channels, width, 1)
+        self._convolve(parts, window, packed, made, sets=1)
         return made
 
-    def double(self, parts: Sequence[Image], quarters: Sequence[Packed]) -> Image:
+    def double(self, parts: Sequence[Image], packed: Packed) -> Image:
         """A transposed convolution of 2x2 with stride 2: four of 1x1, each for every other row and column."""
         window, (height, width) = _window(parts[0], (1, 1), 1, 0)
-        made = self._new(2 * height, 2 * width, quarters[0].outputs)
-        for i, packed in enumerate(quarters):
-            corner = made.pixels.array[i // 2, i % 2]
-            channels = corner.size
-            self._convolve(parts, window, packed, address(corner), (height, width), channels, 4 * width, 2)
+        made = self._new(2 * height, 2 * width, packed.outputs)
+        self._convolve(parts, window, packed, made, sets=4)
         return made
 
     def max_pool(self, image: Image, kernel: tuple[int, int], stride: int, padding: int) -> Image:
@@ -115,33 +112,34 @@ class Kernels:
 
     def enlarge(self, image: Image) -> Image:
         """Twice as many rows and columns, each pixel four times."""
-        raw = Image(pixels=image.pixels, channels=image.channels)
         height, width = image.size
         made = self._new(2 * height, 2 * width, image.channels)
-        self._call("enlarge", [raw], height, width, address(made.pixels.array))
-        return Image(pixels=made.pixels, channels=image.channels, scale=image.scale, shift=image.shift, relu=image.relu)
+        self._call("enlarge", [image.bare()], height, width, address(made.pixels.array))
+        return replace(image, pixels=made.pixels)
 
     def moments(self, image: Image) -> tuple[Column, Column]:
         """Mean and variance of each channel, float64 ``(C,)``."""
+        if image.relu:
+            return self._measured(image)
+        mean, variance = image.pixels.moments = image.pixels.moments or self._measured(image.bare())
+        if image.scale is None or image.shift is None:
+            return mean, variance
+        return image.scale * mean + image.shift, image.scale**2 * variance
+
+    def _measured(self, image: Image) -> tuple[Column, Column]:
         found = np.empty((2, image.pixels.array.shape[2]))
         self._call("moments", [image], *image.size, address(found))
         return found[0, : image.channels], found[1, : image.channels]
 
     def _convolve(
-        self,
-        parts: Sequence[Image],
-        window: WindowOfKernel,
-        packed: Packed,
-        out: int | None,
-        size: tuple[int, int],
-        channels: int,
-        row: int,
-        pixel: int,
+        self, parts: Sequence[Image], window: WindowOfKernel, packed: Packed, made: Image, *, sets: int
     ) -> None:
-        """Write pixels that lie ``row`` and ``pixel`` pixels apart."""
-        constants = address(packed.weights), address(packed.bias)
-        apart = row * channels, pixel * channels
-        self._call("convolve", parts, len(parts), ctypes.byref(window), *constants, out, *size, channels, *apart)
+        height, width, channels = made.pixels.array.shape
+        step = 1 if sets == 1 else 2
+        size = height // step, width // step, channels, step * width * channels, step * channels
+        constants = address(packed.weights), address(packed.bias), sets
+        out = address(made.pixels.array)
+        self._call("convolve", parts, len(parts), ctypes.byref(window), *constants, out, *size)
 
     def _new(self, height: int, width: int, channels: int) -> Image:
         return Image(pixels=Pixels(self._memory, (height, width, filled(channels))), channels=channels)

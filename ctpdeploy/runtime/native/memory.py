@@ -30,12 +30,17 @@ class Pixels:
     Args:
         memory: where it comes from.
         shape: ``(H, W, C)``, C a multiple of 8.
+
+    Attributes:
+        array: the values.
+        moments: mean and variance of each channel, once they were asked for.
     """
 
     def __init__(self, memory: Memory, shape: tuple[int, int, int]) -> None:
         self._memory = memory
         self._flat = memory.take(int(np.prod(shape)))
-        self.array: NDArray[Any] = self._flat.reshape(shape)
+        self.array = self._flat.reshape(shape)
+        self.moments: tuple[NDArray[Any], NDArray[Any]] | None = None
 
     def __del__(self) -> None:
         self._memory.give(self._flat)
