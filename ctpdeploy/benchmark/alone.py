@@ -54,7 +54,7 @@ def _open_ort(bundle: Bundle, role: str, inputs: Inputs) -> Callable[[], object]
 
 
 def _open_ncnn(bundle: Bundle, role: str, inputs: Inputs) -> Callable[[], object]:
-    layers = translate(read_graph(bundle.network_file(role).read_bytes()))
+    layers = translate(read_graph(bundle.network_content(role)))
     network = Network(layers, threads=ncnn_cpu.usable_threads())
     slice_ = {name: array[0] for name, array in inputs.items()}
     return lambda: network.run(slice_)
