@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from ctpdeploy.optional import require
 from ctpdeploy.runtime import Bundle, ort
 from ctpdeploy.runtime.bundle import PIPELINE
+from ctpdeploy.runtime.native import engine as native
+from ctpdeploy.runtime.native.network import Network as NativeNetwork
 from ctpdeploy.runtime.ncnn_cpu import engine as ncnn_cpu
-from ctpdeploy.runtime.ncnn_cpu.network import Network
+from ctpdeploy.runtime.ncnn_cpu.network import Network as NcnnNetwork
 from ctpdeploy.runtime.ncnn_cpu.translate import translate
 from ctpdeploy.runtime.onnx_graph.graph import read_graph
 from ctpdeploy.runtime.reference import Reference
@@ -55,9 +57,19 @@ def _open_ort(bundle: Bundle, role: str, inputs: Inputs) -> Callable[[], object]
 
 def _open_ncnn(bundle: Bundle, role: str, inputs: Inputs) -> Callable[[], object]:
     layers = translate(read_graph(bundle.network_content(role)))
-    network = Network(layers, threads=ncnn_cpu.usable_threads())
-    slice_ = {name: array[0] for name, array in inputs.items()}
-    return lambda: network.run(slice_)
+    network = NcnnNetwork(layers, threads=ncnn_cpu.usable_threads())
+    return lambda: network.run(_first(inputs))
 
 
-_OPENERS: Final = {ort.NAME: _open_ort, ncnn_cpu.NAME: _open_ncnn}
+def _open_native(bundle: Bundle, role: str, inputs: Inputs) -> Callable[[], object]:
+    graph = read_graph(bundle.network_content(role))
+    network = NativeNetwork(graph, threads=native.usable_threads(), called=native.NAME)
+    return lambda: network.run(_first(inputs))
+
+
+def _first(inputs: Inputs) -> Inputs:
+    """The slice that a batch of one is."""
+    return {name: array[0] for name, array in inputs.items()}
+
+
+_OPENERS: Final = {ort.NAME: _open_ort, native.NAME: _open_native, ncnn_cpu.NAME: _open_ncnn}

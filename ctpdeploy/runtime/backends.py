@@ -10,6 +10,7 @@ from ctpdeploy.runtime import openvino_cpu, ort
 from ctpdeploy.runtime.bundle import Bundle
 from ctpdeploy.runtime.cuda import host_backend
 from ctpdeploy.runtime.engine import Engine
+from ctpdeploy.runtime.native import engine as native
 from ctpdeploy.runtime.ncnn_cpu import engine as ncnn_cpu
 from ctpdeploy.runtime.ort_cuda import backend as ort_cuda
 from ctpdeploy.runtime.speeds import Speeds, recall
@@ -44,7 +45,7 @@ BACKENDS: Final[dict[str, Backend]] = {
     },
     **{
         module.NAME: Backend(open_engine=module.open_engine, unavailable_because=module.unavailable_because)
-        for module in (ort_cuda, ort, ncnn_cpu, openvino_cpu)
+        for module in (ort_cuda, ort, native, ncnn_cpu, openvino_cpu)
     },
 }
 """In the order in which ``"auto"`` asks them where nothing was measured."""

@@ -174,7 +174,15 @@ def test_phantom_writes_cases_and_never_over_them(tmp_path: Path):
 def test_doctor_knows_the_backends(capsys: pytest.CaptureFixture[str]):
     assert run(["doctor", "--json"]) == ExitCode.DONE
     findings = json.loads(capsys.readouterr().out)
-    assert list(findings["backends"]) == ["tensorrt", "tensorrt-rtx", "ort-cuda", "ort-cpu", "ncnn", "openvino"]
+    assert list(findings["backends"]) == [
+        "tensorrt",
+        "tensorrt-rtx",
+        "ort-cuda",
+        "ort-cpu",
+        "native",
+        "ncnn",
+        "openvino",
+    ]
     assert findings["backends"]["ort-cpu"] is None
     assert findings["backends"]["ncnn"] is None
     assert run(["doctor"]) == ExitCode.DONE

@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,8 @@ def test_a_backend_gets_what_it_names_or_nothing(bundle_folder: Path, monkeypatc
     monkeypatch.setattr("ctpdeploy.runtime.ort.available", lambda _: False)
     with pytest.raises(BackendError, match=r"pip install 'ctpdeploy\[cpu\]'"):
         open_engine(bundle, "ort-cpu")
+    assert open_engine(bundle).info.backend == "native"
+    monkeypatch.setitem(BACKENDS, "native", replace(BACKENDS["native"], unavailable_because=lambda: "no compiler"))
     assert open_engine(bundle).info.backend == "ncnn"
     monkeypatch.setattr("ctpdeploy.runtime.ncnn_cpu.engine.available", lambda _: False)
     monkeypatch.setattr("ctpdeploy.runtime.openvino_cpu.available", lambda _: False)

@@ -35,8 +35,12 @@ def run_slices(
     inputs = {name: given[name] for name in shapes}
     answered_by = _first_of_equals(inputs)
     distinct = sorted(set(answered_by))
-    with ThreadPoolExecutor(at_once) as pool:
-        found = list(pool.map(lambda i: run({name: array[i] for name, array in inputs.items()}), distinct))
+    slices = [{name: array[i] for name, array in inputs.items()} for i in distinct]
+    if at_once == 1:  # in this thread, which may keep memory for it
+        found = [run(slice_) for slice_ in slices]
+    else:
+        with ThreadPoolExecutor(at_once) as pool:
+            found = list(pool.map(run, slices))
     answers = dict(zip(distinct, found, strict=True))
     outputs = {name: np.stack([answers[i][name] for i in answered_by]) for name in found[0]}
     return SliceOutputs(**{**outputs, "probability": outputs["probability"][:, 0]})

@@ -1,0 +1,38 @@
+"""Weights as the kernels read them."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["PANEL", "Packed", "filled"]
+
+_VECTOR: Final = 8
+
+PANEL: Final = 16
+"""Outputs whose weights lie together."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packed:
+    """A convolution's constants.
+
+    Attributes:
+        weights: float32, ``(panels, taps or 36, channels in, 16)``.
+        bias: float32, as long as the panels, zero beyond the outputs.
+        outputs: channels out.
+        kernel: rows and columns.
+        winograd: whether the weights are transformed.
+    """
+
+    weights: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    outputs: int
+    kernel: tuple[int, int]
+    winograd: bool
+
+
+def filled(channels: int) -> int:
+    """Channels of an image in memory."""
+    return -(-channels // _VECTOR) * _VECTOR
