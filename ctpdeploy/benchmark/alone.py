@@ -56,13 +56,13 @@ def _open_ort(bundle: Bundle, role: str, inputs: Inputs) -> Callable[[], object]
 
 
 def _open_ncnn(bundle: Bundle, role: str, inputs: Inputs) -> Callable[[], object]:
-    layers = translate(read_graph(bundle.network_file(role).read_bytes()))
+    layers = translate(read_graph(bundle.network_content(role)))
     network = NcnnNetwork(layers, threads=ncnn_cpu.usable_threads())
     return lambda: network.run(_first(inputs))
 
 
 def _open_native(bundle: Bundle, role: str, inputs: Inputs) -> Callable[[], object]:
-    graph = read_graph(bundle.network_file(role).read_bytes())
+    graph = read_graph(bundle.network_content(role))
     network = NativeNetwork(graph, threads=native.usable_threads(), called=native.NAME)
     return lambda: network.run(_first(inputs))
 

@@ -127,7 +127,7 @@ def _open_as_received(folder: Path) -> None:
     """Refuse here what the workstation would refuse: a bundle that nobody can open is not published."""
     bundle = Bundle.open(folder)
     for name in bundle.networks:
-        bundle.network_file(name)
+        bundle.network_content(name)
 
 
 def _read_config(run: Path) -> dict[str, object]:

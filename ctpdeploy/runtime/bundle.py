@@ -14,6 +14,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +33,9 @@ __all__ = ["MANIFEST", "PIPELINE", "VERIFICATION", "Bundle", "Network", "SealedF
 PIPELINE: Final = "pipeline"
 """The network that the runtime runs."""
 VERIFICATION: Final = "verification.json"
+
+_FILES_AT_ONCE: Final = 4
+"""As many networks as there are beside the merged one, and one more file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +85,7 @@ class Network:
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """An opened bundle; every file was compared with its hash.
+    """An opened bundle; every file was compared with its hash, the merged network when it is asked for.
 
     To be used in a ``with`` statement, at whose end the unpacked files of a zip are removed.
 
@@ -115,6 +119,9 @@ class Bundle:
     @classmethod
     def open(cls, path: Path, key: Path | None = None) -> "Bundle":
         """Open a bundle, a folder or a zip, and compare every file with its hash.
+
+        The merged network alone, half of the bytes of a bundle, waits for :meth:`network_content`, which every use of
+        it goes through: what runs is hashed once, and what does not run too.
 
         Args:
             path: the bundle.
@@ -155,8 +162,10 @@ class Bundle:
         )
         bundle._check_names(present)
         bundle._check_shapes()
-        for name in bundle.sealed:
-            bundle._check_file(name)
+        others = set(bundle.sealed) - {bundle.networks[PIPELINE].file}
+        with ThreadPoolExecutor(_FILES_AT_ONCE) as pool:  # hashing waits neither for Python nor for another file
+            for _ in pool.map(bundle._check_file, sorted(others)):
+                pass
         return bundle
 
     def __enter__(self) -> "Bundle":
@@ -183,22 +192,32 @@ class Bundle:
         text = json.dumps(content, indent=2, allow_nan=False) + "\n"
         (self.folder / MANIFEST).write_text(text, encoding="utf-8")
 
-    def network_file(self, name: str) -> Path:
-        """Path of a network, after comparing its hash again and looking into its graph.
+    def network_content(self, name: str) -> bytes:
+        """The bytes of a network, these very ones compared with its hash, and its graph looked into.
 
         Raises:
-            InputError: the file is not the one that was sealed, or its graph is not the one that the manifest states.
+            InputError: they are not what was sealed, or the graph is not the one that the manifest states.
         """
         network = self.networks[name]
-        path = self._check_file(network.file)
+        content = self._path(network.file).read_bytes()
+        self._require_sealed(network.file, SealedFile(sha256=hashlib.sha256(content).hexdigest(), size=len(content)))
         check_onnx(
-            path.read_bytes(),
+            content,
             inputs=network.inputs,
             outputs=network.outputs,
             opset=network.opset,
             where=str(self.source / network.file),
         )
-        return path
+        return content
+
+    def network_file(self, name: str) -> Path:
+        """Path of a network, after :meth:`network_content`, for who cannot take that.
+
+        Raises:
+            InputError: as there.
+        """
+        self.network_content(name)
+        return self.folder / self.networks[name].file
 
     @property
     def sealed(self) -> dict[str, SealedFile]:
@@ -242,15 +261,20 @@ class Bundle:
                 f"{dict(pipeline.inputs)} to {dict(pipeline.outputs)}: export the bundle again."
             )
 
-    def _check_file(self, name: str) -> Path:
-        path, called, sealed = self.folder / name, self.source / name, self.sealed[name]
+    def _check_file(self, name: str) -> None:
+        self._require_sealed(name, SealedFile.of(self._path(name)))
+
+    def _path(self, name: str) -> Path:
+        path = self.folder / name
         if not path.is_file():
-            raise InputError(f"{called} is missing: copy or export the bundle again.")
-        if SealedFile.of(path) != sealed:
-            raise InputError(
-                f"{called} is not the file that was sealed in the bundle: copy or export the bundle again."
-            )
+            raise InputError(f"{self.source / name} is missing: copy or export the bundle again.")
         return path
+
+    def _require_sealed(self, name: str, found: SealedFile) -> None:
+        if found != self.sealed[name]:
+            raise InputError(
+                f"{self.source / name} is not the file that was sealed in the bundle: copy or export the bundle again."
+            )
 
 
 def sha256_of(path: Path) -> str:

@@ -6,8 +6,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ctpdeploy.runtime.case import MAP_UNITS, BoolArray, Case
+from ctpdeploy.runtime.case import MAP_UNITS, Case
 from ctpdeploy.runtime.postprocess import Prediction
+from ctpdeploy.runtime.sheet import outline
+from ctpdeploy.runtime.strokes import Lines
 from ctpdeploy.runtime.view import MAP_RANGES, TRUTH, View
 
 __all__ = ["Column", "columns_of"]
@@ -26,7 +28,7 @@ class Column:
         high: what the last colour stands for.
         unit: of both.
         colours: name of a colour map of matplotlib.
-        outlines: masks to draw around, as ``picture`` lies, and their colours.
+        outlines: lines to draw, in pixels of ``picture``, and their colours.
     """
 
     title: str
@@ -35,21 +37,21 @@ class Column:
     high: float
     unit: str
     colours: str = "gray"
-    outlines: tuple[tuple[BoolArray, str], ...] = ()
+    outlines: tuple[tuple[Lines, str], ...] = ()
 
 
 def columns_of(case: Case, prediction: Prediction, view: View) -> list[Column]:
     """CT, its maximum, the maps, what was found, and the truth where there is one."""
     before, highest = _over_time(case, max(prediction.window.start, 1), view)
-    mask = view.montage(prediction.mask)
-    red, white = ((mask, _LESION),), ((mask, "white"),)
+    lesion = outline(view.montage(prediction.mask))
+    red, white = ((lesion, _LESION),), ((lesion, "white"),)
     columns = [
         Column(title="CT before contrast", picture=before, low=0, high=80, unit="HU"),
         Column(title="maximum over time", picture=highest, low=0, high=200, unit="HU"),
         *(
             Column(
                 title="Tmax" if name == "tmax" else name.upper(),
-                picture=np.ma.masked_less_equal(view.montage(case.maps[name]), 0),
+                picture=_positive(view.montage(case.maps[name])),
                 low=0,
                 high=high,
                 unit=MAP_UNITS[name],
@@ -65,13 +67,19 @@ def columns_of(case: Case, prediction: Prediction, view: View) -> list[Column]:
     picture = view.montage(prediction.probability)
     columns.append(Column(title="lesion", picture=picture, low=0, high=1, unit="probability", colours="inferno"))
     if case.dwi is not None:
-        truth = ((view.montage(case.lesion), TRUTH),) if case.lesion is not None else ()
+        truth = ((outline(view.montage(case.lesion)), TRUTH),) if case.lesion is not None else ()
         high = float(f"{np.percentile(case.dwi, 99):.2g}")
         picture = view.montage(case.dwi)
         columns.append(
             Column(title="true DWI", picture=picture, low=0, high=high, unit="own units", outlines=(*red, *truth))
         )
     return columns
+
+
+def _positive(picture: NDArray[Any]) -> NDArray[Any]:
+    """The outside of the brain masked, where maps are 0."""
+    masked: NDArray[Any] = np.ma.MaskedArray(picture, picture <= 0)
+    return masked
 
 
 def _over_time(case: Case, frames: int, view: View) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -30,7 +30,7 @@ def inspect_bundle(path: Path, key: Path | None = None) -> dict[str, Any]:
     """
     with Bundle.open(path, key) as bundle:
         for name in bundle.networks:
-            bundle.network_file(name)
+            bundle.network_content(name)
         return {
             "bundle": path.resolve().name,
             "sha256": bundle.sha256,

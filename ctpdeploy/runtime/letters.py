@@ -1,12 +1,11 @@
 """Letters on pixels, in the typeface of matplotlib's figures, by Pillow, which comes with it: a tenth of the time."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 __all__ = ["Letters", "draw_letters"]
@@ -41,9 +40,8 @@ class Letters:
     upwards: bool = False
 
 
-def draw_letters(pixels: NDArray[np.uint8], letters: list[Letters]) -> NDArray[np.uint8]:
-    """Pixels ``(rows, columns, 3)`` with texts on top."""
-    page = Image.fromarray(pixels)
+def draw_letters(page: Image.Image, letters: Iterable[Letters]) -> None:
+    """Draw texts onto a page."""
     draw = ImageDraw.Draw(page)
     for item in letters:
         font = _font(item.size, item.bold)
@@ -57,7 +55,6 @@ def draw_letters(pixels: NDArray[np.uint8], letters: list[Letters]) -> NDArray[n
         for number, line in enumerate(item.text.split("\n")):
             y = item.y + number * _LINE * item.size * _PIXELS_A_POINT
             draw.text((item.x, y), line, fill=item.colour, font=font, anchor=item.anchor)
-    return np.asarray(page)
 
 
 @lru_cache

@@ -57,7 +57,7 @@ def in_float32(bundle: Bundle) -> Callable[[], "OrtCpuEngine"]:
     Raises:
         InputError: the bundle is damaged.
     """
-    content = bundle.network_file(PIPELINE).read_bytes()
+    content = bundle.network_content(PIPELINE)
     return partial(OrtCpuEngine.of, content, "fp32", bundle.source / bundle.networks[PIPELINE].file)
 
 

@@ -1,21 +1,19 @@
 """Many small pictures on one sheet, composed as one array of pixels.
 
 A plotting library keeps a tree of objects for each picture, each axis and each tick. Here a picture is sampled,
-coloured and laid on the sheet by NumPy; the library draws lines and letters on top.
+coloured and laid on the sheet by NumPy; Pillow draws lines and letters on top.
 """
 
-from dataclasses import dataclass
-from typing import Any, cast
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ctpdeploy.runtime.case import BoolArray
+from ctpdeploy.runtime.strokes import Lines
 
-__all__ = ["Frame", "Line", "Sheet", "outline"]
-
-Line = NDArray[np.float64]
-"""Points ``(N, 2)``, each a column and a row."""
+__all__ = ["Frame", "Sheet", "outline"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +37,11 @@ class Frame:
             height=height,
         )
 
+    def over(self, picture: tuple[int, int], lines: Lines) -> Lines:
+        """Lines over a picture of some shape, moved to this frame, which it fills."""
+        scale = np.array([self.width / picture[1], self.height / picture[0]])
+        return replace(lines, points=(self.left, self.top) + (lines.points + 0.5) * scale)
+
     @property
     def place(self) -> tuple[slice, slice]:
         """Its rows and columns."""
@@ -60,12 +63,14 @@ class Sheet:
 
         Where a picture is masked the sheet shows through.
         """
-        rows = (np.arange(frame.height) + 0.5) * picture.shape[0] / frame.height
-        columns = (np.arange(frame.width) + 0.5) * picture.shape[1] / frame.width
-        sampled = picture[np.ix_(rows.astype(int), columns.astype(int))]
-        steps = (np.ma.getdata(sampled).astype(np.float32) - low) * (len(colours) / (high - low))
-        coloured = colours[np.clip(steps, 0, len(colours) - 1).astype(np.intp)]
-        self.pixels[frame.place] = np.where(np.ma.getmaskarray(sampled)[..., None], 0, coloured)
+        rows = ((np.arange(frame.height) + 0.5) * picture.shape[0] / frame.height).astype(int)
+        columns = ((np.arange(frame.width) + 0.5) * picture.shape[1] / frame.width).astype(int)
+        sampled = np.ma.getdata(picture).take(rows, axis=0).take(columns, axis=1).astype(np.float32)
+        steps = (sampled - low) * (len(colours) / (high - low))
+        coloured = colours.take(np.clip(steps, 0, len(colours) - 1, out=steps).astype(np.uint8), axis=0)
+        if np.ma.is_masked(picture):
+            coloured[np.ma.getmask(picture).take(rows, axis=0).take(columns, axis=1)] = 0
+        self.pixels[frame.place] = coloured
 
     def show_scale(self, frame: Frame, colours: NDArray[np.uint8]) -> None:
         """Fill a frame with all colours, from left to right, and mark its ends and its middle below."""
@@ -74,15 +79,14 @@ class Sheet:
         for column in (frame.left, frame.left + frame.width // 2, frame.left + frame.width):
             self.pixels[below : below + 3, column] = 255
 
-    def lines(self, frame: Frame, picture: tuple[int, int], lines: list[Line]) -> list[Line]:
-        """Lines over a picture of some shape, moved to the frame that it fills, from the lower left corner."""
-        scale = np.array([frame.width / picture[1], -frame.height / picture[0]])
-        corner = np.array([frame.left, len(self.pixels) - frame.top], dtype=np.float64)
-        return [corner + (line + 0.5) * scale for line in lines]
 
-
-def outline(mask: BoolArray) -> list[Line]:
+def outline(mask: BoolArray) -> Lines:
     """The borders of a mask."""
-    from contourpy import contour_generator  # comes with matplotlib
+    from contourpy import LineType, contour_generator  # comes with matplotlib
 
-    return cast("list[Line]", contour_generator(z=mask.astype(np.float64)).lines(0.5))
+    generator = contour_generator(z=mask.astype(np.float64), line_type=LineType.ChunkCombinedOffset)
+    found: Any = generator.lines(0.5)
+    (points,), (starts,) = found
+    if points is None:
+        return Lines(points=np.empty((0, 2)), starts=[0])
+    return Lines(points=points, starts=starts.tolist())

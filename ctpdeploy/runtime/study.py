@@ -10,7 +10,6 @@ from nibabel.orientations import aff2axcodes, io_orientation
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.case import MAP_NAMES, Case, FloatArray, Geometry
 from ctpdeploy.runtime.nifti import Volume, read_volume
-from ctpdeploy.runtime.perfusion import perfusion_maps
 
 __all__ = ["TENTHS", "read_study"]
 
@@ -59,6 +58,9 @@ def read_study(identifier: str, paths: Mapping[str, Path], *, integer_unit: floa
     times = np.arange(series.data.shape[3]) * step
     oriented = geometry.to_case(series.data)
     if missing:
+        # linear algebra of SciPy takes a quarter of a second to import: only who computes maps pays for it
+        from ctpdeploy.runtime.perfusion import perfusion_maps
+
         try:
             computed = perfusion_maps(oriented, times, geometry.spacing)
         except InputError as error:

@@ -2,15 +2,21 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from PIL import Image
 
 from ctpdeploy.runtime.letters import Letters, draw_letters
 
-BLACK = np.zeros((80, 200, 3), dtype=np.uint8)
+
+def written(*letters: Letters) -> NDArray[np.uint8]:
+    page = Image.new("RGB", (200, 80))
+    draw_letters(page, letters)
+    return np.asarray(page)
 
 
 def extent(*letters: Letters) -> tuple[int, int, int, int]:
     """First and last row, first and last column with ink."""
-    ink = draw_letters(BLACK, list(letters)).any(axis=2)
+    ink = written(*letters).any(axis=2)
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     return int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1])
 
@@ -43,7 +49,7 @@ def test_a_text_that_runs_upwards_ends_left_of_its_anchor():
 
 
 def test_colour_and_weight():
-    thin = draw_letters(BLACK, [Letters(text="HH", x=10, y=40, size=10, colour="#ffd60a")])
-    bold = draw_letters(BLACK, [Letters(text="HH", x=10, y=40, size=10, colour="#ffd60a", bold=True)])
+    thin = written(Letters(text="HH", x=10, y=40, size=10, colour="#ffd60a"))
+    bold = written(Letters(text="HH", x=10, y=40, size=10, colour="#ffd60a", bold=True))
     assert thin.max(axis=(0, 1)).tolist() == [255, 214, 10]
     assert bold.sum() > 1.2 * thin.sum()

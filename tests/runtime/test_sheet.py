@@ -1,4 +1,6 @@
-"""Pictures composed as pixels, and the PNG that they become."""
+"""Pictures composed as pixels, and the outlines on them."""
+
+import itertools
 
 import numpy as np
 import pytest
@@ -47,13 +49,22 @@ def test_a_picture_keeps_its_shape_in_the_middle_of_the_room(shape: tuple[int, i
 
 
 def test_an_outline_lies_around_what_it_outlines():
-    """Half way between the pixels inside and those outside; heights count from the bottom, as matplotlib's."""
+    """Half way between the pixels inside and those outside."""
     mask = np.zeros((10, 20), dtype=bool)
     mask[2:5, 6:9] = True
-    frame = Frame(left=100, top=50, width=80, height=40)
-    (line,) = Sheet(200, 300).lines(frame, mask.shape, outline(mask))
-    assert_allclose(line.min(axis=0), [100 + 4 * 6, 200 - 50 - 4 * 5])
-    assert_allclose(line.max(axis=0), [100 + 4 * 9, 200 - 50 - 4 * 2])
+    lines = Frame(left=100, top=50, width=80, height=40).over(mask.shape, outline(mask))
+    assert list(lines.starts) == [0, len(lines.points)]
+    assert_allclose(lines.points.min(axis=0), [100 + 4 * 6, 50 + 4 * 2])
+    assert_allclose(lines.points.max(axis=0), [100 + 4 * 9, 50 + 4 * 5])
+
+
+def test_every_piece_has_an_outline_of_its_own():
+    mask = np.zeros((10, 20), dtype=bool)
+    assert list(outline(mask).starts) == [0]
+    mask[2, 3] = mask[7:9, 3] = mask[5, 16] = True
+    lines = outline(mask)
+    pieces = [lines.points[a:b] for a, b in itertools.pairwise(lines.starts)]
+    assert sorted(np.ptp(piece, axis=0).tolist() for piece in pieces) == [[1, 1], [1, 1], [1, 2]]
 
 
 def test_a_scale_runs_through_all_colours():

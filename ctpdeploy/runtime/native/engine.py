@@ -28,7 +28,7 @@ def open_engine(bundle: Bundle) -> "NativeEngine":
     reason = unavailable_because()
     if reason is not None:
         raise BackendError(f"The backend {NAME} cannot run: {reason}")
-    content = bundle.network_file(PIPELINE).read_bytes()
+    content = bundle.network_content(PIPELINE)
     try:
         return NativeEngine(read_graph(content))
     except ValueError as error:

@@ -43,7 +43,7 @@ def open_engine(bundle: Bundle) -> "NcnnEngine":
     reason = unavailable_because()
     if reason is not None:
         raise BackendError(f"The backend {NAME} cannot run: {reason}")
-    content = bundle.network_file(PIPELINE).read_bytes()
+    content = bundle.network_content(PIPELINE)
     try:
         return NcnnEngine(read_graph(content))
     except ValueError as error:

@@ -47,7 +47,7 @@ def open_engine(bundle: Bundle) -> CudaEngine:
         precision=bundle.precision,
         versions={"onnxruntime": onnxruntime.__version__, "cuda driver": driver.release or driver.cuda},
     )
-    onnx = bundle.network_file(PIPELINE).read_bytes()
+    onnx = bundle.network_content(PIPELINE)
     workspace = Workspace(PycudaDevice())
     session = open_session(onnx, workspace.kernels.handle, memory=free_memory())
     network = OrtCudaNetwork(session, bundle.networks[PIPELINE], workspace, info)

@@ -55,7 +55,7 @@ def warm_up(bundle: Bundle, flavour: Flavour, recipe: Recipe, store: EngineStore
         UsageError: the cache cannot be written.
     """
     trt = load(flavour)
-    onnx = bundle.network_file(PIPELINE).read_bytes()
+    onnx = bundle.network_content(PIPELINE)
     parts = ingredients(trt, flavour, onnx, recipe)
     key, refused = key_of(parts), None
     try:

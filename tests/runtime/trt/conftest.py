@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -12,13 +11,11 @@ def trt() -> ModuleType:
 
 
 @pytest.fixture
-def small_bundle(tmp_path: Path) -> Callable[..., SimpleNamespace]:
+def small_bundle() -> Callable[..., SimpleNamespace]:
     """What ``warm_up`` asks of a bundle, around a network."""
 
     def make(network: bytes) -> SimpleNamespace:
-        file = tmp_path / "pipeline.onnx"
-        file.write_bytes(network)
         sealed = SimpleNamespace(inputs=INPUTS, outputs=OUTPUTS)
-        return SimpleNamespace(network_file=lambda _: file, networks={"pipeline": sealed})
+        return SimpleNamespace(network_content=lambda _: network, networks={"pipeline": sealed})
 
     return make
