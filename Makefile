@@ -35,6 +35,7 @@ bench: $(VENV)/installed-bench
 	$(BIN)/python benchmarks/peers.py --width $(WIDTH) --work $(BENCH) --out $(BENCH)/peers.json >/dev/null
 	$(BIN)/ctpdeploy benchmark $(BENCH)/random-$(WIDTH)-256-fp32.ctpbundle $(BENCH)/patients-256-4-45/case_1 --rounds 5 \
 	  --out $(BENCH)/benchmark.json
+	$(BIN)/python benchmarks/folder.py --backend native --width $(WIDTH) --work $(BENCH) --out $(BENCH)/folder.json >/dev/null
 	$(BIN)/python benchmarks/compare.py $(BENCH)
 
 lint: $(VENV)/installed

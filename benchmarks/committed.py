@@ -11,7 +11,7 @@ from ctpdeploy.errors import InputError
 __all__ = ["MACHINE", "SCHEMAS", "WIDTH", "committed", "kind_of_machine", "read_results", "take"]
 
 MACHINE: Final = "amd-epyc-2-cores"
-SCHEMAS: Final = {"peers": 2, "benchmark": BENCHMARK}
+SCHEMAS: Final = {"peers": 2, "benchmark": BENCHMARK, "folder": 1}
 """Of the results that documents are made from, by their kind."""
 WIDTH: Final = 64
 """Of the networks."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-__all__ = ["GRIDS", "TOLERANCE", "Figure", "Grid", "is_ours", "one_slice", "whole_case"]
+__all__ = ["GRIDS", "TOLERANCE", "Figure", "Grid", "folder", "is_ours", "one_slice", "whole_case"]
 
 TOLERANCE: Final = 0.1
 """By this share a median may leave the spread that is stated: two runs on a shared machine differ by as much."""
@@ -92,7 +92,22 @@ def whole_case(peers: Mapping[str, Any]) -> Grid:
     return _grid(f"{found['slices']} slices, files to mask", found["peers"], found["ceilings"], columns)
 
 
-GRIDS: Final = {"speed of a slice": ("peers", one_slice), "speed of a case": ("peers", whole_case)}
+def folder(found: Mapping[str, Any]) -> Grid:
+    """A folder of cases from files to masks and pictures beside its networks alone, from the results of folder.py."""
+    name = f"ctpdeploy {found['backend']}"
+    return Grid(
+        title=f"folder of {found['cases']} cases of {found['slices']} slices, files to masks and pictures",
+        rows={name: {"speed, of the networks alone": Figure.of(found["of_networks"])}},
+        seconds={name: found["folder_slice_s"]["p50"]},
+        ceilings=frozenset(),
+    )
+
+
+GRIDS: Final = {
+    "speed of a slice": ("peers", one_slice),
+    "speed of a case": ("peers", whole_case),
+    "speed of a folder": ("folder", folder),
+}
 """The tables of the README by their markers: the kind of results that is read, and what makes the table of them."""
 
 

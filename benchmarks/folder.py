@@ -24,7 +24,7 @@ from widen import wide_bundle
 from ctpdeploy.benchmark.ceilings import Ceilings, measure_ceilings
 from ctpdeploy.benchmark.checks import require_right
 from ctpdeploy.benchmark.machine import OtherLoad, describe_machine, versions_of
-from ctpdeploy.benchmark.quantiles import Quantiles, median_ratio
+from ctpdeploy.benchmark.quantiles import Quantiles
 from ctpdeploy.benchmark.rounds import interleave
 from ctpdeploy.benchmark.stages import run_folder
 from ctpdeploy.phantom import PhantomConfig, write_dataset
@@ -33,8 +33,10 @@ from ctpdeploy.runtime.backends import AUTO, choose, open_engine
 from ctpdeploy.runtime.preprocess import SliceBatch, preprocess
 from ctpdeploy.runtime.writers import REPORT
 
-__all__ = ["compare"]
+__all__ = ["SCHEMA", "compare"]
 
+SCHEMA: Final = 1
+"""Of what is written."""
 FRAMES: Final = 45
 SEED: Final = 7
 NETWORKS, FOLDER, MACHINE = "the networks alone", "the folder", "the machine"
@@ -90,8 +92,7 @@ def compare(pipeline: Pipeline, folders: Sequence[Path], out: Path, rounds: int)
         for folder, alone in zip(taken[FOLDER], taken[NETWORKS], strict=True)
     ]
     return {
-        "quotient": median_ratio(networks, whole),
-        "quotients": [alone / folder for alone, folder in zip(networks, whole, strict=True)],
+        "of_networks": asdict(Quantiles.of_ratio(networks, whole)),
         "networks_slice_s": asdict(Quantiles.of([seconds / slices for seconds in networks])),
         "folder_slice_s": asdict(Quantiles.of([seconds / slices for seconds in whole])),
         "core_seconds_beside_networks_a_case": median(beside),
@@ -150,6 +151,7 @@ def main() -> None:
         found = compare(pipeline, folders, Path(scratch) / "results", options.rounds)
     machine = describe_machine()
     result = {
+        "schema": SCHEMA,
         "machine": machine | {"versions": machine["versions"] | versions_of("isal", *pipeline.engine.info.versions)},
         "backend": backend,
         "width": options.width,

@@ -1,4 +1,4 @@
-"""Compressed files: by igzip of Intel's ISA-L where the package ``isal`` is installed, else by Python's own modules.
+"""Compressed files: by igzip of Intel's ISA-L where the package ``isal`` is installed, else by Python's own gzip.
 
 Either reads what the other has written. Their bytes differ, but the bytes of each are the same from run to run.
 """
@@ -9,12 +9,10 @@ from typing import Final
 
 try:
     from isal import igzip as gzip
-    from isal import isal_zlib as zlib
 except ImportError:  # no wheel for this platform
     import gzip  # type: ignore[no-redef]
-    import zlib  # type: ignore[no-redef]
 
-__all__ = ["IGZIP", "gzip_bytes", "open_gzip", "zlib_bytes"]
+__all__ = ["IGZIP", "gzip_bytes", "open_gzip"]
 
 IGZIP: Final = "isal" in gzip.__name__
 """Whether igzip is at work."""
@@ -35,8 +33,3 @@ def open_gzip(path: Path) -> BufferedIOBase:
 def gzip_bytes(content: bytes) -> bytes:
     """The content of a ``.gz`` file, without a date, so that equal contents are equal files."""
     return gzip.compress(content, _LEVEL, mtime=0)
-
-
-def zlib_bytes(content: bytes) -> bytes:
-    """A zlib stream of the content, as pictures hold it."""
-    return zlib.compress(content, _LEVEL)

@@ -1,6 +1,7 @@
 """``overview.png``: one page on which a reader sees the stroke and how it was found.
 
-Pictures and colour scales are composed as pixels; Pillow draws lines and letters on top of them.
+Pictures and colour scales are composed as pixels. Pillow draws outlines and letters on top of them, matplotlib the one
+curve.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,6 @@ from ctpdeploy.runtime.case import BoolArray, Case
 from ctpdeploy.runtime.columns import Column, columns_of
 from ctpdeploy.runtime.curve import draw_curve
 from ctpdeploy.runtime.letters import Letters, draw_letters
-from ctpdeploy.runtime.png import png_bytes
 from ctpdeploy.runtime.postprocess import Prediction
 from ctpdeploy.runtime.sheet import Frame, Sheet
 from ctpdeploy.runtime.strokes import Strokes, draw_strokes
@@ -52,16 +52,15 @@ def write_overview(path: Path, case: Case, prediction: Prediction) -> None:
         frame = page.draw(column, room, view.aspect)
         if j == 0:
             page.label(frame, view.slices)
-    room = Frame(left=round(0.06 * width), top=height - 195, width=round(0.4 * width), height=145)
-    strokes, letters = draw_curve(room, case, prediction.window)
-    page.strokes += strokes
+    curve = Frame(left=round(0.02 * width), top=height - 215, width=round(0.44 * width), height=215)
+    page.sheet.pixels[curve.place] = draw_curve(case, prediction.window, curve.width, curve.height)
     page.letters += [
-        *letters,
         Letters(text=_finding(case, prediction), x=width / 2, y=height - 183, size=8.5, anchor="ls"),
         Letters(text=case.identifier, x=0.025 * width, y=22, size=12, bold=True),
         Letters(text=INTENDED_USE, x=0.985 * width, y=22, size=9, colour=NOTICE, anchor="rm"),
     ]
-    path.write_bytes(png_bytes(page.pixels()))
+    # more than the first level costs twice the time for a fiftieth of the size
+    page.image().save(path, compress_level=1)
 
 
 class _Page:
@@ -95,13 +94,13 @@ class _Page:
         self.letters.append(Letters(text=column.unit, x=middle, y=scale.top + 31, size=7, anchor="ms"))
         return frame
 
-    def pixels(self) -> NDArray[np.uint8]:
-        """Red, green and blue of the page."""
+    def image(self) -> Image.Image:
+        """The page with all that is drawn and written on it."""
         page = Image.fromarray(self.sheet.pixels)
         for strokes in self.strokes:
             draw_strokes(page, strokes)
         draw_letters(page, self.letters)
-        return np.asarray(page)
+        return page
 
     def label(self, frame: Frame, slices: Sequence[int]) -> None:
         """Number the slices, and say which side is which."""

@@ -9,10 +9,14 @@ from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 from PIL import Image
 
-from ctpdeploy.runtime.strokes import Lines, Strokes, dashes, draw_strokes
+from ctpdeploy.runtime.strokes import Lines, Strokes, draw_strokes
 
 
-def ink(lines: Lines, width: float | None) -> NDArray[np.float64]:
+def lines_of(*lines: list[tuple[float, float]]) -> Lines:
+    return Lines(points=np.concatenate(lines), starts=[0, *itertools.accumulate(map(len, lines))])
+
+
+def ink(lines: Lines, width: float) -> NDArray[np.float64]:
     """How much of each pixel is covered, ``(60, 80)``."""
     page = Image.new("RGB", (80, 60))
     draw_strokes(page, Strokes(lines=lines, colour="white", width=width))
@@ -22,7 +26,7 @@ def ink(lines: Lines, width: float | None) -> NDArray[np.float64]:
 @pytest.mark.parametrize("end", [(60.0, 20.0), (20.0, 50.0), (55.0, 45.0), (60.0, 30.0)])
 @pytest.mark.parametrize("width", [1.0, 1.4, 3.2])
 def test_a_line_covers_its_length_times_its_width(end: tuple[float, float], width: float):
-    found = ink(Lines.of([(20.0, 20.0), end]), width)
+    found = ink(lines_of([(20.0, 20.0), end]), width)
     assert found.sum() == pytest.approx(math.dist((20, 20), end) * width, rel=0.25)  # Pillow draws oblique lines thin
     middles = np.stack(np.meshgrid(np.arange(80) + 0.5, np.arange(60) + 0.5), axis=2)
     centre = (found[..., None] * middles).sum(axis=(0, 1)) / found.sum()
@@ -30,25 +34,11 @@ def test_a_line_covers_its_length_times_its_width(end: tuple[float, float], widt
 
 
 def test_lines_are_not_joined_to_one_another():
-    found = ink(Lines.of([(10, 10), (30, 10)], [(50, 40), (70, 40), (70, 50)]), 1.0)
+    found = ink(lines_of([(10, 10), (30, 10)], [(50, 40), (70, 40), (70, 50)]), 1.0)
     assert found[8:12, 8:32].sum() + found[38:52, 48:72].sum() == pytest.approx(found.sum())
     assert found.sum() == pytest.approx(50, rel=0.15)
 
 
 def test_nothing_is_drawn_of_nothing_nor_beyond_the_page():
     assert not ink(Lines(points=np.empty((0, 2)), starts=[0]), 2.0).any()
-    assert ink(Lines.of([(-30, 30), (200, 30)]), 2.0).sum() == pytest.approx(160, rel=0.1)
-
-
-def test_filled_rings_are_discs():
-    found = ink(Lines.rings([(20, 20), (60.5, 40.5)], 6.0), None)
-    assert found[:30].sum() == pytest.approx(math.pi * 36, rel=0.1)
-    assert found[20, 20] == found[40, 60] == 1.0
-    assert not found[:, 30:50].any()
-
-
-def test_dashes_begin_and_end_with_the_line():
-    lines = dashes((10.0, 50.0), (10.0, 8.0), 5.0)
-    pieces = [lines.points[a:b] for a, b in itertools.pairwise(lines.starts)]
-    assert_allclose([piece[0] for piece in pieces], [(10, 50 - 7.5 * i) for i in range(6)])
-    assert_allclose([math.dist(*piece) for piece in pieces], [5, 5, 5, 5, 5, 4.5])
+    assert ink(lines_of([(-30, 30), (200, 30)]), 2.0).sum() == pytest.approx(160, rel=0.1)
