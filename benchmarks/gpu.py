@@ -34,7 +34,7 @@ from ctpdeploy.benchmark.checks import require_right, require_same_way
 from ctpdeploy.benchmark.cut import middle_slices
 from ctpdeploy.benchmark.machine import OtherLoad, describe_machine, versions_of
 from ctpdeploy.benchmark.processes import run_infer
-from ctpdeploy.benchmark.quantiles import Quantiles, median_ratio
+from ctpdeploy.benchmark.quantiles import Quantiles
 from ctpdeploy.benchmark.rounds import interleave, rounds_within, timed
 from ctpdeploy.errors import BackendError, CtpdeployError, ExitCode, GuardError
 from ctpdeploy.runtime import Bundle, Case, Pipeline, read_case
@@ -297,7 +297,7 @@ def _repeated(case: Case, slices: int) -> Case:
 
 def _ratio(taken: Mapping[str, list[float]], kind: str, values: list[float]) -> float | None:
     first = taken.get(f"{FIRST}|{kind}")
-    return None if first is None else median_ratio(first, values)
+    return None if first is None else Quantiles.of_ratio(first, values).p50
 
 
 def _memory(run: Callable[[SliceBatch], object], batch: SliceBatch) -> int | None:

@@ -5,6 +5,7 @@ are usually drawn amplify rounding so much that float16 fails on them. With thei
 units stay active, errors are those of trained networks.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -25,11 +26,21 @@ from ctpdeploy.train.settings import TrainConfig
 from ctpdeploy.train.split import Split
 from ctpdeploy.train.systems import SYSTEMS
 
-__all__ = ["case_folder", "gflop", "half_bundle", "random_bundle", "random_chain"]
+__all__ = ["CEILINGS", "DIRECT", "case_folder", "gflop", "half_bundle", "random_bundle", "random_chain"]
 
 SYSTEM: Final = "dwi_olh"
 GFLOP_FULL: Final = 289.3
 """Of a 256 x 256 slice at width 64: twice the multiplications of all convolutions of the three networks."""
+THREE_BY_THREE: Final = 0.955
+"""Share of it in 3 x 3 convolutions."""
+
+DIRECT: Final = "direct convolutions"
+CEILINGS: Final[Mapping[str, float]] = {
+    DIRECT: 1.0,
+    "Winograd F(4x4, 3x3), products alone": THREE_BY_THREE / 4 + (1 - THREE_BY_THREE),
+}
+"""Products that an algorithm needs, as a share of those of direct convolutions. At the speed of the matrix product they
+take the least time that it can: convolutions are matrix products too, and what else it does is left out."""
 
 _REFERENCE_SLICES, _SEED, _FRAMES = 2, 20180916, 40
 

@@ -18,19 +18,18 @@ import nibabel as nib
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from peer_networks import Networks
+from peer_networks import OURS, Networks, open_ours
 from torch import Tensor, nn
 
 from ctpdeploy.benchmark.stages import run_files
 from ctpdeploy.runtime import Case, Pipeline, read_case
-from ctpdeploy.runtime.backends import open_engine
 from ctpdeploy.runtime.case import MAP_NAMES
 from ctpdeploy.runtime.cases import case_files
 from ctpdeploy.runtime.preprocess import preprocess
 from ctpdeploy.runtime.study import TENTHS
 from ctpdeploy.train.networks.chain import Chain
 
-__all__ = ["CASE_PEERS", "SCRIPT", "Job"]
+__all__ = ["CASE_PEERS", "SCRIPT", "Job", "Run"]
 
 Run = Callable[[], tuple[float, NDArray[np.bool_]]]
 
@@ -68,7 +67,7 @@ class Stacked(nn.Module):
 def _ctpdeploy(backend: str) -> Callable[[Job], Run]:
     def make(job: Job) -> Run:
         bundle = job.networks.bundle
-        pipeline = Pipeline(open_engine(bundle, backend), bundle.preprocess)
+        pipeline = Pipeline(open_ours(bundle, backend), bundle.preprocess)
 
         def run() -> tuple[float, NDArray[np.bool_]]:
             done = run_files(pipeline, job.folder, job.scratch / backend)
@@ -183,6 +182,5 @@ def _plans(channels: int, spacing: tuple[float, float, float], patch: tuple[int,
 CASE_PEERS: Final[Mapping[str, Callable[[Job], Run]]] = {
     SCRIPT: _script,
     "nnU-Net predictor": _nnunet,
-    "ctpdeploy ort-cpu": _ctpdeploy("ort-cpu"),
-    "ctpdeploy ncnn": _ctpdeploy("ncnn"),
+    **{called: _ctpdeploy(name) for called, name in OURS.items()},
 }

@@ -18,17 +18,24 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ctpdeploy.runtime import Bundle
-from ctpdeploy.runtime.backends import open_engine
+from ctpdeploy.runtime.backends import BACKENDS, open_engine
+from ctpdeploy.runtime.engine import Engine
+from ctpdeploy.runtime.ort_cuda import backend as ort_cuda
 from ctpdeploy.runtime.preprocess import SliceBatch
+from ctpdeploy.runtime.trt import FLAVOURS
 from ctpdeploy.runtime.window import PerfusionWindow
 from ctpdeploy.train.networks.chain import Chain
 
-__all__ = ["EAGER", "ORT", "PEERS", "Lesion", "Networks", "on_slices"]
+__all__ = ["EAGER", "ORT", "OURS", "PEERS", "Lesion", "Networks", "Peer", "on_slices", "open_ours"]
 
 Array = NDArray[np.float32]
 Peer = Callable[[Array, Array], Array]
 
 EAGER: Final = "torch eager"
+OURS: Final[Mapping[str, str]] = {
+    f"ctpdeploy {name}": name for name in BACKENDS if name not in {*FLAVOURS, ort_cuda.NAME}
+}
+"""Every backend of ctpdeploy that runs on the processor, by what it is called here."""
 ORT: Final = "ctpdeploy ort-cpu"
 NO_WINDOW: Final = PerfusionWindow(start=0, end=0, frames=(), curve=np.empty(0))
 
@@ -39,6 +46,18 @@ class Networks:
 
     chain: Chain
     bundle: Bundle
+
+
+def open_ours(bundle: Bundle, backend: str) -> Engine:
+    """Open a backend of ctpdeploy.
+
+    Raises:
+        ImportError: it cannot run here.
+        BackendError: it can, and does not take these networks or computes them wrongly: no reason to leave it out.
+    """
+    if reason := BACKENDS[backend].unavailable_because():
+        raise ImportError(reason)
+    return open_engine(bundle, backend)
 
 
 class Lesion(nn.Module):
@@ -100,7 +119,7 @@ def _plain_onnx(networks: Networks) -> Peer:
 
 def _backend(name: str) -> Callable[[Networks], Peer]:
     def make(networks: Networks) -> Peer:
-        engine = open_engine(networks.bundle, name)
+        engine = open_ours(networks.bundle, name)
         return lambda frames, features: (
             engine.run(SliceBatch(frames=frames, features=features, window=NO_WINDOW)).probability
         )
@@ -114,7 +133,5 @@ PEERS: Final[Mapping[str, Callable[[Networks], Peer]]] = {
     "torch.compile": _compiled("default"),
     "torch.compile max-autotune": _compiled("max-autotune"),
     "ONNX Runtime, plain export": _plain_onnx,
-    ORT: _backend("ort-cpu"),
-    "ctpdeploy openvino": _backend("openvino"),
-    "ctpdeploy ncnn": _backend("ncnn"),
+    **{called: _backend(name) for called, name in OURS.items()},
 }

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-__all__ = ["COUNT_RULE", "Quantiles", "median_ratio"]
+__all__ = ["COUNT_RULE", "Quantiles"]
 
 COUNT_RULE: Final = "p95 from 20 values on, p99 from 100: there must be a value beyond it."
 
@@ -20,6 +20,8 @@ class Quantiles:
     Attributes:
         count: how many there were.
         least: the smallest.
+        greatest: the largest. Where values are independent, the two enclose the median of what they are drawn from with
+            a confidence of 1 - 2^(1 - count): 94 % for 5, 98 % for 7.
         p50: the median.
         p95: 95th percentile; None from fewer than 20.
         p99: 99th percentile; None from fewer than 100.
@@ -27,6 +29,7 @@ class Quantiles:
 
     count: int
     least: float
+    greatest: float
     p50: float
     p95: float | None
     p99: float | None
@@ -39,16 +42,21 @@ class Quantiles:
             for percentile, needed in _NEEDED.items()
         }
         return cls(
-            count=len(values), least=float(min(values)), p50=float(np.median(values)), p95=tails[95], p99=tails[99]
+            count=len(values),
+            least=float(min(values)),
+            greatest=float(max(values)),
+            p50=float(np.median(values)),
+            p95=tails[95],
+            p99=tails[99],
         )
 
+    @classmethod
+    def of_ratio(cls, numerators: Sequence[float], denominators: Sequence[float]) -> "Quantiles":
+        """Summarise the ratio within a round, which other load disturbs least, over rounds.
 
-def median_ratio(numerators: Sequence[float], denominators: Sequence[float]) -> float:
-    """The median over rounds of the ratio within a round, which other load disturbs least.
-
-    Raises:
-        ValueError: there are not as many of both.
-    """
-    if len(numerators) != len(denominators):
-        raise ValueError(f"{len(numerators)} rounds cannot be compared with {len(denominators)}")
-    return float(np.median(np.asarray(numerators) / np.asarray(denominators)))
+        Raises:
+            ValueError: there are not as many of both.
+        """
+        if len(numerators) != len(denominators):
+            raise ValueError(f"{len(numerators)} rounds cannot be compared with {len(denominators)}")
+        return cls.of([above / below for above, below in zip(numerators, denominators, strict=True)])

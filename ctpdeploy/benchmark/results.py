@@ -12,7 +12,7 @@ from ctpdeploy.runtime.engine import EngineInfo
 
 __all__ = ["SCHEMA", "BackendResults", "Check", "FrameCost", "Results", "SliceCost"]
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +77,8 @@ class BackendResults:
         by_slices: how cost grows; the first is one slice, the last the whole case.
         folder_case_s: for each case of a folder, warm, where stages of neighbours overlap.
         process: a new process of ``ctpdeploy infer`` on the case.
-        times_first: how many times faster than the first backend of the run, by what was measured: medians of ratios
-            within rounds.
+        times_first: how many times faster than the first backend of the run, by what was measured: of ratios within
+            rounds.
     """
 
     engine: EngineInfo
@@ -91,7 +91,7 @@ class BackendResults:
     by_slices: tuple[SliceCost, ...]
     folder_case_s: float
     process: ProcessRun
-    times_first: Mapping[str, float] = field(default_factory=dict)
+    times_first: Mapping[str, Quantiles] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from ctpdeploy.benchmark.checks import require_right, require_same_way
 from ctpdeploy.benchmark.machine import OtherLoad, describe_machine
 from ctpdeploy.benchmark.processes import ProcessRun, run_infer
-from ctpdeploy.benchmark.quantiles import Quantiles, median_ratio
+from ctpdeploy.benchmark.quantiles import Quantiles
 from ctpdeploy.benchmark.results import BackendResults, Check, FrameCost, Results, SliceCost
 from ctpdeploy.benchmark.rounds import interleave, rounds_within
 from ctpdeploy.benchmark.stages import run_folder
@@ -182,9 +182,9 @@ def _backend_results(turns: BackendTurns, first: BackendTurns, **others: Any) ->
             for count, seconds in turns.latency.items()
         ),
         times_first={
-            "one slice": median_ratio(first.latency[1], turns.latency[1]),
-            "all slices": median_ratio(first.latency[most], turns.latency[most]),
-            "files to files": median_ratio([run.wall for run in first.files], walls),
+            "one slice": Quantiles.of_ratio(first.latency[1], turns.latency[1]),
+            "all slices": Quantiles.of_ratio(first.latency[most], turns.latency[most]),
+            "files to files": Quantiles.of_ratio([run.wall for run in first.files], walls),
         },
     )
 

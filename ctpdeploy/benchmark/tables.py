@@ -108,7 +108,9 @@ def _whole_runs(backend: BackendResults, cases: int) -> dict[str, str]:
 
 
 def _ratios(backend: BackendResults) -> dict[str, str]:
-    return {what: f"{ratio:.2f}" for what, ratio in backend.times_first.items()}
+    return {
+        what: f"{ratio.p50:.2f} ({ratio.least:.2f}–{ratio.greatest:.2f})" for what, ratio in backend.times_first.items()
+    }
 
 
 def _tails(title: str, quantiles: Quantiles, factor: float, digits: int) -> dict[str, str]:

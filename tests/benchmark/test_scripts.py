@@ -1,6 +1,5 @@
 """The scripts beside the package: what of them can be driven without half an hour or a GPU."""
 
-import json
 import subprocess
 import sys
 import time
@@ -8,12 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import table
 from gpu import Parts
 from gpu_report import markdown
-from peers import make_all, plain, refuse
 
-from ctpdeploy.benchmark.quantiles import Quantiles
 from ctpdeploy.errors import BackendError, ExitCode, GuardError
 from ctpdeploy.runtime.cuda.driver import probe
 
@@ -25,16 +21,6 @@ def fail_with(error: Exception) -> Callable[[], None]:
         raise error
 
     return fail
-
-
-def test_the_document_has_the_figures_of_the_results():
-    document = table.DOCUMENT.read_text(encoding="utf-8")
-    assert table.written(document, table.tables()) == document
-
-
-def test_a_table_without_a_marker_is_an_error():
-    with pytest.raises(ValueError, match="one slice has 0 markers"):
-        table.written("nothing", {"one slice": "| a |"})
 
 
 def test_without_a_gpu_the_script_says_so():
@@ -116,30 +102,3 @@ def test_evidence_says_what_is_missing_and_what_is_wrong():
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert all(row.count("|") > 2 for row in rows)
     assert "A rehearsal" in markdown(found | {"rehearsal": True})
-
-
-def test_peers_that_are_missing_are_named():
-    def missing(_: object) -> None:
-        raise ImportError("No module named 'nnunetv2'")
-
-    made, why, seconds = make_all({"nnU-Net": missing, "script": lambda given: given}, 7)
-    assert made == {"script": 7}
-    assert "nnunetv2" in why["nnU-Net"]
-    assert set(seconds) == {"nnU-Net", "script"}
-
-
-def test_a_wrong_peer_is_left_out_and_a_wrong_ctpdeploy_ends_the_run():
-    refused: dict[str, str] = {}
-    refuse("OpenVINO", "is off", refused)
-    assert refused == {"OpenVINO": "is off"}
-    with pytest.raises(SystemExit) as stop:
-        refuse("ctpdeploy ncnn", "is off", refused)
-    assert stop.value.code == ExitCode.GUARD
-
-
-def test_figures_become_json():
-    found = plain({"a": [Quantiles.of([1.23456, 2.0])], "b": None})
-    assert json.loads(json.dumps(found)) == {
-        "a": [{"count": 2, "least": 1.235, "p50": 1.617, "p95": None, "p99": None}],
-        "b": None,
-    }

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import bundle_tables
 import numpy as np
 import pytest
 from bundles import write_bundle
@@ -52,7 +53,11 @@ def test_all_is_measured_of_every_backend(results: Results, bundle_folder: Path)
         assert backend.process.first_mask_s > backend.process.startup_s > 0.1
         assert 0 < backend.folder_case_s < backend.process.first_mask_s
         assert backend.process.peak_bytes is None or 1e8 < backend.process.peak_bytes < 1e10
-    assert results.backends["ort-cpu"].times_first == {"one slice": 1, "all slices": 1, "files to files": 1}
+    itself, other = (results.backends[name].times_first for name in ("ort-cpu", "ncnn"))
+    assert {what: (x.least, x.p50, x.greatest) for what, x in itself.items()} == dict.fromkeys(other, (1, 1, 1))
+    assert list(other) == ["one slice", "all slices", "files to files"]
+    assert all(0 < x.least <= x.p50 <= x.greatest for x in other.values())
+    assert {x.count for x in other.values()} == {ROUNDS}
     assert results.sgemm_gflops.count == results.copy_gb_per_s.count == ROUNDS
     assert [cost.frames for cost in results.by_frames] == [10, 20]
     with Bundle.open(bundle_folder) as bundle:
@@ -80,13 +85,17 @@ def test_what_goes_on_is_told_from_beginning_to_end(results: Results, told: list
 
 def test_results_are_json_and_tables(results: Results):
     figures = json.loads(json.dumps(results.to_json(), allow_nan=False))
-    assert figures["schema"] == 1
+    assert figures["schema"] == 2
     assert figures["intended_use"].startswith("Research use only")
     assert figures["backends"]["ncnn"]["by_slices"][0]["latency_s"]["p95"] is None
     assert "2 slices of 64 x 64, 20 frames" in heading(results)[0]
     for header, rows in tables(results):
         assert rows
         assert {len(row) for row in rows} == {len(header)}
+    for made in (bundle_tables.stages, bundle_tables.slices, bundle_tables.frames, bundle_tables.process):
+        lines = made(figures).split("\n")
+        assert len(lines) > 2
+        assert len({line.count("|") for line in lines}) == 1
     alone = dataclasses.replace(results, backends={"ncnn": results.backends["ncnn"]})
     assert len(tables(alone)) == len(tables(results)) - 1  # nothing to compare with
 

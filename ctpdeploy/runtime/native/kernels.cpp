@@ -302,21 +302,23 @@ struct Window {
     bool single() const { return rows == 1 && columns == 1 && stride == 1 && padding == 0; }
 };
 
-// The window's values of output pixels [0, across) of a row, one after the other: [tap][channel of all sources].
-void gather(const Source* sources, long count, const Window& window, long row, long across, float* out) {
-    for (long column = 0; column < across; ++column)
+// The window's values of output pixels [0, across) of a row, stride apart: [tap][channel of all sources].
+void gather(const Source* sources, long count, const Window& window, long row, long across, float* out, long stride) {
+    for (long column = 0; column < across; ++column, out += stride) {
+        float* to = out;
         for (long i = 0; i < window.rows; ++i)
             for (long j = 0; j < window.columns; ++j) {
                 const long y = row * window.stride + i - window.padding, x = column * window.stride + j - window.padding;
                 const bool there = y >= 0 && y < window.height && x >= 0 && x < window.width;
-                for (long s = 0; s < count; out += sources[s++].channels) {
+                for (long s = 0; s < count; to += sources[s++].channels) {
                     if (there)
                         each_vector(sources[s], sources[s].data + (y * window.width + x) * sources[s].channels,
-                                    [&](long c, Vector v) { store(out + c, v); });
+                                    [&](long c, Vector v) { store(to + c, v); });
                     else
-                        std::fill_n(out, sources[s].channels, 0.0f);
+                        std::fill_n(to, sources[s].channels, 0.0f);
                 }
             }
+    }
 }
 
 }  // namespace
@@ -404,31 +406,36 @@ bool convolve_3x3(Pool* pool, const Source* sources, long count, long height, lo
     return false;
 }
 
-// Any other convolution, and the four that make a transposed one of 2x2 with stride 2: the output's pixels may lie apart.
-// Weights [panel][tap][channel], out at row * out_row + column * out_pixel, each with channels.
+// Any other convolution, and the four of 1x1 that make a transposed one of 2x2 with stride 2. Weights [set][panel][tap]
+// [channel][16]; each set makes height x width pixels, out_row and out_pixel values apart, the second set those half an
+// out_pixel to the right, the third and the fourth those half an out_row below.
 bool convolve(Pool* pool, const Source* sources, long count, const Window* window, const float* weights,
-              const float* bias, float* out, long height, long width, long channels, long out_row,
+              const float* bias, long sets, float* out, long height, long width, long channels, long out_row,
               long out_pixel) {
     constexpr long PIXELS = 64, CHANNELS = 128;  // of a task, about
     long depth = 0;
     for (long s = 0; s < count; ++s) depth += sources[s].channels;
     depth *= window->rows * window->columns;
     const bool direct = window->single() && count == 1 && !sources->scale && !sources->relu;
+    const long stride = direct ? depth : depth + COLUMNS;  // see convolve_3x3
     const long rows = (PIXELS + width - 1) / width, groups = (height + rows - 1) / rows;
+    const long set = (channels + COLUMNS - 1) / COLUMNS * COLUMNS * depth;
     return pool->run(groups * ((channels + CHANNELS - 1) / CHANNELS), [&](long task) {
         const long first = task % groups * rows, last = std::min(first + rows, height);
         const long from = task / groups * CHANNELS, to = std::min(from + CHANNELS, channels);
         const float* seen = direct ? sources->data + first * width * depth : nullptr;
         if (!direct) {
-            float* gathered = scratch((last - first) * width * depth, 0);
+            float* gathered = scratch((last - first) * width * stride, 0);
             for (long row = first; row < last; ++row)
-                gather(sources, count, *window, row, width, gathered + (row - first) * width * depth);
+                gather(sources, count, *window, row, width, gathered + (row - first) * width * stride, stride);
             seen = gathered;
         }
-        for (long c = from; c < to; c += COLUMNS)
-            for (long row = first; row < last; ++row)
-                products(width, seen + (row - first) * width * depth, depth, weights + c * depth, depth, bias + c,
-                         out + row * out_row + c, out_pixel, to - c < COLUMNS);
+        for (long s = 0; s < sets; ++s)
+            for (long c = from; c < to; c += COLUMNS)
+                for (long row = first; row < last; ++row)
+                    products(width, seen + (row - first) * width * stride, stride, weights + s * set + c * depth, depth,
+                             bias + c, out + row * out_row + s / 2 * (out_row / 2) + s % 2 * (out_pixel / 2) + c,
+                             out_pixel, to - c < COLUMNS);
     });
 }
 

@@ -93,18 +93,14 @@ class Kernels:
         """Any other convolution."""
         window, (height, width) = _window(parts[0], packed.kernel, stride, padding)
         made = self._new(height, width, packed.outputs)
-        channels = made.pixels.array.shape[2]
-        self._convolve(parts, window, packed, address(made.pixels.array), (height, width), channels, width, 1)
+        self._convolve(parts, window, packed, made, sets=1)
         return made
 
-    def double(self, parts: Sequence[Image], quarters: Sequence[Packed]) -> Image:
+    def double(self, parts: Sequence[Image], packed: Packed) -> Image:
         """A transposed convolution of 2x2 with stride 2: four of 1x1, each for every other row and column."""
         window, (height, width) = _window(parts[0], (1, 1), 1, 0)
-        made = self._new(2 * height, 2 * width, quarters[0].outputs)
-        for i, packed in enumerate(quarters):
-            corner = made.pixels.array[i // 2, i % 2]
-            channels = corner.size
-            self._convolve(parts, window, packed, address(corner), (height, width), channels, 4 * width, 2)
+        made = self._new(2 * height, 2 * width, packed.outputs)
+        self._convolve(parts, window, packed, made, sets=4)
         return made
 
     def max_pool(self, image: Image, kernel: tuple[int, int], stride: int, padding: int) -> Image:
@@ -136,20 +132,14 @@ class Kernels:
         return found[0, : image.channels], found[1, : image.channels]
 
     def _convolve(
-        self,
-        parts: Sequence[Image],
-        window: WindowOfKernel,
-        packed: Packed,
-        out: int | None,
-        size: tuple[int, int],
-        channels: int,
-        row: int,
-        pixel: int,
+        self, parts: Sequence[Image], window: WindowOfKernel, packed: Packed, made: Image, *, sets: int
     ) -> None:
-        """Write pixels that lie ``row`` and ``pixel`` pixels apart."""
-        constants = address(packed.weights), address(packed.bias)
-        apart = row * channels, pixel * channels
-        self._call("convolve", parts, len(parts), ctypes.byref(window), *constants, out, *size, channels, *apart)
+        height, width, channels = made.pixels.array.shape
+        step = 1 if sets == 1 else 2
+        size = height // step, width // step, channels, step * width * channels, step * channels
+        constants = address(packed.weights), address(packed.bias), sets
+        out = address(made.pixels.array)
+        self._call("convolve", parts, len(parts), ctypes.byref(window), *constants, out, *size)
 
     def _new(self, height: int, width: int, channels: int) -> Image:
         return Image(pixels=Pixels(self._memory, (height, width, filled(channels))), channels=channels)

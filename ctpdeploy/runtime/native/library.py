@@ -19,7 +19,7 @@ _SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
     "pool_free": (None, [c_void_p]),
     "pack": (c_bool, [c_void_p, c_void_p, c_long, c_long, c_long, c_void_p, c_long, c_long, c_void_p]),
     "convolve_3x3": (c_bool, [c_void_p, c_void_p, c_long, c_long, c_long, c_void_p, c_void_p, c_void_p, c_long]),
-    "convolve": (c_bool, [c_void_p, c_void_p, c_long, c_void_p, *[c_void_p] * 3, *[c_long] * 5]),
+    "convolve": (c_bool, [c_void_p, c_void_p, c_long, *[c_void_p] * 3, c_long, c_void_p, *[c_long] * 5]),
     "max_pool": (c_bool, [c_void_p] * 4 + [c_long] * 2),
     "moments": (c_bool, [c_void_p, c_void_p, c_long, c_long, c_void_p]),
     "add": (c_bool, [c_void_p, c_void_p, c_long, c_long, c_long, c_void_p]),

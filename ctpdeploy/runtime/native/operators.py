@@ -6,6 +6,7 @@ channel.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -36,7 +37,7 @@ class Workshop:
 
     def __init__(self, kernels: Kernels) -> None:
         self.kernels = kernels
-        self.packed: dict[str, list[Packed]] = {}
+        self.packed: dict[str, Packed] = {}
 
 
 def _parts(operand: Operand) -> tuple[Image, ...] | None:
@@ -56,8 +57,8 @@ def _convolution(shop: Workshop, node: Node, x: Operand, weight: Array, *bias: A
         return None
     if node.output not in shop.packed:
         winograd = weight.shape[2:] == (3, 3) and strides[0] == pads[0] == 1
-        shop.packed[node.output] = [shop.kernels.pack(weight, bias[0] if bias else None, parts, winograd=winograd)]
-    (packed,) = shop.packed[node.output]
+        shop.packed[node.output] = shop.kernels.pack(weight, bias[0] if bias else None, parts, winograd=winograd)
+    packed = shop.packed[node.output]
     if packed.winograd:
         return shop.kernels.convolve_3x3(parts, packed)
     return shop.kernels.convolve(parts, packed, strides[0], pads[0])
@@ -70,10 +71,9 @@ def _transposed_convolution(shop: Workshop, node: Node, x: Operand, weight: Arra
     if node.output not in shop.packed:
         if weight.shape[2:] != (2, 2):
             return None
-        values, quarters = bias[0] if bias else None, [weight[:, :, i : i + 1, j : j + 1] for i, j in np.ndindex(2, 2)]
-        shop.packed[node.output] = [
-            shop.kernels.pack(quarter.swapaxes(0, 1), values, parts, winograd=False) for quarter in quarters
-        ]
+        values, corners = bias[0] if bias else None, [weight[:, :, i : i + 1, j : j + 1] for i, j in np.ndindex(2, 2)]
+        sets = [shop.kernels.pack(corner.swapaxes(0, 1), values, parts, winograd=False) for corner in corners]
+        shop.packed[node.output] = replace(sets[0], weights=np.concatenate([packed.weights for packed in sets]))
     return shop.kernels.double(parts, shop.packed[node.output])
 
 

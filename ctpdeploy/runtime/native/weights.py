@@ -19,7 +19,7 @@ class Packed:
     """A convolution's constants.
 
     Attributes:
-        weights: float32, ``(panels, taps or 36, channels in, 16)``.
+        weights: float32, ``(panels, taps or 36, channels in, 16)``; of a transposed convolution four times the panels.
         bias: float32, as long as the panels, zero beyond the outputs.
         outputs: channels out.
         kernel: rows and columns.
