@@ -21,7 +21,8 @@ _DOT: Final = 3.3
 """Radius in pixels."""
 _MARGIN: Final = 0.05
 """Share of the range that is left on either side of a curve."""
-_MOST_TICKS: Final = 6
+_STEPS: Final = 6
+"""At most, between ticks."""
 
 
 def draw_curve(frame: Frame, case: Case, window: PerfusionWindow) -> tuple[list[Strokes], list[Letters]]:
@@ -70,8 +71,8 @@ def draw_curve(frame: Frame, case: Case, window: PerfusionWindow) -> tuple[list[
 
 
 def ticks(low: float, high: float) -> list[tuple[float, str]]:
-    """Round values in a range and how they are written, six at most."""
-    least = (high - low) / _MOST_TICKS
+    """Round values in a range and how they are written, seven at most."""
+    least = (high - low) / _STEPS
     power = 10.0 ** math.floor(math.log10(least))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= least)
     first, last = math.ceil(low / step), math.floor(high / step)
