@@ -1,3 +1,4 @@
+import hashlib
 import json
 import shutil
 from dataclasses import replace
@@ -58,6 +59,29 @@ def test_a_changed_network_is_refused(copy: Path):
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"pipeline\.onnx is not the file that was sealed"):
         Pipeline.open(copy)
+
+
+@pytest.mark.parametrize("name", ["extractor.onnx", "generator.onnx", "segmenter.onnx", "reference.safetensors"])
+def test_what_does_not_run_is_refused_when_the_bundle_is_opened(copy: Path, name: str):
+    with (copy / name).open("r+b") as file:
+        file.seek(1000)
+        file.write(b"?")
+    with pytest.raises(InputError, match=f"{name} is not the file that was sealed"):
+        Bundle.open(copy)
+
+
+def test_a_backend_is_given_the_bytes_that_were_hashed(copy: Path):
+    bundle = Bundle.open(copy)
+    for name, network in bundle.networks.items():
+        assert hashlib.sha256(bundle.network_content(name)).hexdigest() == network.sha256
+    path = copy / "pipeline.onnx"
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + b"?")  # after it was opened and looked at
+    for ask in (bundle.network_content, bundle.network_file):
+        with pytest.raises(InputError, match=r"pipeline\.onnx is not the file that was sealed"):
+            ask("pipeline")
+    path.write_bytes(content)
+    assert bundle.network_file("pipeline") == path
 
 
 def test_a_missing_network_is_refused(copy: Path):
