@@ -132,7 +132,7 @@ def test_what_is_wrong_or_missing_is_not_timed_and_said(found: dict):
 
 
 def test_tables_have_a_row_for_each(found: dict):
-    tables = [grid(found) for _, grid in GRIDS.values()]
+    tables = [grid(found) for kind, grid in GRIDS.values() if kind == "peers"]
     assert [list(table.rows) for table in tables] == [
         [EAGER, ORT, NCNN, *CEILINGS],
         [SCRIPT, "a script", NCNN, *CEILINGS],
