@@ -1,10 +1,11 @@
-"""What ``ctpdeploy benchmark`` found, as the tables of docs/performance.md."""
+"""What ``ctpdeploy benchmark`` and ``folder.py`` found, as the tables of docs/performance.md."""
 
 from typing import Any
 
+from figures import Figure
 from markdown_table import table
 
-__all__ = ["frames", "process", "slices", "stages"]
+__all__ = ["folder", "frames", "process", "slices", "stages"]
 
 
 def stages(bundle: dict[str, Any]) -> str:
@@ -69,3 +70,16 @@ def process(bundle: dict[str, Any]) -> str:
         ],
         rows,
     )
+
+
+def folder(found: dict[str, Any]) -> str:
+    """A folder of cases beside its networks alone."""
+    stages = ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in found["stages_s"].items() if stage != "networks")
+    rows = [
+        ["networks alone, s a slice", f"{found['networks_slice_s']['p50']:.3f}"],
+        ["files to files, s a slice", f"{found['folder_slice_s']['p50']:.3f}"],
+        ["speed, of the networks alone", str(Figure.of(found["of_networks"]))],
+        ["core seconds a case beside the networks", f"{found['core_seconds_beside_networks_a_case']:.2f}"],
+        ["stages beside the networks, s a case", stages],
+    ]
+    return table([f"{found['cases']} cases of {found['slices']} slices", found["backend"]], rows)

@@ -49,6 +49,7 @@ def tables(results: dict[str, dict[str, Any]]) -> dict[Path, dict[str, str]]:
             "growth with slices": bundle_tables.slices(bundle),
             "growth with frames": bundle_tables.frames(bundle),
             "process": bundle_tables.process(bundle),
+            "folder": bundle_tables.folder(results["folder"]),
         },
     }
 

@@ -62,7 +62,6 @@ def results() -> dict:
     return {"peers": peers, "folder": folder}
 
 
-@pytest.mark.xfail(reason="the committed results were measured before ratios had a spread", raises=InputError)
 def test_the_documents_have_the_figures_of_the_results():
     made = tables({kind: read_results(kind, committed(kind)) for kind in SCHEMAS})
     for document, of_document in made.items():
