@@ -72,7 +72,7 @@ class Kernels:
         outputs, inputs, rows, columns = weight.shape
         begins = np.cumsum([0, *(image.pixels.array.shape[2] for image in parts)])
         channels = [begin + np.arange(image.channels) for begin, image in zip(begins, parts, strict=False)]
-        places, panels, depth = np.concatenate(channels).astype(np.long), -(-outputs // PANEL), int(begins[-1])
+        places, panels, depth = np.concatenate(channels).astype(ctypes.c_long), -(-outputs // PANEL), int(begins[-1])
         packed = np.zeros((panels, _FREQUENCIES if winograd else rows * columns, depth, PANEL), np.float32)
         given = address(weight), outputs, inputs, rows * columns, address(places), depth, winograd
         self._run("pack", *given, address(packed))
