@@ -18,11 +18,11 @@ from ctpdeploy.runtime.onnx_graph.twin import OPERATORS
 SIZES = st.tuples(st.integers(1, 21), st.integers(1, 21))
 CHANNELS = st.integers(1, 40)
 
-DIRECT = 3e-6
-"""Of the largest difference, in units of the largest value: sums of up to 441 products in float32."""
+DIRECT = 6e-7
+"""Of the largest difference, in units of what was added up: sums of up to 441 products in float32."""
 
-WINOGRAD = 4e-6
-"""Likewise; with the points 0, +-1, +-2 it would be 2e-5."""
+WINOGRAD = 1e-6
+"""Likewise."""
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +47,15 @@ def numpy_of(operator: str, *operands: np.ndarray, **attributes: Any) -> np.ndar
     return OPERATORS[operator](Node(operator=operator, inputs=(), output="", attributes=attributes), *operands)
 
 
-def close(found: np.ndarray, expected: np.ndarray, tolerance: float) -> bool:
+def close(found: np.ndarray, expected: np.ndarray, tolerance: float, size: float | None = None) -> bool:
+    """Whether the largest difference is small beside what was added up, the largest value by default."""
     assert found.shape == expected.shape
-    return np.abs(found - expected).max() <= tolerance * np.abs(expected).max() + 1e-12
+    return np.abs(found - expected).max() <= tolerance * (size or np.abs(expected).max()) + 1e-12
+
+
+def sum_of_sizes(x: np.ndarray, weight: np.ndarray) -> float:
+    """What the products of a convolution may add up to when none cancels another."""
+    return float((np.abs(weight).sum(axis=(2, 3)) @ np.abs(x).max(axis=(0, 2, 3))).max())
 
 
 @given(seed=st.integers(0, 11), size=SIZES, parts=st.lists(CHANNELS, min_size=1, max_size=3), outputs=CHANNELS)
@@ -61,7 +67,7 @@ def test_a_convolution_by_winograd(kernels: Kernels, seed: int, size: tuple[int,
     packed = kernels.pack(weight, bias, images, winograd=True)
     found = kernels.array(kernels.convolve_3x3(images, packed))
     expected = numpy_of("Conv", np.concatenate(exact, axis=1), weight, bias.astype(np.float64), pads=[1, 1, 1, 1])
-    assert close(found, expected, WINOGRAD)
+    assert close(found, expected, WINOGRAD, sum_of_sizes(np.concatenate(exact, axis=1), weight))
 
 
 @pytest.mark.parametrize("channels", [(64, 32), (256, 48), (520, 520)])
@@ -71,7 +77,18 @@ def test_a_convolution_whose_weights_fill_the_cache(kernels: Kernels, channels: 
     image, exact = drawn(kernels, 0, (45, 46), inputs)
     weight = np.random.default_rng(1).normal(size=(outputs, inputs, 3, 3)).astype(np.float32)
     found = kernels.array(kernels.convolve_3x3([image], kernels.pack(weight, None, [image], winograd=True)))
-    assert close(found, numpy_of("Conv", exact, weight.astype(np.float64), pads=[1, 1, 1, 1]), WINOGRAD)
+    expected = numpy_of("Conv", exact, weight.astype(np.float64), pads=[1, 1, 1, 1])
+    assert close(found, expected, WINOGRAD, sum_of_sizes(exact, weight))
+
+
+def test_the_points_of_winograd_round_little(kernels: Kernels):
+    """Largest difference by largest value: 2.8e-6 measured, 9.8e-6 with the points 0, +-1, +-2."""
+    random = np.random.default_rng(2)
+    x, weight = (random.normal(size=size).astype(np.float32) for size in ((1, 256, 32, 32), (16, 256, 3, 3)))
+    image = kernels.image(x)
+    found = kernels.array(kernels.convolve_3x3([image], kernels.pack(weight, None, [image], winograd=True)))
+    expected = numpy_of("Conv", x.astype(np.float64), weight.astype(np.float64), pads=[1, 1, 1, 1])
+    assert close(found, expected, 4.5e-6)
 
 
 @given(
@@ -92,7 +109,7 @@ def test_any_other_convolution(
     packed = kernels.pack(weight, None, [image], winograd=False)
     found = kernels.array(kernels.convolve([image], packed, stride, padding))
     expected = numpy_of("Conv", exact, weight.astype(np.float64), strides=[stride] * 2, pads=[padding] * 4)
-    assert close(found, expected, DIRECT)
+    assert close(found, expected, DIRECT, sum_of_sizes(exact, weight))
 
 
 @given(seed=st.integers(0, 11), size=SIZES, channels=CHANNELS, outputs=CHANNELS)
@@ -102,7 +119,8 @@ def test_doubling(kernels: Kernels, seed: int, size: tuple[int, int], channels: 
     node = Node(operator="ConvTranspose", inputs=(), output="y", attributes={"strides": [2, 2]})
     made = IMAGE_OPERATORS["ConvTranspose"](Workshop(kernels), node, image, weight)
     found = kernels.array(made)
-    assert close(found, numpy_of("ConvTranspose", exact, weight.astype(np.float64), strides=[2, 2]), DIRECT)
+    expected = numpy_of("ConvTranspose", exact, weight.astype(np.float64), strides=[2, 2])
+    assert close(found, expected, DIRECT, sum_of_sizes(exact, weight.swapaxes(0, 1)))
 
 
 @given(seed=st.integers(0, 11), size=SIZES, kernel=st.integers(1, 3), stride=st.integers(1, 2))
