@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 .PHONY: demo test bench lint clean
 .DEFAULT_GOAL := demo
 
-$(VENV)/installed: pyproject.toml constraints.txt ctpdeploy/runtime/native/kernels.cpp
+$(VENV)/installed: pyproject.toml constraints.txt ctpdeploy/runtime/backends/native/kernels.cpp
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
@@ -32,11 +32,11 @@ $(VENV)/installed-bench: $(VENV)/installed
 
 bench: $(VENV)/installed-bench
 	mkdir -p $(BENCH)
-	$(BIN)/python benchmarks/peers.py --width $(WIDTH) --work $(BENCH) --out $(BENCH)/peers.json >/dev/null
+	$(BIN)/python claims/peers.py --width $(WIDTH) --work $(BENCH) --out $(BENCH)/peers.json >/dev/null
 	$(BIN)/ctpdeploy benchmark $(BENCH)/random-$(WIDTH)-256-fp32.ctpbundle $(BENCH)/patients-256-4-45/case_1 --rounds 5 \
 	  --out $(BENCH)/benchmark.json
-	$(BIN)/python benchmarks/folder.py --backend native --width $(WIDTH) --work $(BENCH) --out $(BENCH)/folder.json >/dev/null
-	$(BIN)/python benchmarks/compare.py $(BENCH)
+	$(BIN)/python claims/folder.py --backend native --width $(WIDTH) --work $(BENCH) --out $(BENCH)/folder.json >/dev/null
+	$(BIN)/python claims/compare.py $(BENCH)
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

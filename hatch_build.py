@@ -13,7 +13,7 @@ class KernelsHook(BuildHookInterface):  # type: ignore[type-arg]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002  as the interface has it
         """Compile them before files are collected."""
-        made = runpy.run_path(str(Path(self.root, "ctpdeploy", "runtime", "native", "build.py")))
+        made = runpy.run_path(str(Path(self.root, "ctpdeploy", "runtime", "backends", "native", "build.py")))
         try:
             made["build"]()
         except OSError as error:

@@ -32,7 +32,7 @@ def test_the_runtime_works_without_torch_and_onnx(blocked: tuple[str, ...]):
     python(
         f"import sys\nfor name in {blocked!r}:\n    sys.modules[name] = None\n"
         "import ctpdeploy.runtime, pkgutil, importlib\n"
-        "for module in pkgutil.iter_modules(ctpdeploy.runtime.__path__, 'ctpdeploy.runtime.'):\n"
+        "for module in pkgutil.walk_packages(ctpdeploy.runtime.__path__, 'ctpdeploy.runtime.'):\n"
         "    importlib.import_module(module.name)\n"
         "assert ctpdeploy.runtime.Pipeline"
     )

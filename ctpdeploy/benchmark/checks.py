@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from ctpdeploy.errors import GateError, GuardError
 from ctpdeploy.runtime import Bundle, Case, Pipeline
-from ctpdeploy.runtime.agreement import agreement
-from ctpdeploy.runtime.engine import CaseEngine
-from ctpdeploy.runtime.gate import reference_of, try_engine
-from ctpdeploy.runtime.postprocess import Prediction, postprocess
-from ctpdeploy.runtime.preprocess import preprocess
-from ctpdeploy.runtime.verification import Trial, limits_of
+from ctpdeploy.runtime.backends.engine import CaseEngine
+from ctpdeploy.runtime.data.prediction import Prediction
+from ctpdeploy.runtime.gate.gate import reference_of, try_engine
+from ctpdeploy.runtime.gate.verification import Comparison, limits_of
+from ctpdeploy.runtime.metrics.overlap import agreement
+from ctpdeploy.runtime.preprocess.postprocess import postprocess
+from ctpdeploy.runtime.preprocess.preprocess import preprocess
 
 __all__ = ["Steady", "require_right", "require_same_way"]
 
@@ -24,7 +25,7 @@ _DICE: Final = 0.999
 """Between two ways of one engine from case to mask, where the precision has no limit of its own."""
 
 
-def require_right(bundle: Bundle, pipelines: Mapping[str, Pipeline]) -> dict[str, Trial]:
+def require_right(bundle: Bundle, pipelines: Mapping[str, Pipeline]) -> dict[str, Comparison]:
     """Let every engine pass the gate with the reference that travels in the bundle.
 
     Returns:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from ctpdeploy import __version__
 from ctpdeploy.benchmark.ceilings import usable_cores
 from ctpdeploy.errors import BackendError
-from ctpdeploy.runtime.cuda.driver import probe
+from ctpdeploy.runtime.backends.cuda.driver import probe
 
 __all__ = ["OtherLoad", "describe_machine", "versions_of"]
 

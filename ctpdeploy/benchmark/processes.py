@@ -12,7 +12,7 @@ from typing import Final
 
 from ctpdeploy.errors import BackendError, ExitCode, GuardError
 from ctpdeploy.runtime import case_name
-from ctpdeploy.runtime.writers import REPORT
+from ctpdeploy.runtime.report.writers import REPORT
 
 __all__ = ["ProcessRun", "gpu_bytes", "run_infer"]
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from ctpdeploy import INTENDED_USE
 from ctpdeploy.benchmark.processes import ProcessRun
 from ctpdeploy.benchmark.quantiles import COUNT_RULE, Quantiles
-from ctpdeploy.runtime.engine import EngineInfo
+from ctpdeploy.runtime.data.prediction import EngineInfo
 
 __all__ = ["SCHEMA", "BackendResults", "Check", "FrameCost", "Results", "SliceCost"]
 

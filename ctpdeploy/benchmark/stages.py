@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from ctpdeploy.runtime import Pipeline, Prediction, read_case, write_prediction
-from ctpdeploy.runtime.inference import infer_all
-from ctpdeploy.runtime.writers import REPORT
+from ctpdeploy.runtime.cohort.run import infer_all
+from ctpdeploy.runtime.report.writers import REPORT
 
 __all__ = ["UNACCOUNTED", "FileRun", "run_files", "run_folder"]
 

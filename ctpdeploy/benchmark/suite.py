@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from ctpdeploy.benchmark.checks import require_right, require_same_way
+from ctpdeploy.benchmark.interleave import interleave, rounds_within
 from ctpdeploy.benchmark.machine import OtherLoad, describe_machine
+from ctpdeploy.benchmark.measurements import BackendTurns, Turns
 from ctpdeploy.benchmark.processes import ProcessRun, run_infer
 from ctpdeploy.benchmark.quantiles import Quantiles
 from ctpdeploy.benchmark.results import BackendResults, Check, FrameCost, Results, SliceCost
-from ctpdeploy.benchmark.rounds import interleave, rounds_within
 from ctpdeploy.benchmark.stages import run_folder
-from ctpdeploy.benchmark.turns import BackendTurns, Turns
 from ctpdeploy.errors import BackendError, UsageError
 from ctpdeploy.runtime import Bundle, Pipeline, case_name
-from ctpdeploy.runtime.backends import BACKENDS, open_engine
-from ctpdeploy.runtime.reference import CHAIN
-from ctpdeploy.runtime.verification import Trial
+from ctpdeploy.runtime.backends.registry import BACKENDS, open_engine
+from ctpdeploy.runtime.gate.reference import CHAIN
+from ctpdeploy.runtime.gate.verification import Comparison
 
 __all__ = ["Plan", "chosen_backends", "run_benchmark"]
 
@@ -189,7 +189,7 @@ def _backend_results(turns: BackendTurns, first: BackendTurns, **others: Any) ->
     )
 
 
-def _check(trial: Trial) -> Check:
+def _check(trial: Comparison) -> Check:
     (chain,) = (check for check in trial.checks if check.tensor == CHAIN)
     return Check(
         times_eager_error=chain.rms_error / chain.eager_rms_error,

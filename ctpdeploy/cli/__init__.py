@@ -15,7 +15,7 @@ from ctpdeploy.cli import (
     figures,
     infer,
     phantom,
-    study,
+    reproduce,
     train,
     verify,
     warmup,
@@ -45,7 +45,8 @@ app.command("warmup")(warmup.warmup)
 app.command("infer")(infer.infer)
 app.command("benchmark")(benchmark.benchmark)
 app.command("evaluate")(evaluate.evaluate)
-app.command("study")(study.study)
+app.command("reproduce")(reproduce.reproduce)
+app.command("study", hidden=True, deprecated=True)(reproduce.reproduce)  # its name until 0.1
 app.command("figures")(figures.figures)
 app.command("doctor")(doctor.doctor)
 

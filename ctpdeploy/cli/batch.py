@@ -13,7 +13,7 @@ from ctpdeploy.errors import CtpdeployError, UsageError
 
 if TYPE_CHECKING:
     from ctpdeploy.runtime import Case
-    from ctpdeploy.runtime.submission import Submission
+    from ctpdeploy.runtime.report.submission import Submission
 
 __all__ = ["CaseReader", "case_readers", "infer_cases"]
 
@@ -34,7 +34,7 @@ def case_readers(inputs: list[Path]) -> dict[str, CaseReader]:
         UsageError: two cases have the same name.
     """
     from ctpdeploy.runtime import case_name, find_cases, read_case
-    from ctpdeploy.runtime.cases import case_files
+    from ctpdeploy.runtime.io.cases import case_files
 
     readers: dict[str, CaseReader] = {}
     for folder in [case for path in inputs for case in find_cases(path)]:
@@ -62,9 +62,9 @@ def infer_cases(
         not refused but raises.
     """
     from ctpdeploy.runtime import Bundle, Pipeline
-    from ctpdeploy.runtime.backends import choose, open_engine
-    from ctpdeploy.runtime.inference import infer_all
-    from ctpdeploy.runtime.writers import REPORT
+    from ctpdeploy.runtime.backends.registry import choose, open_engine
+    from ctpdeploy.runtime.cohort.run import infer_all
+    from ctpdeploy.runtime.report.writers import REPORT
 
     with Bundle.open(bundle, key) as opened:
         choice = choose(opened, backend)
@@ -109,7 +109,7 @@ def infer_cases(
 
 def _finished(folder: Path, source: dict[str, Any]) -> dict[str, Any] | None:
     """The report of an earlier run of the same bundle, or None."""
-    from ctpdeploy.runtime.writers import REPORT
+    from ctpdeploy.runtime.report.writers import REPORT
 
     if not (folder / REPORT).is_file():
         return None

@@ -101,9 +101,9 @@ def _require_names(folders: Sequence[Path]) -> None:
 
 
 def _write(results: "Results", out: Path) -> None:
-    from ctpdeploy.runtime.folders import replaced_file
+    from ctpdeploy.atomic import atomic_replace
 
-    with replaced_file(out) as partial:
+    with atomic_replace(out) as partial:
         partial.write_text(json.dumps(results.to_json(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
     say(f"All figures are in {out}.")
 

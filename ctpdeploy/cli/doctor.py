@@ -42,8 +42,8 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findi
 
 def examine() -> dict[str, Any]:
     """Machine, package versions, why each backend and builder is unavailable (None: it is ready), and problems."""
-    from ctpdeploy.runtime.backends import BACKENDS
-    from ctpdeploy.runtime.trt import FLAVOURS, unavailable_because
+    from ctpdeploy.runtime.backends.registry import BACKENDS
+    from ctpdeploy.runtime.backends.trt import FLAVOURS, unavailable_because
 
     packages = {name: _version(name) for name in PACKAGES}
     problems = []
@@ -69,7 +69,7 @@ def examine() -> dict[str, Any]:
 
 
 def _gpus() -> dict[str, Any]:
-    from ctpdeploy.runtime.cuda.driver import probe
+    from ctpdeploy.runtime.backends.cuda.driver import probe
 
     try:
         driver = probe()

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ctpdeploy.cli.options import with_emulator
 from ctpdeploy.cli.terminal import mean_and_std, print_json, print_table, progress, say
 from ctpdeploy.cli.verify import KEY_HELP
 
@@ -18,7 +19,7 @@ def evaluate(
     model: Annotated[Path, typer.Argument(help="Run folder (evaluated in torch) or bundle.")],
     data: Annotated[Path, typer.Argument(help="Folder of cases with their lesion masks (OT).")],
     out: Annotated[Path, typer.Option(help="Folder for scores.csv, scores.json, summary.json.")] = Path("evaluation"),
-    backend: Annotated[str, typer.Option(help="Backend for a bundle.")] = "auto",
+    backend: Annotated[str, typer.Option(help="Backend for a bundle.", callback=with_emulator)] = "auto",
     require_signature: Annotated[Path | None, typer.Option(help=KEY_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
@@ -44,7 +45,7 @@ def evaluate(
 def _open(model: Path, backend: str, key: Path | None) -> "Pipeline":
     """A pipeline from a bundle, or from a run folder with torch as its engine; runs are not signed."""
     from ctpdeploy.runtime import Pipeline
-    from ctpdeploy.runtime.bundle import MANIFEST
+    from ctpdeploy.runtime.bundle.bundle import MANIFEST
 
     if key is not None or (model / MANIFEST).is_file() or not (model / "config.json").is_file():
         return Pipeline.open(model, backend, key)
@@ -59,7 +60,7 @@ def _warn_of_training_cases(model: Path, folders: list[Path]) -> None:
 
     if not (model / "split.json").is_file():  # a bundle
         return
-    from ctpdeploy.train.run import RunFolder
+    from ctpdeploy.train.run_folder import RunFolder
 
     known = sorted({case_name(folder) for folder in folders} & set(RunFolder(model).split().train))
     if known:
@@ -72,7 +73,7 @@ def evaluate_cases(pipeline: "Pipeline", folders: list[Path], out: Path) -> dict
     Without scikit-image everything but SSIM is measured, and a line says how to get that too.
     """
     from ctpdeploy.optional import available
-    from ctpdeploy.runtime.evaluation import evaluate_folders
+    from ctpdeploy.runtime.cohort.evaluation import evaluate_folders
 
     ssim = available("skimage")
     with progress() as display:
@@ -103,7 +104,7 @@ def print_scores(summary: dict[str, Any]) -> None:
 
 
 def _methods() -> dict[str, str]:
-    from ctpdeploy.runtime.threshold_rule import RULE
+    from ctpdeploy.runtime.perfusion.threshold_rule import RULE
 
     return {"networks": "networks", "threshold_rule": RULE}
 

@@ -13,7 +13,7 @@ from ctpdeploy.errors import UsageError
 if TYPE_CHECKING:
     from ctpdeploy.export import ExportOptions
     from ctpdeploy.runtime import Case
-    from ctpdeploy.runtime.verification import Verification
+    from ctpdeploy.runtime.gate.verification import Verification
 
 __all__ = ["export", "export_bundle"]
 
@@ -144,7 +144,7 @@ def _write_repository(bundle: Path, folder: Path) -> None:
 
 def _checked_password(key: Path) -> str | None:
     """Ask for the password of a key that has one, and find out before the work whether the key will do."""
-    from ctpdeploy.runtime.signature import require_signing_key
+    from ctpdeploy.runtime.bundle.signature import require_signing_key
 
     if not key.is_file():
         raise UsageError(f"There is no key {key}: give a private key of an elliptic curve in PEM.")

@@ -9,7 +9,7 @@ from ctpdeploy import INTENDED_USE
 from ctpdeploy.cli.terminal import print_json, print_table, progress, say
 
 if TYPE_CHECKING:
-    from ctpdeploy.train.study.figures import Drawing
+    from ctpdeploy.train.reproduction.figures import Drawing
 
 __all__ = ["figures"]
 
@@ -32,7 +32,7 @@ def figures(
 
     Example: ctpdeploy figures study data --out figures --cases case_1,case_7
     """
-    from ctpdeploy.train.study.figures import draw_figures
+    from ctpdeploy.train.reproduction.figures import draw_figures
 
     with progress() as display:
         task = display.add_task("predicting", total=None, text="")

@@ -9,12 +9,13 @@ import typer
 
 from ctpdeploy import INTENDED_USE
 from ctpdeploy.cli.batch import CaseReader, case_readers, infer_cases
+from ctpdeploy.cli.options import with_emulator
 from ctpdeploy.cli.terminal import print_json, print_table, say
 from ctpdeploy.cli.verify import KEY_HELP
 from ctpdeploy.errors import BatchError, UsageError
 
 if TYPE_CHECKING:
-    from ctpdeploy.runtime.submission import Submission
+    from ctpdeploy.runtime.report.submission import Submission
 
 __all__ = ["infer", "print_reports"]
 
@@ -34,7 +35,11 @@ def infer(
     tmax: Annotated[Path | None, typer.Option(help="Tmax map in s.")] = None,
     name: Annotated[str, typer.Option(help="Name of the case given by --ctp.")] = "case",
     backend: Annotated[
-        str, typer.Option(help="What runs the networks: auto, or a name that ctpdeploy doctor lists. Never another.")
+        str,
+        typer.Option(
+            help="What runs the networks: auto, or a name that ctpdeploy doctor lists. Never another.",
+            callback=with_emulator,
+        ),
     ] = "auto",
     submission: Annotated[
         str | None, typer.Option(help="Make a submission to ISLES 2018 of this name: OUT/submission, with a zip.")
@@ -50,8 +55,8 @@ def infer(
 
     Example: ctpdeploy infer demo/demo.ctpbundle demo/test --out results
     """
-    from ctpdeploy.runtime.study import read_study
-    from ctpdeploy.runtime.submission import SUBMISSION, Submission
+    from ctpdeploy.runtime.io.nifti_case import read_nifti_case
+    from ctpdeploy.runtime.report.submission import SUBMISSION, Submission
 
     files = {"ctp": ctp, "cbf": cbf, "cbv": cbv, "mtt": mtt, "tmax": tmax}
     given = {key: path for key, path in files.items() if path is not None}
@@ -59,7 +64,7 @@ def infer(
         raise UsageError("Give either cases or the files of one case (--ctp ...), for example: infer BUNDLE CASE.")
     if Path(name).name != name or name in ("", ".."):
         raise UsageError(f"'{name}' is no name for a case: give one without slashes.")
-    explicit = {name: CaseReader(read=partial(read_study, name, given), files=lambda: given)}
+    explicit = {name: CaseReader(read=partial(read_nifti_case, name, given), files=lambda: given)}
     planned = None if submission is None else Submission(submission)
     readers = explicit if given else case_readers(inputs or [])
     if planned and SUBMISSION in readers:
@@ -81,15 +86,15 @@ def infer(
 
 def _submit(submission: "Submission", reports: list[dict[str, Any]], out: Path) -> None:
     """Write the submission, then name each case's file in its report, in memory and on disk."""
-    from ctpdeploy.runtime.folders import replaced_file
-    from ctpdeploy.runtime.submission import SUBMISSION
-    from ctpdeploy.runtime.writers import REPORT
+    from ctpdeploy.atomic import atomic_replace
+    from ctpdeploy.runtime.report.submission import SUBMISSION
+    from ctpdeploy.runtime.report.writers import REPORT
 
     masks = {report["case"]: out / report["case"] / report["outputs"]["mask"] for report in reports}
     files = submission.write(out / SUBMISSION, masks)
     for report in reports:
         report["submission"] = f"{SUBMISSION}/{files[report['case']]}"
-        with replaced_file(out / report["case"] / REPORT) as partial_report:
+        with atomic_replace(out / report["case"] / REPORT) as partial_report:
             partial_report.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     say(f"{len(files)} masks to submit are in {out / SUBMISSION / submission.name}.zip.")
 

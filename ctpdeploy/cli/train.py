@@ -47,7 +47,7 @@ def train(
     Example: ctpdeploy train data --out runs/first --preset tiny --set epochs=20
     """
     from ctpdeploy.config import load
-    from ctpdeploy.train.run import RunFolder
+    from ctpdeploy.train.run_folder import RunFolder
 
     named = [*(override or []), *([f"system={system}"] if system else [])]
     if resume and preset is None:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ctpdeploy.cli.options import with_emulator
 from ctpdeploy.cli.terminal import print_json, print_table, say
 
 if TYPE_CHECKING:
-    from ctpdeploy.runtime.verification import Trial
+    from ctpdeploy.runtime.gate.verification import Comparison
 
 __all__ = ["KEY_HELP", "print_trials", "verify"]
 
@@ -21,7 +22,8 @@ def verify(
     bundle: Annotated[Path, typer.Argument(help="Bundle made by ctpdeploy export: a folder or a zip.")],
     key: Annotated[Path | None, typer.Option("--key", "--require-signature", help=KEY_HELP)] = None,
     backend: Annotated[
-        str, typer.Option(help="What passes the gate again; a name gets that backend or none.")
+        str,
+        typer.Option(help="What passes the gate again; a name gets that backend or none.", callback=with_emulator),
     ] = "auto",
     gate: Annotated[
         bool, typer.Option("--gate/--no-gate", help="Run the networks on the slices that travel in the bundle.")
@@ -36,7 +38,7 @@ def verify(
 
     Example: ctpdeploy verify first.ctpbundle --key maker.pub
     """
-    from ctpdeploy.runtime.inspection import inspect_bundle, repeat_gate
+    from ctpdeploy.runtime.gate.inspection import inspect_bundle, repeat_gate
 
     findings = inspect_bundle(bundle, key)
     trials = repeat_gate(bundle, backend, key) if gate else ()
@@ -50,7 +52,7 @@ def verify(
             print_trials(trials)
 
 
-def print_trials(trials: "Iterable[Trial]") -> None:
+def print_trials(trials: "Iterable[Comparison]") -> None:
     """What the gate measured, a line for each candidate."""
     rows = [
         [

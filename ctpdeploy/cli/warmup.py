@@ -14,7 +14,7 @@ from ctpdeploy.cli.verify import KEY_HELP
 from ctpdeploy.errors import UsageError
 
 if TYPE_CHECKING:
-    from ctpdeploy.runtime.trt import Flavour, WarmEngine
+    from ctpdeploy.runtime.backends.trt import Flavour, WarmEngine
 
 __all__ = ["warmup"]
 
@@ -68,8 +68,8 @@ def warmup(
 def _rank(bundle: Path, *, key: Path | None, as_json: bool) -> None:
     """Measure all backends that can run here, and remember."""
     from ctpdeploy.runtime import Bundle
-    from ctpdeploy.runtime.ranking import rank_backends
-    from ctpdeploy.runtime.speeds import remember
+    from ctpdeploy.runtime.backends.timings import remember
+    from ctpdeploy.runtime.gate.backend_ranking import rank_backends
 
     with _shown() as show, Bundle.open(bundle, key) as opened:
         ranking = rank_backends(opened, show)
@@ -96,7 +96,7 @@ def _build(
 ) -> None:
     """Build one engine, also for GPUs that are not here."""
     from ctpdeploy.runtime import Bundle
-    from ctpdeploy.runtime.trt import Recipe, choose_flavour, choose_target, keep_choice, user_store, warm_up
+    from ctpdeploy.runtime.backends.trt import Recipe, choose_flavour, choose_target, keep_choice, user_store, warm_up
 
     wanted_slices, wanted_gpus = _three(slices), _capabilities(gpus)
     flavour = choose_flavour(backend)

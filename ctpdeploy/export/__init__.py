@@ -5,6 +5,6 @@ from ctpdeploy.optional import require
 for _package in ("torch", "onnx", "onnxscript", "safetensors"):
     require(_package, extra="train")
 
-from ctpdeploy.export.seal import ExportOptions, export_run  # noqa: E402  the packages above come first, for their message
+from ctpdeploy.export.bundle_writer import ExportOptions, export_run  # noqa: E402  only now are its packages known to be there
 
 __all__ = ["ExportOptions", "export_run"]

@@ -1,7 +1,7 @@
 """The gate's reference from torch: the trained chain in float64, eager float32 beside it, and the folded chain.
 
-What is exported equals what was trained, or nothing is published; see :mod:`ctpdeploy.runtime.verification` for what
-is compared and :mod:`ctpdeploy.runtime.gate` for the graphs.
+What is exported equals what was trained, or nothing is published; :mod:`ctpdeploy.runtime.gate.verification` has what
+is compared and :mod:`ctpdeploy.runtime.gate.gate` the graphs.
 """
 
 import copy
@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ctpdeploy.runtime.postprocess import THRESHOLD
-from ctpdeploy.runtime.preprocess import SliceBatch
-from ctpdeploy.runtime.reference import CHAIN, Reference, network_sources
-from ctpdeploy.runtime.verification import LIMITS, Trial, compare
+from ctpdeploy.runtime.data.slices import SliceBatch
+from ctpdeploy.runtime.gate.reference import CHAIN, Reference, network_sources
+from ctpdeploy.runtime.gate.verification import LIMITS, Comparison, compare
+from ctpdeploy.runtime.preprocess.postprocess import THRESHOLD
 from ctpdeploy.train.networks.chain import OUTPUTS, Chain, joined
 
 __all__ = ["first_difference", "make_reference", "try_folded"]
@@ -45,7 +45,7 @@ def make_reference(chain: Chain, batch: SliceBatch) -> Reference:
     )
 
 
-def try_folded(folded: Chain, reference: Reference) -> Trial:
+def try_folded(folded: Chain, reference: Reference) -> Comparison:
     """Compare a folded chain, in float32 and in the mode in which it would be exported, with the reference."""
     outputs = _run(copy.deepcopy(folded).float(), reference.sources, reference.outputs)
     return compare("folded", outputs, reference, LIMITS["fp32"])

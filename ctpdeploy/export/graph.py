@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 from torch import nn
 
 from ctpdeploy.export.fold import FoldedSwitchNorm
-from ctpdeploy.runtime.case import MAP_NAMES
+from ctpdeploy.runtime.data.case import MAP_NAMES
 from ctpdeploy.train.networks.chain import OUTPUTS, Wiring, source_channels
 from ctpdeploy.train.networks.switch_norm import SwitchNorm2d
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from onnxruntime import quantization
 
 from ctpdeploy.export.half import CONVOLUTIONS, layer_of
-from ctpdeploy.runtime.reference import Reference
+from ctpdeploy.runtime.gate.reference import Reference
 from ctpdeploy.train.networks.chain import OUTPUTS, Wiring
 
 __all__ = ["Calibration"]

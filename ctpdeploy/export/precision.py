@@ -12,7 +12,7 @@ from onnx import ModelProto, NodeProto
 from ctpdeploy.errors import GateError
 from ctpdeploy.export.half import CONVOLUTIONS, layer_of, to_half
 from ctpdeploy.export.int8 import Calibration
-from ctpdeploy.runtime.verification import Trial
+from ctpdeploy.runtime.gate.verification import Comparison
 
 __all__ = ["Convert", "Converted", "Graphs", "Progress", "converted", "find_mixture", "layers_of"]
 
@@ -38,7 +38,7 @@ class Converted:
     """
 
     graphs: Graphs
-    trial: Trial
+    trial: Comparison
     float32_layers: tuple[str, ...] = ()
     layer_errors: Mapping[str, float] = field(default_factory=dict)
 
@@ -66,7 +66,7 @@ def converted(graphs: Graphs, keep: Collection[str], calibration: Calibration | 
 def find_mixture(
     layers: list[str],
     convert: Convert,
-    judge: Callable[[Graphs], Trial],
+    judge: Callable[[Graphs], Comparison],
     cost: Callable[[Graphs], float],
     progress: Progress,
 ) -> Converted:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ctpdeploy.export.fold import FoldedSwitchNorm, convolutions_before, fold_affine
-from ctpdeploy.runtime.reference import Reference
+from ctpdeploy.runtime.gate.reference import Reference
 from ctpdeploy.train.networks.chain import OUTPUTS, Chain, joined
 
 __all__ = ["make_static"]

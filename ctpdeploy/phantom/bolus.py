@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy import fft, special
 
 from ctpdeploy.phantom.fields import Volume
-from ctpdeploy.runtime.perfusion import DENSITY, HAEMATOCRIT_RATIO
+from ctpdeploy.runtime.perfusion.maps import DENSITY, HAEMATOCRIT_RATIO
 
 __all__ = ["DELAYS", "TRANSIT_TIMES", "Bolus", "artery_rows", "draw_bolus", "tissue_rows"]
 

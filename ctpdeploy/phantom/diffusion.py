@@ -6,7 +6,7 @@ from scipy import ndimage
 from ctpdeploy.phantom.fields import Volume, smooth_noise
 from ctpdeploy.phantom.head import Head
 from ctpdeploy.phantom.ischaemia import Tissue
-from ctpdeploy.runtime.case import BoolArray
+from ctpdeploy.runtime.data.case import BoolArray
 
 __all__ = ["draw_lesion", "make_dwi"]
 

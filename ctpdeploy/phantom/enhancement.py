@@ -17,7 +17,7 @@ from ctpdeploy.phantom.ischaemia import Tissue
 from ctpdeploy.phantom.stroke import Stroke
 from ctpdeploy.phantom.territories import Site
 from ctpdeploy.phantom.vessels import pial_fraction, tubes
-from ctpdeploy.runtime.case import FloatArray
+from ctpdeploy.runtime.data.case import FloatArray
 
 __all__ = ["ideal_series"]
 

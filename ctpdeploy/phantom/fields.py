@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from ctpdeploy.runtime.case import FloatArray
+from ctpdeploy.runtime.data.case import FloatArray
 
 __all__ = ["Grid", "Volume", "logistic", "smooth_noise"]
 

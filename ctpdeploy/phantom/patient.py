@@ -18,8 +18,8 @@ from ctpdeploy.phantom.scanner import measure, plain_ct, workstation_maps
 from ctpdeploy.phantom.settings import PhantomConfig
 from ctpdeploy.phantom.stroke import Stroke, draw_stroke
 from ctpdeploy.phantom.territories import make_territories
-from ctpdeploy.runtime.case import BoolArray, FloatArray
-from ctpdeploy.runtime.perfusion import resample_frames
+from ctpdeploy.runtime.data.case import BoolArray, FloatArray
+from ctpdeploy.runtime.perfusion.maps import resample_frames
 
 __all__ = ["Patient", "make_patient"]
 

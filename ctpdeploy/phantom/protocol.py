@@ -7,7 +7,7 @@ import numpy as np
 from ctpdeploy.phantom.fields import Grid
 from ctpdeploy.phantom.head import BRAIN_CENTRE, TOP_Z
 from ctpdeploy.phantom.settings import PhantomConfig
-from ctpdeploy.runtime.case import FloatArray
+from ctpdeploy.runtime.data.case import FloatArray
 
 __all__ = ["Protocol", "draw_protocol"]
 

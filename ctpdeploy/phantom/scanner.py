@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from ctpdeploy.phantom.fields import Volume
-from ctpdeploy.runtime.case import MAP_NAMES, FloatArray
-from ctpdeploy.runtime.perfusion import PerfusionConfig, PerfusionMaps, perfusion_maps, smooth_in_plane
+from ctpdeploy.runtime.data.case import MAP_NAMES, FloatArray
+from ctpdeploy.runtime.perfusion.maps import PerfusionConfig, PerfusionMaps, perfusion_maps, smooth_in_plane
 
 __all__ = ["measure", "plain_ct", "workstation_maps"]
 

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctpdeploy import __version__
+from ctpdeploy.atomic import atomic_folder
 from ctpdeploy.errors import InputError
 from ctpdeploy.phantom.patient import Patient, make_patient
 from ctpdeploy.phantom.settings import PhantomConfig
-from ctpdeploy.runtime.folders import whole_folder
 
 __all__ = ["write_dataset"]
 
@@ -86,7 +86,7 @@ def _write_case(out: Path, seed: int, config: PhantomConfig, number: int) -> Pat
     """Make and write one case under a temporary name, then give it its own."""
     patient = make_patient(np.random.SeedSequence(seed, spawn_key=(number,)), config)
     folder = out / f"case_{number}"
-    with whole_folder(folder) as partial_folder:
+    with atomic_folder(folder) as partial_folder:
         for offset, (name, volume) in enumerate(_volumes(patient).items()):
             identifier = FIRST_ID + IDS_PER_CASE * number + offset
             _write_volume(partial_folder, f"SMIR.Brain.XX.O.{name}.{identifier:06d}", volume, patient)

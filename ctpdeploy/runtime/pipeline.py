@@ -3,14 +3,15 @@
 import time
 from pathlib import Path
 
-from ctpdeploy.runtime.backends import AUTO, open_engine
-from ctpdeploy.runtime.bundle import Bundle
-from ctpdeploy.runtime.case import Case
-from ctpdeploy.runtime.engine import CaseEngine, Engine
-from ctpdeploy.runtime.host_case import run_case_on_host
-from ctpdeploy.runtime.plausibility import implausible
-from ctpdeploy.runtime.postprocess import Prediction, components_of
-from ctpdeploy.runtime.preprocess import PreprocessConfig
+from ctpdeploy.runtime.backends.engine import CaseEngine, Engine
+from ctpdeploy.runtime.backends.reference_path import run_reference_path
+from ctpdeploy.runtime.backends.registry import AUTO, open_engine
+from ctpdeploy.runtime.bundle.bundle import Bundle
+from ctpdeploy.runtime.data.case import Case
+from ctpdeploy.runtime.data.prediction import Prediction
+from ctpdeploy.runtime.preprocess.postprocess import components_of
+from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
+from ctpdeploy.runtime.quality.plausibility import implausible
 
 __all__ = ["Pipeline"]
 
@@ -38,7 +39,7 @@ class Pipeline:
 
         Raises:
             InputError: it is no bundle, a damaged one, or one that the key's owner did not sign.
-            UsageError, BackendError: as :func:`ctpdeploy.runtime.backends.open_engine`.
+            UsageError, BackendError: as :func:`ctpdeploy.runtime.backends.registry.open_engine`.
         """
         with Bundle.open(bundle, key) as opened:
             return cls(open_engine(opened, backend), opened.preprocess)
@@ -53,7 +54,7 @@ class Pipeline:
         if isinstance(self.engine, CaseEngine):
             found = self.engine.run_case(case, self.config)
         else:
-            found = run_case_on_host(self.engine, case, self.config)
+            found = run_reference_path(self.engine, case, self.config)
         start = time.perf_counter()
         components, doubts = components_of(found.mask, case), implausible(case)
         looking = time.perf_counter() - start

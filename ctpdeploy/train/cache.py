@@ -17,18 +17,34 @@ import numpy as np
 import platformdirs
 import scipy
 
-from ctpdeploy.runtime.cases import case_files, case_name, read_case
-from ctpdeploy.runtime.folders import replaced_file
-from ctpdeploy.runtime.preprocess import PreprocessConfig
-from ctpdeploy.train.prepared import PreparedCase, pack, prepare, unpack
+from ctpdeploy.atomic import atomic_replace
+from ctpdeploy.runtime.io.cases import case_files, case_name, read_case
+from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
+from ctpdeploy.train.prepared_case import PreparedCase, pack, prepare, unpack
 
 __all__ = ["CaseCache", "default_folder"]
 
 SOURCES = (
-    *("runtime/cases.py", "runtime/isles2018.py", "runtime/isles2024.py", "runtime/study.py", "runtime/nifti.py"),
-    *("runtime/voxels.py", "runtime/deflate.py", "runtime/temporal.py"),
-    *("runtime/case.py", "runtime/perfusion.py", "runtime/arteries.py", "runtime/brain.py"),
-    *("runtime/preprocess.py", "runtime/window.py", "train/prepared.py", "train/cache.py"),
+    *(
+        "runtime/io/cases.py",
+        "runtime/io/isles2018.py",
+        "runtime/io/isles2024.py",
+        "runtime/io/nifti_case.py",
+        "runtime/io/nifti.py",
+    ),
+    *("runtime/io/nifti_voxels.py", "runtime/io/compression.py", "runtime/preprocess/temporal_summary.py"),
+    *(
+        "runtime/data/case.py",
+        "runtime/perfusion/maps.py",
+        "runtime/perfusion/arteries.py",
+        "runtime/perfusion/brain.py",
+    ),
+    *(
+        "runtime/preprocess/preprocess.py",
+        "runtime/preprocess/perfusion_window.py",
+        "train/prepared_case.py",
+        "train/cache.py",
+    ),
 )
 """The modules between the files of a case and its entry; a test compares them with what these import."""
 
@@ -86,7 +102,7 @@ class CaseCache:
             return
         try:
             entry.parent.mkdir(parents=True, exist_ok=True)
-            with replaced_file(entry) as partial:
+            with atomic_replace(entry) as partial:
                 partial.write_bytes(pack(case))
         except OSError as error:
             reason = error.strerror or str(error)

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ctpdeploy.errors import InputError
-from ctpdeploy.runtime.case import BoolArray, Case
-from ctpdeploy.runtime.cases import read_case
+from ctpdeploy.runtime.data.case import BoolArray, Case
+from ctpdeploy.runtime.io.cases import read_case
 from ctpdeploy.train.cache import CaseCache
 from ctpdeploy.train.losses.weight_map import weight_map
-from ctpdeploy.train.prepared import PreparedCase, prepare
+from ctpdeploy.train.prepared_case import PreparedCase, prepare
 from ctpdeploy.train.settings import TrainConfig
 from ctpdeploy.train.systems import system_named
 

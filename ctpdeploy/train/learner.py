@@ -10,8 +10,8 @@ import torch
 from torch.nn.parallel import DistributedDataParallel
 
 from ctpdeploy.errors import GuardError
-from ctpdeploy.runtime.case import MAP_NAMES
-from ctpdeploy.train.collective import in_group
+from ctpdeploy.runtime.data.case import MAP_NAMES
+from ctpdeploy.train.all_reduce import in_group
 from ctpdeploy.train.dataset import Batch
 from ctpdeploy.train.networks.chain import Chain, source_channels
 from ctpdeploy.train.networks.checkpoint import Network, load_network, save_networks

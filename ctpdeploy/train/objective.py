@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ctpdeploy.runtime.case import MAP_NAMES
+from ctpdeploy.runtime.data.case import MAP_NAMES
 from ctpdeploy.train.dataset import Batch
 from ctpdeploy.train.losses.adversarial import discriminator_loss, generator_loss
 from ctpdeploy.train.losses.segmentation import SEGMENTATION_TERMS

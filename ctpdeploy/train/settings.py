@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ctpdeploy.errors import UsageError
-from ctpdeploy.runtime.preprocess import PreprocessConfig
+from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 from ctpdeploy.train.losses.synthesis import PixelNorm
 from ctpdeploy.train.networks.unet import STRIDE
 from ctpdeploy.train.systems import system_named

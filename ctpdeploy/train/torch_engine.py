@@ -5,8 +5,8 @@ import torch
 from numpy.typing import NDArray
 
 from ctpdeploy.errors import InputError
-from ctpdeploy.runtime.engine import EngineInfo, SliceOutputs
-from ctpdeploy.runtime.preprocess import SliceBatch
+from ctpdeploy.runtime.data.prediction import EngineInfo
+from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
 from ctpdeploy.train.networks.chain import Chain
 
 __all__ = ["TorchEngine", "run_chain"]
@@ -16,7 +16,7 @@ SLICES_AT_ONCE = 4
 
 
 class TorchEngine:
-    """Runs a chain where its weights are, in float32; fulfils :class:`ctpdeploy.runtime.engine.Engine`.
+    """Runs a chain where its weights are, in float32; fulfils :class:`ctpdeploy.runtime.backends.engine.Engine`.
 
     Args:
         chain: put into evaluation mode.

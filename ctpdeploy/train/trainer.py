@@ -9,18 +9,18 @@ from pathlib import Path
 import numpy as np
 
 from ctpdeploy.errors import GuardError, InputError, UsageError
-from ctpdeploy.runtime.cases import case_name, find_cases, take_inventory
+from ctpdeploy.runtime.io.cases import case_name, find_cases, take_inventory
 from ctpdeploy.train.cache import CaseCache
 from ctpdeploy.train.dataset import LabelledCase, SliceDataset, read_labelled
-from ctpdeploy.train.events import Events
+from ctpdeploy.train.distributed import Processes, join_processes
 from ctpdeploy.train.learner import Learner
 from ctpdeploy.train.loader import Loader
-from ctpdeploy.train.processes import Processes, join_processes
 from ctpdeploy.train.progress import OnProgress, ProgressEvent
-from ctpdeploy.train.run import RunFolder, RunState
+from ctpdeploy.train.run_folder import RunFolder, RunState
 from ctpdeploy.train.settings import TrainConfig
 from ctpdeploy.train.split import Split, read_patients, split_cases
 from ctpdeploy.train.systems import SYSTEMS, Role, system_named
+from ctpdeploy.train.tensorboard import Events
 from ctpdeploy.train.validation import Validation, validate
 
 __all__ = ["RunSummary", "Trainer", "train"]
@@ -66,7 +66,7 @@ def train(
 
     Args:
         data: folder of cases with lesion, and with DWI for a system that needs it.
-        out: run folder, as :mod:`ctpdeploy.train.run` lays it out.
+        out: run folder, as :mod:`ctpdeploy.train.run_folder` lays it out.
         config: the whole configuration.
         resume: take up the run in ``out`` where it stopped.
         patients: CSV table ``case,patient``; without it every case counts as a patient.

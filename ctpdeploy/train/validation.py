@@ -7,9 +7,9 @@ import numpy as np
 import torch
 
 from ctpdeploy.errors import GuardError
-from ctpdeploy.runtime.agreement import agreement
-from ctpdeploy.runtime.postprocess import THRESHOLD
-from ctpdeploy.train.collective import batch_mean
+from ctpdeploy.runtime.metrics.overlap import agreement
+from ctpdeploy.runtime.preprocess.postprocess import THRESHOLD
+from ctpdeploy.train.all_reduce import batch_mean
 from ctpdeploy.train.dataset import LabelledCase
 from ctpdeploy.train.losses.synthesis import pixel_loss
 from ctpdeploy.train.networks.chain import OUTPUTS, Chain

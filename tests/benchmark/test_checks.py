@@ -5,21 +5,24 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from bundles import write_bundle
+from support.bundles import write_bundle
 
 from ctpdeploy.benchmark.checks import require_same_way
 from ctpdeploy.errors import GateError
-from ctpdeploy.runtime import Bundle, Case, Pipeline, ort
-from ctpdeploy.runtime.engine import CaseEngine, CaseOutputs, EngineInfo, SliceOutputs
-from ctpdeploy.runtime.host_case import run_case_on_host
-from ctpdeploy.runtime.preprocess import PreprocessConfig, SliceBatch
+from ctpdeploy.runtime import Bundle, Case, Pipeline
+from ctpdeploy.runtime.backends import ort_cpu
+from ctpdeploy.runtime.backends.engine import CaseEngine
+from ctpdeploy.runtime.backends.reference_path import run_reference_path
+from ctpdeploy.runtime.data.prediction import CaseOutputs, EngineInfo
+from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
+from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 
 
 class OwnWay:
     """ONNX Runtime as an engine of cases, whose masks are changed on the way."""
 
     def __init__(self, bundle: Bundle, change: Callable[[CaseOutputs], CaseOutputs]) -> None:
-        self._engine, self._change = ort.open_engine(bundle), change
+        self._engine, self._change = ort_cpu.open_engine(bundle), change
 
     @property
     def info(self) -> EngineInfo:
@@ -29,7 +32,7 @@ class OwnWay:
         return self._engine.run(batch)
 
     def run_case(self, case: Case, config: PreprocessConfig) -> CaseOutputs:
-        return self._change(run_case_on_host(self._engine, case, config))
+        return self._change(run_reference_path(self._engine, case, config))
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
-from committed import MACHINE, SCHEMAS, committed, kind_of_machine, read_results, take
 from compare import MISSING, NO, YES, other_conditions, pairs, report
 from figures import GRIDS, TOLERANCE, Figure, one_slice
 from networks import CEILINGS
 from peer_networks import PEERS
 from peer_tables import in_readme
+from published_results import MACHINE, SCHEMAS, committed, kind_of_machine, read_results, take
 from table import README, tables, written
 
 from ctpdeploy.errors import InputError

@@ -7,8 +7,9 @@ from pathlib import Path
 from folder import compare, patients
 
 from ctpdeploy.runtime import Pipeline
-from ctpdeploy.runtime.engine import EngineInfo, SliceOutputs
-from ctpdeploy.runtime.preprocess import PreprocessConfig, SliceBatch
+from ctpdeploy.runtime.data.prediction import EngineInfo
+from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
+from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 
 SLICE_S = 0.05
 

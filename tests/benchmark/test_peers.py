@@ -17,7 +17,7 @@ from peers import measure, plain
 from ctpdeploy.benchmark.quantiles import Quantiles
 from ctpdeploy.errors import BackendError, GuardError
 from ctpdeploy.runtime import Bundle
-from ctpdeploy.runtime.backends import BACKENDS
+from ctpdeploy.runtime.backends.registry import BACKENDS
 from ctpdeploy.train.networks import load_chain
 
 ROUNDS = 3

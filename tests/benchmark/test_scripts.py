@@ -11,7 +11,7 @@ from gpu import Parts
 from gpu_report import markdown
 
 from ctpdeploy.errors import BackendError, ExitCode, GuardError
-from ctpdeploy.runtime.cuda.driver import probe
+from ctpdeploy.runtime.backends.cuda.driver import probe
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -27,7 +27,7 @@ def test_without_a_gpu_the_script_says_so():
     try:
         probe()
     except BackendError:
-        done = subprocess.run([sys.executable, "benchmarks/gpu.py"], cwd=REPOSITORY, capture_output=True, check=False)
+        done = subprocess.run([sys.executable, "claims/gpu.py"], cwd=REPOSITORY, capture_output=True, check=False)
         assert done.returncode == ExitCode.BACKEND
         assert b"There is nothing to measure" in done.stderr
         assert done.stdout == b""

@@ -8,16 +8,17 @@ from types import SimpleNamespace
 import bundle_tables
 import numpy as np
 import pytest
-from bundles import write_bundle
+from support.bundles import write_bundle
 
 from ctpdeploy.benchmark import Plan, Results, chosen_backends, run_benchmark
 from ctpdeploy.benchmark.stages import UNACCOUNTED
 from ctpdeploy.benchmark.tables import heading, remarks, tables
 from ctpdeploy.errors import BackendError, GateError, GuardError, UsageError
-from ctpdeploy.runtime import Bundle, ort
-from ctpdeploy.runtime.backends import BACKENDS
-from ctpdeploy.runtime.engine import EngineInfo, SliceOutputs
-from ctpdeploy.runtime.preprocess import SliceBatch
+from ctpdeploy.runtime import Bundle
+from ctpdeploy.runtime.backends import ort_cpu
+from ctpdeploy.runtime.backends.registry import BACKENDS
+from ctpdeploy.runtime.data.prediction import EngineInfo
+from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
 
 ROUNDS = 3
 
@@ -104,7 +105,7 @@ class Fading:
     """ONNX Runtime as long as it is looked at, and after that labels the wrong way round."""
 
     def __init__(self, bundle: Bundle) -> None:
-        self._engine, self._left = ort.open_engine(bundle), 6
+        self._engine, self._left = ort_cpu.open_engine(bundle), 6
 
     @property
     def info(self) -> EngineInfo:

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from widen import widen_chain, widen_run
+from widen_networks import widen_chain, widen_run
 
 from ctpdeploy.errors import UsageError
-from ctpdeploy.runtime.preprocess import PreprocessConfig
+from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 from ctpdeploy.train import TrainConfig
 from ctpdeploy.train.learner import make_chain
 from ctpdeploy.train.networks import load_chain, save_networks
 from ctpdeploy.train.networks.chain import Chain
-from ctpdeploy.train.run import RunFolder
+from ctpdeploy.train.run_folder import RunFolder
 from ctpdeploy.train.split import Split
 from ctpdeploy.train.systems import SYSTEMS
 

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import onnx
 import pytest
-from bundles import edit_network, write_bundle
 from onnx import TensorProto, helper
+from support.bundles import edit_network, write_bundle
 
 from ctpdeploy.cli import run
 from ctpdeploy.errors import ExitCode

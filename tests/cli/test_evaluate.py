@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from predictions import predicted
+from support.predictions import predicted
 
 from ctpdeploy.cli.evaluate import evaluate_cases, print_scores
 from ctpdeploy.runtime import Case, Prediction, find_cases
-from ctpdeploy.runtime.preprocess import PreprocessConfig, scale_dwi
+from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, scale_dwi
 
 
 class Oracle:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import studies
+from support import nifti_cases
 
 from ctpdeploy.cli import run
 from ctpdeploy.errors import ExitCode
@@ -20,15 +20,15 @@ from ctpdeploy.errors import ExitCode
 def cases(tmp_path: Path) -> Path:
     """Five cases; the names do not sort as the numbers do."""
     for number in (1, 2, 3, 10, 11):
-        studies.write_isles(tmp_path / "in" / f"case_{number}", shape=(70, 66, 2), frames=16)
+        nifti_cases.write_isles(tmp_path / "in" / f"case_{number}", shape=(70, 66, 2), frames=16)
     return tmp_path / "in"
 
 
 def test_reports_and_refusals_keep_their_order(bundle_folder: Path, cases: Path, tmp_path: Path, capsys):  # noqa: ANN001
-    studies.find(cases / "case_1", "CT_MTT").write_text("no image")
-    spoilt = studies.find(cases / "case_3", "CT_Tmax")
-    studies.save(spoilt, np.full(studies.load(spoilt).shape, np.nan, dtype=np.float32))
-    studies.find(cases / "case_11", "CT_CBV").unlink()
+    nifti_cases.find(cases / "case_1", "CT_MTT").write_text("no image")
+    spoilt = nifti_cases.find(cases / "case_3", "CT_Tmax")
+    nifti_cases.save(spoilt, np.full(nifti_cases.load(spoilt).shape, np.nan, dtype=np.float32))
+    nifti_cases.find(cases / "case_11", "CT_CBV").unlink()
     out = tmp_path / "out"
     assert run(["infer", str(bundle_folder), str(cases), "--out", str(out), "--json"]) == ExitCode.BATCH
     printed = capsys.readouterr()
@@ -56,7 +56,7 @@ def test_resume_does_what_is_left(bundle_folder: Path, cases: Path, tmp_path: Pa
     out = tmp_path / "out"
     assert run(["infer", str(bundle_folder), str(cases / "case_2"), "--out", str(out)]) == ExitCode.DONE
     written = (out / "case_2" / "report.json").stat().st_mtime_ns
-    studies.find(cases / "case_2", "CT_CBF").write_text("no image")  # would be refused if it were read again
+    nifti_cases.find(cases / "case_2", "CT_CBF").write_text("no image")  # would be refused if it were read again
     capsys.readouterr()
     assert run(["infer", str(bundle_folder), str(cases), "--out", str(out), "--json", "--resume"]) == ExitCode.DONE
     names = [report["case"] for report in json.loads(capsys.readouterr().out)["cases"]]
@@ -75,7 +75,7 @@ main()
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a named pipe")
 def test_an_interruption_ends_at_once_and_leaves_whole_cases(bundle_folder: Path, cases: Path, tmp_path: Path):
     """The series of the fourth case is a pipe into which nobody writes: reading it never ends."""
-    series = studies.find(cases / "case_10", "CT_4DPWI")
+    series = nifti_cases.find(cases / "case_10", "CT_4DPWI")
     series.unlink()
     os.mkfifo(series)
     out = tmp_path / "out"

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import studies
-import studies2024
+from support import isles2024_cases, nifti_cases
 
 from ctpdeploy.cli import run
 from ctpdeploy.errors import ExitCode
@@ -20,11 +19,11 @@ def testing(tmp_path: Path) -> Path:
     """Two cases without lesion whose MTT maps have ids of their own, and one that lacks MTT."""
     folder = tmp_path / "TESTING"
     for number in (1, 2, 3):
-        case = studies.write_isles(folder / f"case_{number}", shape=(70, 66, 2), frames=16)
-        studies.find(case, "OT").unlink()
-        path = studies.find(case, "CT_MTT")
+        case = nifti_cases.write_isles(folder / f"case_{number}", shape=(70, 66, 2), frames=16)
+        nifti_cases.find(case, "OT").unlink()
+        path = nifti_cases.find(case, "CT_MTT")
         path.rename(path.with_name(path.name.replace(str(MTT_ID), f"34600{number}")))
-    studies.find(folder / "case_3", "CT_MTT").unlink()
+    nifti_cases.find(folder / "case_3", "CT_MTT").unlink()
     return folder
 
 
@@ -43,8 +42,8 @@ def test_a_submission_of_those_that_did_not_fail(bundle_folder: Path, testing: P
     for (name, case), report in zip(masks.items(), json.loads(printed.out)["cases"], strict=True):
         assert report == json.loads((case / "report.json").read_text())
         assert report["submission"] == f"submission/{name}"
-        mask = studies.load(case / report["outputs"]["mask"])
-        np.testing.assert_array_equal(studies.load(out / "submission" / name), mask)
+        mask = nifti_cases.load(case / report["outputs"]["mask"])
+        np.testing.assert_array_equal(nifti_cases.load(out / "submission" / name), mask)
         assert {path.name for path in case.iterdir()} == {"report.json", *report["outputs"].values()}
     assert "case_3 cannot be submitted, since it has no MTT map" in printed.err
     assert f"2 masks to submit are in {out / 'submission' / 'mine.zip'}" in printed.err
@@ -60,7 +59,7 @@ def test_what_was_inferred_before_is_submitted_without_running_again(
     out = tmp_path / "out"
     one = testing / "case_1"
     assert run(["infer", str(bundle_folder), str(one), "--out", str(out)]) == ExitCode.DONE
-    studies.find(one, "CT_CBF").write_text("no image")  # would be refused if it were read again
+    nifti_cases.find(one, "CT_CBF").write_text("no image")  # would be refused if it were read again
     capsys.readouterr()
     assert submit(bundle_folder, one, out, "--resume", "--json") == ExitCode.DONE
     report = json.loads(capsys.readouterr().out)["cases"][0]
@@ -70,7 +69,7 @@ def test_what_was_inferred_before_is_submitted_without_running_again(
 
 
 def test_one_case_that_cannot_be_submitted_leaves_nothing(bundle_folder: Path, testing: Path, tmp_path: Path, capsys):  # noqa: ANN001
-    path = studies.find(testing / "case_1", "CT_MTT")
+    path = nifti_cases.find(testing / "case_1", "CT_MTT")
     path.rename(path.with_name("SMIR.Brain.XX.O.CT_MTT.nii"))
     assert submit(bundle_folder, testing / "case_1", tmp_path / "out") == ExitCode.INPUT
     assert not (tmp_path / "out").exists()
@@ -78,7 +77,7 @@ def test_one_case_that_cannot_be_submitted_leaves_nothing(bundle_folder: Path, t
 
 
 def test_explicit_files_can_be_submitted(bundle_folder: Path, testing: Path, tmp_path: Path):
-    files = {name: str(studies.find(testing / "case_2", m)) for name, m in studies.MODALITIES.items()}
+    files = {name: str(nifti_cases.find(testing / "case_2", m)) for name, m in nifti_cases.MODALITIES.items()}
     options = [argument for name, path in files.items() for argument in (f"--{name}", path)]
     arguments = ["infer", str(bundle_folder), *options, "--out", str(tmp_path / "out"), "--submission", "mine"]
     assert run(arguments) == ExitCode.DONE
@@ -101,14 +100,14 @@ def test_names_that_cannot_be_are_usage_errors(options: list[str], tmp_path: Pat
 
 
 def test_isles_2024_is_inferred_on_the_voxels_of_its_series(bundle_folder: Path, tmp_path: Path, capsys):  # noqa: ANN001
-    raw, derived = studies2024.write_subject(tmp_path / "train")
+    raw, derived = isles2024_cases.write_subject(tmp_path / "train")
     for folder, name in ((raw, "raw"), (tmp_path / "train", "derived")):
         out = tmp_path / name
         assert run(["infer", str(bundle_folder), str(folder), "--out", str(out), "--json"]) == ExitCode.DONE
         report = json.loads(capsys.readouterr().out)["cases"][0]
         assert report["case"] == "sub-stroke0001"
-        mask = studies.load(out / "sub-stroke0001" / report["outputs"]["mask"])
-        assert mask.shape == (studies2024.RAW_SHAPE if name == "raw" else studies2024.NCCT_SHAPE)
+        mask = nifti_cases.load(out / "sub-stroke0001" / report["outputs"]["mask"])
+        assert mask.shape == (isles2024_cases.RAW_SHAPE if name == "raw" else isles2024_cases.NCCT_SHAPE)
         assert report["input"]["spacing_source"] == "affine"
     assert run(["evaluate", str(bundle_folder), str(derived), "--out", str(tmp_path / "scores")]) == ExitCode.DONE
     assert submit(bundle_folder, raw, tmp_path / "out") == ExitCode.INPUT

@@ -9,11 +9,11 @@ import pytest
 from ctpdeploy.cli import run
 from ctpdeploy.errors import ExitCode
 from ctpdeploy.runtime import Bundle
-from ctpdeploy.runtime.bundle import SealedFile
-from ctpdeploy.runtime.cuda.driver import Driver, Gpu
-from ctpdeploy.runtime.reference import FILE as REFERENCE
-from ctpdeploy.runtime.reference import Reference
-from ctpdeploy.runtime.trt import FLAVOURS, recipe, recipe_for, user_store
+from ctpdeploy.runtime.backends.cuda.driver import Driver, Gpu
+from ctpdeploy.runtime.backends.trt import FLAVOURS, build_options, recipe_for, user_store
+from ctpdeploy.runtime.bundle.bundle import FileDigest
+from ctpdeploy.runtime.gate.reference import FILE as REFERENCE
+from ctpdeploy.runtime.gate.reference import Reference
 
 
 @pytest.fixture(autouse=True)
@@ -120,7 +120,7 @@ def test_a_backend_that_fails_the_gate_is_not_ranked(bundle_folder: Path, tmp_pa
     reference = Reference.load(copy / REFERENCE, called=copy)
     dataclasses.replace(reference, outputs={k: v + 0.1 for k, v in reference.outputs.items()}).save(copy / REFERENCE)
     manifest = json.loads((copy / "bundle.json").read_text())
-    manifest["files"][REFERENCE] = vars(SealedFile.of(copy / REFERENCE))
+    manifest["files"][REFERENCE] = vars(FileDigest.of(copy / REFERENCE))
     (copy / "bundle.json").write_text(json.dumps(manifest))
     assert run(["warmup", str(copy)]) == ExitCode.GUARD
     assert not (tmp_path / "cache").exists() or not list((tmp_path / "cache").rglob("speeds/*"))
@@ -178,7 +178,7 @@ def test_doctor_names_gpu_memory_and_driver(monkeypatch: pytest.MonkeyPatch, cap
         (Driver(cuda="13.0", gpus=(gpu, gpu), release="580.65.06"), "driver 580.65.06, CUDA 13.0 or older"),
         (Driver(cuda="13.0", gpus=(gpu,)), "driver of unknown version"),
     ):
-        monkeypatch.setattr("ctpdeploy.runtime.cuda.driver.probe", lambda driver=driver: driver)
+        monkeypatch.setattr("ctpdeploy.runtime.backends.cuda.driver.probe", lambda driver=driver: driver)
         assert run(["doctor"]) == ExitCode.DONE
         out = capsys.readouterr().out
         assert "RTX 4000 Ada (20.5 GB, compute capability 8.9)" in out
@@ -189,7 +189,7 @@ def test_infer_takes_what_was_warmed_up_last(command: list[str], bundle_folder: 
     assert run([*command, "--gpus", "8.6,8.9"]) == ExitCode.DONE
     gpu = Gpu(name="RTX 4000 Ada", compute_capability="8.9", memory=20 << 30)
     with pytest.MonkeyPatch.context() as patch, Bundle.open(bundle_folder) as bundle:
-        patch.setattr(recipe, "probe", lambda: Driver(cuda="13.0", gpus=(gpu,)))
+        patch.setattr(build_options, "probe", lambda: Driver(cuda="13.0", gpus=(gpu,)))
         chosen = recipe_for(bundle, FLAVOURS["tensorrt-rtx"], user_store())
     assert chosen.slices == (1, 2, 4)
     assert chosen.target.capabilities == ("8.6", "8.9")

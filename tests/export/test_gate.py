@@ -7,11 +7,11 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import bundles
 import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
+from support import bundles
 from torch import nn
 
 from ctpdeploy.errors import ExitCode, GateError, InputError, UsageError
@@ -20,12 +20,12 @@ from ctpdeploy.export.fold import FoldedSwitchNorm, fold
 from ctpdeploy.export.gate import first_difference, make_reference, try_folded
 from ctpdeploy.export.static_norm import make_static
 from ctpdeploy.runtime import Bundle, Case
-from ctpdeploy.runtime.bundle import Network
-from ctpdeploy.runtime.gate import try_networks
-from ctpdeploy.runtime.preprocess import SliceBatch, preprocess
-from ctpdeploy.runtime.reference import Reference
-from ctpdeploy.runtime.verification import LIMITS, Trial
-from ctpdeploy.runtime.window import PerfusionWindow
+from ctpdeploy.runtime.bundle.bundle import Network
+from ctpdeploy.runtime.data.slices import PerfusionWindow, SliceBatch
+from ctpdeploy.runtime.gate.gate import try_networks
+from ctpdeploy.runtime.gate.reference import Reference
+from ctpdeploy.runtime.gate.verification import LIMITS, Comparison
+from ctpdeploy.runtime.preprocess.preprocess import preprocess
 from ctpdeploy.train.networks import load_chain
 from ctpdeploy.train.networks.chain import Chain
 from ctpdeploy.train.networks.switch_norm import SwitchNorm2d
@@ -45,7 +45,7 @@ def reference(chain: Chain, bundle_folder: Path, phantom_case: Case) -> Referenc
     return make_reference(chain, batch)
 
 
-def try_graphs(folder: Path, reference: Reference) -> Trial:
+def try_graphs(folder: Path, reference: Reference) -> Comparison:
     content = json.loads((folder / "bundle.json").read_text())  # opening would find the fault by its hash
     networks = {name: Network(**network) for name, network in content["networks"].items()}
     return try_networks("onnx", networks, folder, reference, LIMITS["fp32"])

@@ -17,14 +17,14 @@ from ctpdeploy.export.half import CONVOLUTIONS, to_half, with_rounding
 from ctpdeploy.export.int8 import Calibration
 from ctpdeploy.export.precision import Graphs, converted, find_mixture, layers_of
 from ctpdeploy.runtime import Bundle
-from ctpdeploy.runtime.gate import reference_of
-from ctpdeploy.runtime.ort import session_options
-from ctpdeploy.runtime.trt import FLAVOURS, Recipe, Target
-from ctpdeploy.runtime.trt.flavour import load
-from ctpdeploy.runtime.trt.network import parse
-from ctpdeploy.runtime.trt.plan import build
-from ctpdeploy.runtime.trt.precision import prove
-from ctpdeploy.runtime.verification import LIMITS, Check, Trial
+from ctpdeploy.runtime.backends.ort_cpu import session_options
+from ctpdeploy.runtime.backends.trt import FLAVOURS, Recipe, Target
+from ctpdeploy.runtime.backends.trt.build import build
+from ctpdeploy.runtime.backends.trt.packages import load
+from ctpdeploy.runtime.backends.trt.parse import parse
+from ctpdeploy.runtime.backends.trt.precision import prove
+from ctpdeploy.runtime.gate.gate import reference_of
+from ctpdeploy.runtime.gate.verification import LIMITS, Check, Comparison
 
 ROLES = ("extractor", "generator", "segmenter")
 
@@ -177,11 +177,11 @@ def test_tensorrt_rtx_builds_the_merged_graphs_in_their_precision(
             prove(network.network, other)
 
 
-def trial(errors: float, limit: float) -> Trial:
+def trial(errors: float, limit: float) -> Comparison:
     check = Check(
         tensor="chain", rms_error=errors, max_error=errors, eager_rms_error=1, eager_max_error=1, held=errors <= limit
     )
-    return Trial(
+    return Comparison(
         candidate="onnx fp16",
         limits=LIMITS["fp16"],
         checks=(check,),
@@ -202,7 +202,7 @@ class Workshop:
     def convert(self, keep: Collection[str]) -> Graphs:
         return {layer: onnx.ModelProto() for layer in self.costs if layer not in keep}
 
-    def judge(self, graphs: Graphs) -> Trial:
+    def judge(self, graphs: Graphs) -> Comparison:
         self.judged += 1
         return trial(self.cost(graphs), self.limit)
 

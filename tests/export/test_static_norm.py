@@ -11,14 +11,13 @@ from torch import nn
 from ctpdeploy.errors import UsageError
 from ctpdeploy.export.fold import FoldedSwitchNorm, fold
 from ctpdeploy.export.gate import make_reference
-from ctpdeploy.export.proof import Approximation, prove
+from ctpdeploy.export.graph_builder import Workbench
 from ctpdeploy.export.static_norm import make_static
-from ctpdeploy.export.workbench import Workbench
+from ctpdeploy.export.verified_graphs import Approximation, prove
 from ctpdeploy.runtime import Bundle
-from ctpdeploy.runtime.gate import reference_of
-from ctpdeploy.runtime.preprocess import SliceBatch
-from ctpdeploy.runtime.reference import Reference
-from ctpdeploy.runtime.window import PerfusionWindow
+from ctpdeploy.runtime.data.slices import PerfusionWindow, SliceBatch
+from ctpdeploy.runtime.gate.gate import reference_of
+from ctpdeploy.runtime.gate.reference import Reference
 from ctpdeploy.train.networks import load_chain
 from ctpdeploy.train.networks.chain import Chain
 from ctpdeploy.train.networks.switch_norm import SwitchNorm2d

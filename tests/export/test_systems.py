@@ -14,7 +14,7 @@ from ctpdeploy.export.fold import fold
 from ctpdeploy.runtime import Bundle, Case, Pipeline, write_prediction
 from ctpdeploy.train import TrainConfig, open_run, train
 from ctpdeploy.train.networks.segmenters import SEGMENTERS, make_segmenter
-from ctpdeploy.train.run import RunFolder
+from ctpdeploy.train.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")

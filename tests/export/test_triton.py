@@ -17,8 +17,8 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from bundles import write_bundle
 from google.protobuf import text_format
+from support.bundles import write_bundle
 from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 
 from ctpdeploy import INTENDED_USE, __version__

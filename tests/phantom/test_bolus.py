@@ -5,7 +5,7 @@ import pytest
 from scipy import special
 
 from ctpdeploy.phantom.bolus import DELAYS, TRANSIT_TIMES, Bolus, artery_rows, draw_bolus, tissue_rows
-from ctpdeploy.runtime.perfusion import DENSITY, HAEMATOCRIT_RATIO
+from ctpdeploy.runtime.perfusion.maps import DENSITY, HAEMATOCRIT_RATIO
 
 BOLUS = Bolus(start=8.0, shape=3.0, scale=2.4, peak=400.0, residue_shape=2.0, venous_delay=3.5, duration=200.0)
 

@@ -5,7 +5,7 @@ import pytest
 
 from ctpdeploy.errors import InputError
 from ctpdeploy.phantom import Patient, PhantomConfig, make_patient
-from ctpdeploy.runtime.window import accumulated_intensity, perfusion_window
+from ctpdeploy.runtime.preprocess.perfusion_window import accumulated_intensity, perfusion_window
 
 TINY = PhantomConfig(size=64, slices=2, frames=20)
 SMALL = PhantomConfig(size=96, slices=4, frames=45)

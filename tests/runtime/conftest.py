@@ -6,13 +6,13 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from host_kernels import SANITIZED
-from libcuda import Libcuda, compile_libcuda
+from support.host_kernels import SANITIZED
+from support.libcuda import Libcuda, compile_libcuda
 
-from ctpdeploy.runtime.case import MAP_NAMES, Case, Geometry
-from ctpdeploy.runtime.cuda import Workspace, graphs
-from ctpdeploy.runtime.cuda.build import build_host_library
-from ctpdeploy.runtime.cuda.host_device import HostDevice
+from ctpdeploy.emulator.build import build_host_library
+from ctpdeploy.emulator.device import HostDevice
+from ctpdeploy.runtime.backends.cuda import Workspace, driver_graphs
+from ctpdeploy.runtime.data.case import MAP_NAMES, Case, Geometry
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +42,7 @@ def workspace(make_workspace: Callable[..., Workspace]) -> Workspace:
 def libcuda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Libcuda:
     """What stands for the driver's library, with nothing called yet."""
     path = compile_libcuda(tmp_path)
-    monkeypatch.setattr(graphs, "LIBRARY", str(path))
+    monkeypatch.setattr(driver_graphs, "LIBRARY", str(path))
     return Libcuda(path)
 
 

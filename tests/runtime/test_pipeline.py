@@ -6,10 +6,11 @@ import numpy as np
 from numpy.testing import assert_array_equal
 
 from ctpdeploy.runtime import Case, Pipeline
-from ctpdeploy.runtime.engine import CaseOutputs, EngineInfo, SliceOutputs
-from ctpdeploy.runtime.host_case import run_case_on_host
-from ctpdeploy.runtime.postprocess import components_of
-from ctpdeploy.runtime.preprocess import PreprocessConfig, SliceBatch
+from ctpdeploy.runtime.backends.reference_path import run_reference_path
+from ctpdeploy.runtime.data.prediction import CaseOutputs, EngineInfo
+from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
+from ctpdeploy.runtime.preprocess.postprocess import components_of
+from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 
 CONFIG = PreprocessConfig(slice_shape=(64, 64))
 
@@ -28,7 +29,7 @@ class Cases(Slices):
     """The same, whole cases at a time; once it had to let another do it."""
 
     def run_case(self, case: Case, config: PreprocessConfig) -> CaseOutputs:
-        outputs = run_case_on_host(Slices(), case, config)
+        outputs = run_reference_path(Slices(), case, config)
         return dataclasses.replace(
             outputs,
             engine=dataclasses.replace(self.info, backend="another"),

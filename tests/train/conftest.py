@@ -5,7 +5,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from ctpdeploy.runtime.preprocess import PreprocessConfig
+from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 from ctpdeploy.train import LossConfig, TrainConfig
 
 SIZE, DEPTH, FRAMES = 32, 2, 20

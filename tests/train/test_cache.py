@@ -14,11 +14,11 @@ from safetensors.numpy import load_file, save_file
 
 import ctpdeploy
 from ctpdeploy.errors import InputError
-from ctpdeploy.runtime.cases import read_case
+from ctpdeploy.runtime.io.cases import read_case
 from ctpdeploy.train import LossConfig, TrainConfig, cache
 from ctpdeploy.train.cache import SOURCES, CaseCache, default_folder
 from ctpdeploy.train.dataset import read_labelled
-from ctpdeploy.train.prepared import PreparedCase, pack, prepare
+from ctpdeploy.train.prepared_case import PreparedCase, pack, prepare
 
 PACKAGE = Path(ctpdeploy.__file__).parent
 
@@ -131,7 +131,7 @@ def test_sources_are_all_that_preparing_a_case_imports() -> None:
                 modules = {module for module in within if _file(module).exists()} or {node.module}
                 new |= modules - found
     files = {_file(name).relative_to(PACKAGE).as_posix() for name in found}
-    assert files - {"errors.py", "optional.py", "runtime/folders.py"} == set(SOURCES)
+    assert files - {"errors.py", "optional.py", "atomic.py"} == set(SOURCES)
 
 
 def _file(module: str) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from training import StopError, draw_batch, same, stop_in, tensors
+from support.training import StopError, draw_batch, same, stop_in, tensors
 
 from ctpdeploy.errors import GuardError
 from ctpdeploy.train import ComputeConfig, OptimiserConfig, TrainConfig, train

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ctpdeploy.errors import InputError
-from ctpdeploy.runtime.preprocess import PreprocessConfig
+from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 from ctpdeploy.train import TrainConfig
 from ctpdeploy.train.dataset import SliceDataset, read_labelled
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from ctpdeploy.train.device import default_device
-from ctpdeploy.train.processes import join_processes
+from ctpdeploy.train.distributed import join_processes
 
 
 @pytest.mark.parametrize(("found", "device"), [(True, "cuda"), (False, "cpu")])

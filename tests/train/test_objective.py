@@ -1,6 +1,6 @@
 import pytest
 import torch
-from training import draw_batch
+from support.training import draw_batch
 
 from ctpdeploy.train import LossConfig, TrainConfig
 from ctpdeploy.train.dataset import Batch

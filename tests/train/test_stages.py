@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from training import StopError, same, stop_in, tensors
+from support.training import StopError, same, stop_in, tensors
 
 from ctpdeploy.train import TrainConfig, train
 
@@ -81,7 +81,7 @@ import sys
 from pathlib import Path
 from ctpdeploy.config import load
 from ctpdeploy.train import TrainConfig, train
-from ctpdeploy.train.run import RunFolder
+from ctpdeploy.train.run_folder import RunFolder
 
 data, template, out = map(Path, sys.argv[1:])
 train(data, out, RunFolder(template).config(), on_progress=lambda e: print(e.epoch, e.stage, e.step, flush=True))

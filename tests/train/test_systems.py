@@ -4,7 +4,7 @@ from ctpdeploy.errors import UnknownKeyError, UsageError
 from ctpdeploy.train import TrainConfig
 from ctpdeploy.train.learner import make_chain
 from ctpdeploy.train.networks.chain import OUTPUTS
-from ctpdeploy.train.study.published import published_table
+from ctpdeploy.train.reproduction.published import published_table
 from ctpdeploy.train.systems import SYSTEMS, TABLES, system_named
 
 

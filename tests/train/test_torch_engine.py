@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from ctpdeploy.runtime.engine import Engine
-from ctpdeploy.runtime.preprocess import SliceBatch
-from ctpdeploy.runtime.window import PerfusionWindow
+from ctpdeploy.runtime.backends.engine import Engine
+from ctpdeploy.runtime.data.slices import PerfusionWindow, SliceBatch
 from ctpdeploy.train import TorchEngine, TrainConfig
 from ctpdeploy.train.learner import make_chain
 from ctpdeploy.train.systems import SYSTEMS

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from training import StopError, same, stop_in, tensors
+from support.training import StopError, same, stop_in, tensors
 
 from ctpdeploy.errors import GuardError, InputError, UsageError
 from ctpdeploy.runtime import read_case
 from ctpdeploy.train import OptimiserConfig, ProgressEvent, TrainConfig, open_run, train
 from ctpdeploy.train.dataset import SliceDataset, read_labelled
 from ctpdeploy.train.learner import Learner
-from ctpdeploy.train.run import RunFolder
+from ctpdeploy.train.run_folder import RunFolder
 from ctpdeploy.train.systems import SYSTEMS
 from ctpdeploy.train.validation import validate
 

@@ -22,10 +22,11 @@ from ctpdeploy.config import merge
 from ctpdeploy.errors import BackendError, CtpdeployError
 from ctpdeploy.optional import require
 from ctpdeploy.runtime import Pipeline, read_case, write_prediction
-from ctpdeploy.runtime.bundle import MANIFEST, sha256_of
-from ctpdeploy.runtime.engine import EngineInfo, SliceOutputs
-from ctpdeploy.runtime.manifest import read_manifest
-from ctpdeploy.runtime.preprocess import PreprocessConfig, SliceBatch
+from ctpdeploy.runtime.bundle.bundle import MANIFEST, sha256_of
+from ctpdeploy.runtime.bundle.manifest import read_manifest
+from ctpdeploy.runtime.data.prediction import EngineInfo
+from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
+from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 
 HERE = Path(__file__).resolve().parent
 

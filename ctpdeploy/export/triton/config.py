@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ctpdeploy import INTENDED_USE, __version__
-from ctpdeploy.runtime.bundle import PIPELINE, Bundle
+from ctpdeploy.runtime.bundle.bundle import PIPELINE, Bundle
 
 __all__ = ["ONNX", "SLICES", "TENSORRT", "VERSION", "TritonModel", "Word", "config_text", "to_text"]
 

@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Final
 
 from ctpdeploy import INTENDED_USE, __version__
+from ctpdeploy.atomic import atomic_folder
 from ctpdeploy.export.triton.config import ONNX, SLICES, TENSORRT, VERSION, config_text
-from ctpdeploy.runtime.bundle import MANIFEST, PIPELINE, VERIFICATION, Bundle
-from ctpdeploy.runtime.folders import whole_folder
+from ctpdeploy.runtime.bundle.bundle import MANIFEST, PIPELINE, VERIFICATION, Bundle
 
 __all__ = ["write_repository"]
 
@@ -53,7 +53,7 @@ def write_repository(bundle: Bundle, out: Path) -> tuple[str, ...]:
         InputError: the bundle is damaged; nothing was written.
     """
     network = bundle.network_file(PIPELINE)
-    with whole_folder(out) as folder:
+    with atomic_folder(out) as folder:
         version = folder / ONNX.name / str(VERSION)
         version.mkdir(parents=True)
         shutil.copyfile(network, version / ONNX.file)

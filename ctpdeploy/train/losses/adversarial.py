@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ctpdeploy.train.collective import batch_mean
+from ctpdeploy.train.all_reduce import batch_mean
 
 __all__ = ["discriminator_loss", "generator_loss"]
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ctpdeploy.train.collective import batch_mean, batch_sum
+from ctpdeploy.train.all_reduce import batch_mean, batch_sum
 from ctpdeploy.train.systems import SegmentationTerm
 
 __all__ = [

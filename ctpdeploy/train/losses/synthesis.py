@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ctpdeploy.train.collective import batch_mean, batch_sum
+from ctpdeploy.train.all_reduce import batch_mean, batch_sum
 from ctpdeploy.train.systems import Pixel
 
 __all__ = ["PixelNorm", "context_loss", "pixel_loss"]

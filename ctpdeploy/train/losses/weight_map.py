@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 from scipy.special import expit
 
-from ctpdeploy.runtime.case import BoolArray
+from ctpdeploy.runtime.data.case import BoolArray
 
 __all__ = ["weight_map"]
 

@@ -11,7 +11,7 @@ travel between processes.
 import torch
 from torch import Tensor, nn
 
-from ctpdeploy.train.collective import batch_sum, in_group
+from ctpdeploy.train.all_reduce import batch_sum, in_group
 
 __all__ = ["BatchNorm2d", "pool_slices"]
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
-from ctpdeploy.runtime.case import MAP_NAMES
+from ctpdeploy.runtime.data.case import MAP_NAMES
 
 __all__ = ["OUTPUTS", "Chain", "Wiring", "source_channels"]
 

@@ -1,0 +1,134 @@
+"""``ctpdeploy reproduce``: the source's tables, trained and measured on one's own data."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ctpdeploy import INTENDED_USE
+from ctpdeploy.cli.options import CacheFolder, ConfigFile, PatientTable
+from ctpdeploy.cli.terminal import print_json, print_table, progress, say
+from ctpdeploy.cli.train import preset_config, show_training
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from ctpdeploy.train.reproduction import Reproduction
+
+
+__all__ = ["reproduce"]
+
+
+def reproduce(
+    table: Annotated[int | None, typer.Argument(help="Table of the paper, 1 to 5.")] = None,
+    data: Annotated[Path | None, typer.Argument(help="Folder of cases with OT, and MR_DWI for most rows.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the study, to begin or to go on with.")] = Path("study"),
+    rows: Annotated[str | None, typer.Option(help="Rows as --list names them, as Fo,dwi_olh. Default: all.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each row, with the seeds 0, 1, and on.")] = 1,
+    test: Annotated[
+        Path | None, typer.Option(help="Folder of test cases. Default: 23 of 94 patients of DATA are put aside.")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="paper, small or tiny, as for ctpdeploy train.")] = "paper",
+    config: ConfigFile = None,
+    override: Annotated[list[str] | None, typer.Option("--set", help="One setting on top of that; repeatable.")] = None,
+    patients: PatientTable = None,
+    cache: CacheFolder = None,
+    show: Annotated[bool, typer.Option("--list", help="List the rows of all tables and stop.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
+) -> None:
+    """Train the rows of a table and print it in the paper's form: published, measured, difference.
+
+    What is trained and evaluated already is not done again, so a study that was stopped goes on with the same command,
+    and a system that stands in several tables is trained once. Published figures are of 23 scans of ISLES 2018; on
+    other data, and on the phantom above all, only the order of the rows can be compared.
+
+    Example: ctpdeploy reproduce 5 data --rows Fo,dwi_olh,real_dwi --seeds 3 --preset tiny
+    """
+    from ctpdeploy.errors import UsageError
+
+    if show:
+        _print_rows(as_json)
+        return
+    if table is None or data is None:
+        raise UsageError("Name a table and a folder of cases, as in ctpdeploy reproduce 5 data; --list shows the rows.")
+    from ctpdeploy.train.cache import CaseCache, default_folder
+    from ctpdeploy.train.reproduction import Reproduction
+
+    work = Reproduction(
+        data=data,
+        out=out,
+        config=preset_config(preset, config, override or []),
+        test=test,
+        seeds=range(seeds),
+        patients=patients,
+        cache=CaseCache(cache or default_folder()),
+    )
+    chosen, left_out = work.trainable(table, rows.split(",") if rows else ())
+    for sentence in left_out:
+        say(f"Warning: {sentence}")
+    _run(work, chosen)
+    _print_table(work, table, as_json)
+
+
+def _run(work: "Reproduction", chosen: dict[str, str]) -> None:
+    """Every run that is still to do, with a bar for each."""
+    for number, (row, system) in enumerate(chosen.items(), start=1):
+        for seed in work.seeds:
+            if work.summary(system, seed) is None:
+                say(f"Row {number} of {len(chosen)}: {row}, system {system}, seed {seed}")
+            with progress() as display:
+                testing = display.add_task("testing", total=None, text="", visible=False)
+
+                def scored(done: int, total: int, display: "Progress" = display, task: "TaskID" = testing) -> None:
+                    display.update(task, completed=done, total=total, visible=True)
+
+                work.run(system, seed, on_progress=show_training(display), on_case=scored)
+
+
+def _print_table(work: "Reproduction", table: int, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from ctpdeploy.train.reproduction.comparison import compare
+    from ctpdeploy.train.reproduction.published import published_table
+
+    measured, published = work.measured(table), published_table(table)
+    if as_json:
+        rows = {
+            row: {"published": asdict(published.rows[row]), "measured": asdict(own)} for row, own in measured.items()
+        }
+        print_json({"table": table, "caption": published.caption, "intended_use": INTENDED_USE, "rows": rows})
+        return
+    typer.echo(f"Table {table}. {published.caption}\n")
+    print_table(*compare(table, measured), words=2)
+    say(f"\nMean ± std over scans. Unrounded, with the spread over seeds: {work.out / f'table-{table}.csv'}.")
+    say(f"Published: 23 scans of ISLES 2018. Scores on synthetic patients are not clinical. {INTENDED_USE}")
+
+
+def _print_rows(as_json: bool) -> None:
+    """Every row of tables 1 to 5 with what it trains."""
+    from ctpdeploy.train.reproduction.published import published_table
+    from ctpdeploy.train.systems import SYSTEMS, TABLES
+
+    lines = []
+    for table, rows in TABLES.items():
+        for row, name in rows.items():
+            system = SYSTEMS[name]
+            wiring = "; ".join(f"{role}: {' + '.join(sees)}" for role, sees in system.wiring.items())
+            stages = ", then ".join(" + ".join(stage) for stage in system.stages)
+            lines.append(
+                {
+                    "table": str(table),
+                    "row": row,
+                    "printed": published_table(table).rows[row].name,
+                    "system": name,
+                    "segmenter": system.segmenter,
+                    "loss": " + ".join(system.loss),
+                    "sees": wiring,
+                    "trained": stages,
+                    "DWI": "needed" if system.needs_dwi else "not needed",
+                }
+            )
+    if as_json:
+        print_json({"rows": lines})
+    else:
+        print_table(list(lines[0]), [list(line.values()) for line in lines], words=len(lines[0]))

@@ -1,0 +1,1 @@
+"""A GPU emulated on the processor: CUDA kernels compiled by g++, streams that advance at random paces."""

@@ -1,0 +1,169 @@
+"""From a run folder to a sealed bundle."""
+
+import importlib.metadata
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ctpdeploy import __version__
+from ctpdeploy.atomic import atomic_folder
+from ctpdeploy.config import merge
+from ctpdeploy.errors import InputError, UsageError
+from ctpdeploy.export.gate import make_reference
+from ctpdeploy.export.graph_builder import Workbench
+from ctpdeploy.export.precision import Progress
+from ctpdeploy.export.verified_graphs import Approximation, prove
+from ctpdeploy.runtime.bundle.archive import whole_archive
+from ctpdeploy.runtime.bundle.bundle import VERIFICATION, Bundle, FileDigest, sha256_of
+from ctpdeploy.runtime.bundle.signature import require_signing_key, sign
+from ctpdeploy.runtime.data.case import Case
+from ctpdeploy.runtime.data.slices import SliceBatch
+from ctpdeploy.runtime.gate.reference import FILE as REFERENCE
+from ctpdeploy.runtime.gate.verification import Verification
+from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, preprocess
+from ctpdeploy.train.networks import load_chain
+
+__all__ = ["ExportOptions", "export_run"]
+
+CHECKPOINT = "checkpoints/best"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """How a bundle is made.
+
+    Attributes:
+        precision: number format of the convolutions: ``"fp32"``, ``"fp16"`` or ``"int8"``.
+        static_norm: make the statistics of Switchable Normalization constants.
+        archive: make the bundle one zip.
+        key: private key to sign it with.
+        password: of the key.
+        licence: terms of the trained weights, written into the manifest.
+    """
+
+    precision: str = "fp32"
+    static_norm: bool = False
+    archive: bool = False
+    key: Path | None = None
+    password: str | None = None
+    licence: str | None = None
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether there are constants that come from calibration cases."""
+        return self.static_norm or self.precision == "int8"
+
+
+def export_run(
+    run: Path,
+    out: Path,
+    samples: Sequence[Case],
+    *,
+    cases: Sequence[Case] = (),
+    calibration: Sequence[Case] = (),
+    options: ExportOptions | None = None,
+    progress: Progress = lambda *_: None,
+) -> Verification:
+    """Fold, export, convert, verify and seal the best checkpoint of a run.
+
+    Args:
+        run: folder written by training.
+        out: bundle to make; must not exist.
+        samples: what the gate compares on, at least one. Their slices travel in the bundle: synthetic patients only.
+        cases: further ones to compare on, which do not travel.
+        calibration: what the scales of INT8 and constant statistics come from; none of the others.
+        options: how the bundle is made.
+        progress: told in words what happens next, and which share is done.
+
+    Raises:
+        InputError: ``run`` is no run folder.
+        UsageError: ``out`` exists, the system sees the real DWI, the key is none, or there is no such precision.
+        MissingPackageError: a key is given and model signing is not installed.
+        GateError: the export differs from the trained networks; nothing was published.
+    """
+    options = options or ExportOptions()
+    if options.key is not None:
+        require_signing_key(options.key, options.password)
+    config, chain = _read_config(run), load_chain(run / CHECKPOINT)
+    if any("dwi" in sees for sees in chain.wiring.values()):
+        raise UsageError(
+            f"The system {config['system']} sees the real DWI, which nobody has in time: export one that does not."
+        )
+    constants = merge(PreprocessConfig(), config["preprocess"], where=str(run / "config.json"))  # type: ignore[arg-type]
+    approximation = Approximation(
+        precision=options.precision,
+        static_norm=options.static_norm,
+        calibration=_slices(calibration, constants) if calibration else None,
+        calibration_cases=_names(calibration),
+    )
+    with whole_archive(out) if options.archive else atomic_folder(out) as folder:
+        reference = make_reference(chain, _slices([*samples, *cases], constants))
+        bench = Workbench(chain=chain, constants=constants, reference=reference)
+        graphs, verification = prove(bench, approximation, _names([*samples, *cases]), progress)
+        progress("sealing", 0.97)
+        reference.first(sum(len(case.series[0]) for case in samples)).save(folder / REFERENCE)
+        verification.write(folder / VERIFICATION)
+        Bundle(
+            folder=folder,
+            source=out,
+            system=str(config["system"]),
+            precision=options.precision,
+            static_norm=options.static_norm,
+            networks=bench.write(graphs, folder),
+            files={name: FileDigest.of(folder / name) for name in (VERIFICATION, REFERENCE)},
+            preprocess=constants,
+            provenance=_provenance(run, config),
+            licence=options.licence,
+        ).write_manifest()
+        _open_as_received(folder)
+        if options.key is not None:
+            sign(folder, options.key, options.password)
+    return verification
+
+
+def _open_as_received(folder: Path) -> None:
+    """Refuse here what the workstation would refuse: a bundle that nobody can open is not published."""
+    bundle = Bundle.open(folder)
+    for name in bundle.networks:
+        bundle.network_content(name)
+
+
+def _read_config(run: Path) -> dict[str, object]:
+    file = run / "config.json"
+    if not file.is_file():
+        raise InputError(f"{run} is not a run folder: it has no config.json; make one with ctpdeploy train.")
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+        return {**config, "preprocess": dict(config["preprocess"])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{file} is damaged ({error}): train again.") from error
+
+
+def _slices(cases: Sequence[Case], constants: PreprocessConfig) -> SliceBatch:
+    """The slices of all cases; the perfusion window is that of the first."""
+    batches = [preprocess(case, constants) for case in cases]
+    return SliceBatch(
+        frames=np.concatenate([batch.frames for batch in batches]),
+        features=np.concatenate([batch.features for batch in batches]),
+        window=batches[0].window,
+    )
+
+
+def _names(cases: Sequence[Case]) -> tuple[str, ...]:
+    return tuple(case.identifier for case in cases)
+
+
+def _provenance(run: Path, config: dict[str, object]) -> dict[str, object]:
+    """Where the networks come from, without paths or names of this machine."""
+    return {
+        "run": run.resolve().name,
+        "config": config,
+        "config_sha256": sha256_of(run / "config.json"),
+        "split_sha256": sha256_of(run / "split.json"),
+        "data_sha256": json.loads((run / "data.json").read_text(encoding="utf-8"))["train_sha256"],
+        "versions": {"ctpdeploy": __version__}
+        | {package: importlib.metadata.version(package) for package in ("torch", "onnx", "onnxscript")},
+    }

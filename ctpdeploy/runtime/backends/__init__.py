@@ -1,0 +1,1 @@
+"""Inference engines, a module or a package for each backend."""

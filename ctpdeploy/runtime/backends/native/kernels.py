@@ -1,0 +1,175 @@
+"""The kernels on images: memory, threads, and addresses."""
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctpdeploy.errors import BackendError
+from ctpdeploy.runtime.backends.native.buffer_pool import Memory, Pixels
+from ctpdeploy.runtime.backends.native.lazy_tensor import Column, Image
+from ctpdeploy.runtime.backends.native.library import SourceOfKernel, WindowOfKernel, address, load_library
+from ctpdeploy.runtime.backends.native.weights import PANEL, Packed, filled
+
+__all__ = ["Kernels"]
+
+_FREQUENCIES: Final = 36
+"""Of a 3x3 kernel."""
+
+
+class Kernels:
+    """Threads that share the work of every kernel; one slice at a time.
+
+    Args:
+        threads: how many.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._library = load_library()
+        self._pool = self._library.pool_new(threads)
+        self._memory = Memory()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_pool"):
+            self._library.pool_free(self._pool)
+
+    def image(self, array: NDArray[Any]) -> Image:
+        """An image of an array ``(1, C, H, W)``."""
+        _, channels, height, width = array.shape
+        made = self._new(height, width, channels)
+        made.pixels.array[..., :channels] = array[0].transpose(1, 2, 0)
+        made.pixels.array[..., channels:] = 0
+        return made
+
+    def array(self, image: Image) -> NDArray[np.float32]:
+        """The values of an image, ``(1, C, H, W)``."""
+        values = self.settled([image]).pixels.array[..., : image.channels]
+        return np.ascontiguousarray(values.transpose(2, 0, 1))[None]
+
+    def settled(self, images: Sequence[Image]) -> Image:
+        """The sum of images, with nothing left to do for its readers."""
+        if len(images) == 1 and images[0].scale is None and not images[0].relu:
+            return images[0]
+        (height, width), total = images[0].size, self._new(*images[0].size, images[0].channels)
+        self._call("add", images, len(images), height, width, address(total.pixels.array))
+        return total
+
+    def pack(
+        self, weight: NDArray[Any], bias: NDArray[Any] | None, parts: Sequence[Image], *, winograd: bool
+    ) -> Packed:
+        """Constants of a convolution.
+
+        Args:
+            weight: ``(out, in, rows, columns)``.
+            bias: ``(out,)``.
+            parts: images like those that it will read one after the other.
+            winograd: 3x3, with stride 1 and padding 1.
+        """
+        weight = np.ascontiguousarray(weight, np.float32)
+        outputs, inputs, rows, columns = weight.shape
+        begins = np.cumsum([0, *(image.pixels.array.shape[2] for image in parts)])
+        channels = [begin + np.arange(image.channels) for begin, image in zip(begins, parts, strict=False)]
+        places, panels, depth = np.concatenate(channels).astype(ctypes.c_long), -(-outputs // PANEL), int(begins[-1])
+        packed = np.zeros((panels, _FREQUENCIES if winograd else rows * columns, depth, PANEL), np.float32)
+        given = address(weight), outputs, inputs, rows * columns, address(places), depth, winograd
+        self._run("pack", *given, address(packed))
+        values = np.zeros(panels * PANEL, np.float32)
+        if bias is not None:
+            values[:outputs] = bias
+        return Packed(weights=packed, bias=values, outputs=outputs, kernel=(rows, columns), winograd=winograd)
+
+    def convolve_3x3(self, parts: Sequence[Image], packed: Packed) -> Image:
+        """A convolution of the images' channels one after the other, with stride 1 and padding 1."""
+        (height, width), made = parts[0].size, self._new(*parts[0].size, packed.outputs)
+        constants = address(packed.weights), address(packed.bias)
+        out = made.pixels.array
+        self._call("convolve_3x3", parts, len(parts), height, width, *constants, address(out), out.shape[2])
+        return made
+
+    def convolve(self, parts: Sequence[Image], packed: Packed, stride: int, padding: int) -> Image:
+        """Any other convolution."""
+        window, (height, width) = _window(parts[0], packed.kernel, stride, padding)
+        made = self._new(height, width, packed.outputs)
+        self._convolve(parts, window, packed, made, sets=1)
+        return made
+
+    def double(self, parts: Sequence[Image], packed: Packed) -> Image:
+        """A transposed convolution of 2x2 with stride 2: four of 1x1, each for every other row and column."""
+        window, (height, width) = _window(parts[0], (1, 1), 1, 0)
+        made = self._new(2 * height, 2 * width, packed.outputs)
+        self._convolve(parts, window, packed, made, sets=4)
+        return made
+
+    def max_pool(self, image: Image, kernel: tuple[int, int], stride: int, padding: int) -> Image:
+        """The largest value of each window."""
+        window, (height, width) = _window(image, kernel, stride, padding)
+        made = self._new(height, width, image.channels)
+        self._call("max_pool", [image], ctypes.byref(window), address(made.pixels.array), height, width)
+        return made
+
+    def enlarge(self, image: Image) -> Image:
+        """Twice as many rows and columns, each pixel four times."""
+        height, width = image.size
+        made = self._new(2 * height, 2 * width, image.channels)
+        self._call("enlarge", [image.bare()], height, width, address(made.pixels.array))
+        return replace(image, pixels=made.pixels)
+
+    def moments(self, image: Image) -> tuple[Column, Column]:
+        """Mean and variance of each channel, float64 ``(C,)``."""
+        if image.relu:
+            return self._measured(image)
+        mean, variance = image.pixels.moments = image.pixels.moments or self._measured(image.bare())
+        if image.scale is None or image.shift is None:
+            return mean, variance
+        return image.scale * mean + image.shift, image.scale**2 * variance
+
+    def _measured(self, image: Image) -> tuple[Column, Column]:
+        found = np.empty((2, image.pixels.array.shape[2]))
+        self._call("moments", [image], *image.size, address(found))
+        return found[0, : image.channels], found[1, : image.channels]
+
+    def _convolve(
+        self, parts: Sequence[Image], window: WindowOfKernel, packed: Packed, made: Image, *, sets: int
+    ) -> None:
+        height, width, channels = made.pixels.array.shape
+        step = 1 if sets == 1 else 2
+        size = height // step, width // step, channels, step * width * channels, step * channels
+        constants = address(packed.weights), address(packed.bias), sets
+        out = address(made.pixels.array)
+        self._call("convolve", parts, len(parts), ctypes.byref(window), *constants, out, *size)
+
+    def _new(self, height: int, width: int, channels: int) -> Image:
+        return Image(pixels=Pixels(self._memory, (height, width, filled(channels))), channels=channels)
+
+    def _call(self, name: str, images: Sequence[Image], *arguments: Any) -> None:  # noqa: ANN401  as ctypes
+        kept = [[_filled(column, image) for column in (image.scale, image.shift)] for image in images]
+        sources = (SourceOfKernel * len(images))()
+        for source, image, (scale, shift) in zip(sources, images, kept, strict=True):
+            pixels = image.pixels.array
+            source.data, source.channels, source.relu = address(pixels), pixels.shape[2], image.relu
+            source.scale, source.shift = address(scale), address(shift)
+        self._run(name, sources, *arguments)
+
+    def _run(self, name: str, *arguments: Any) -> None:  # noqa: ANN401  as ctypes
+        if not getattr(self._library, name)(self._pool, *arguments):
+            raise BackendError("There is not enough memory for the networks: free some, or use another backend.")
+
+
+def _filled(column: Column | None, image: Image) -> NDArray[np.float32] | None:
+    """A value for each channel in memory."""
+    if column is None:
+        return None
+    values = np.zeros(image.pixels.array.shape[2], np.float32)
+    values[: column.size] = column
+    return values
+
+
+def _window(image: Image, kernel: tuple[int, int], stride: int, padding: int) -> tuple[WindowOfKernel, tuple[int, int]]:
+    """What is seen, and the rows and columns that come of it."""
+    height, width = image.size
+    rows, columns = kernel
+    size = (height + 2 * padding - rows) // stride + 1, (width + 2 * padding - columns) // stride + 1
+    return WindowOfKernel(height, width, rows, columns, stride, padding), size

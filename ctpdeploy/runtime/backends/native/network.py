@@ -1,0 +1,96 @@
+"""The merged network, operator by operator: images through the kernels, what is small through NumPy."""
+
+from collections.abc import Mapping
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctpdeploy.runtime.backends.native.kernels import Kernels
+from ctpdeploy.runtime.backends.native.lazy_tensor import Image, Row, Square
+from ctpdeploy.runtime.backends.native.operators import IMAGE_OPERATORS, Operand, Workshop
+from ctpdeploy.runtime.backends.onnx_graph.graph import Graph, Node
+from ctpdeploy.runtime.backends.onnx_graph.numpy_reference import OPERATORS
+from ctpdeploy.runtime.backends.onnx_graph.operators import check_operators
+from ctpdeploy.runtime.backends.onnx_graph.self_test import check
+
+__all__ = ["Network"]
+
+
+class Network:
+    """A network ready to run; one slice at a time, whoever asks.
+
+    Args:
+        graph: the network.
+        threads: how many share the work of a slice.
+        called: the backend, in words.
+
+    Raises:
+        ValueError: it has an operator, or a form of one, that is not known.
+        BackendError: it does not compute what its graph says, or memory ran out.
+    """
+
+    def __init__(self, graph: Graph, threads: int, *, called: str) -> None:
+        check_operators(graph)
+        self._nodes, self._outputs = graph.nodes, graph.outputs
+        self._constants = {"": np.empty(0)} | {name: _wide(value) for name, value in graph.constants.items()}
+        self._last_read = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs}
+        self._shop = Workshop(Kernels(threads))
+        self._lock = Lock()
+        check(self.run, graph, called=called)
+        packed = {name for node in graph.nodes if node.output in self._shop.packed for name in node.inputs[1:]}
+        self._constants |= dict.fromkeys(packed, np.empty(0))  # the kernels have them now in their own form
+
+    def run(self, inputs: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+        """Run one slice.
+
+        Args:
+            inputs: ``(C, H, W)`` by name.
+
+        Returns:
+            What comes out by name, ``(C, H, W)``.
+        """
+        with self._lock:
+            tensors: dict[str, Operand] = {name: array[None] for name, array in inputs.items()}
+            for i, node in enumerate(self._nodes):
+                tensors[node.output] = self._apply(node, tensors)
+                for name in node.inputs:
+                    if self._last_read[name] == i and name not in self._outputs:
+                        tensors.pop(name, None)  # and its memory is free
+            made = {name: self._array(tensors[name]) for name in self._outputs}
+        return {name: array.astype(np.float32).reshape(-1, *array.shape[-2:]) for name, array in made.items()}
+
+    def _apply(self, node: Node, tensors: Mapping[str, Operand]) -> Operand:
+        operands = [tensors[name] if name in tensors else self._constants[name] for name in node.inputs]
+        if node.operator in IMAGE_OPERATORS:
+            seen = [self._image(x) if name in tensors else x for name, x in zip(node.inputs, operands, strict=True)]
+            made = IMAGE_OPERATORS[node.operator](self._shop, node, *seen)
+            if made is not None:
+                return made
+        return OPERATORS[node.operator](node, *map(self._array, operands))
+
+    def _image(self, operand: Operand) -> Operand:
+        """An array of pixels as an image, anything else as it is."""
+        if isinstance(operand, np.ndarray) and operand.ndim == 4 and operand.shape[2:] != (1, 1):
+            return self._shop.kernels.image(operand)
+        return operand
+
+    def _array(self, operand: Operand) -> NDArray[Any]:
+        """Any operand as the array that it stands for."""
+        match operand:
+            case Image():
+                return self._shop.kernels.array(operand)
+            case tuple():
+                return np.concatenate([self._array(image) for image in operand], axis=1)
+            case Square():
+                return self._array(operand.of) ** 2
+            case Row():
+                return self._array(operand.of).mean(axis=3, keepdims=True)
+        return operand
+
+
+def _wide(constant: NDArray[Any]) -> NDArray[Any]:
+    """Small constants in float64, so that the little that is computed with them does not round; images' as they are."""
+    small = constant.dtype.kind == "f" and constant.ndim != 4
+    return constant.astype(np.float64) if small else constant

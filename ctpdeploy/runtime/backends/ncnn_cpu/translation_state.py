@@ -1,0 +1,88 @@
+"""A translation on its way: the layers so far, and what is known of the tensors between them."""
+
+from typing import Any, Final
+
+from numpy.typing import NDArray
+
+from ctpdeploy.runtime.backends.ncnn_cpu.layers import Layer, Parameters
+from ctpdeploy.runtime.backends.onnx_graph.graph import Graph, Node
+
+__all__ = ["Draft"]
+
+_ONE_THREAD: Final = {31: 128}
+"""Waking the others takes longer than the work."""
+
+
+class Draft:
+    """How far a translation is.
+
+    Args:
+        graph: what is translated.
+
+    Attributes:
+        graph: what is translated.
+        layers: what it became so far.
+        tensors: ncnn's names of the tensors, by those of the graph.
+        columns: those tensors of the graph that have one value for each channel, and how many as far as constants tell:
+            1 is one or any number.
+        rows: those that have one value for each row of each channel, likewise.
+        small: those tensors of ncnn that have one value for each channel, or for each row of each.
+        products: ``(x, scale)`` of products that wait for their sum, likewise.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.layers = [Layer(kind="Input", inputs=(), outputs=(name,)) for name in graph.inputs]
+        self.tensors = {name: name for name in graph.inputs}
+        self.columns = {name: value.size for name, value in graph.constants.items() if _is_column(value)}
+        self.rows: set[str] = set()
+        self.small: set[str] = set()
+        self.products: dict[str, tuple[str, str]] = {}
+        self._users: dict[str, list[Node]] = {}
+        for node in graph.nodes:
+            for name in node.inputs:
+                self._users.setdefault(name, []).append(node)
+
+    def add(self, kind: str, *inputs: str, parameters: Parameters, **constants: Any) -> str:  # noqa: ANN401  as of Layer
+        """Append a layer; returns the name of what it makes.
+
+        A layer that sees nothing but small tensors works in one thread.
+        """
+        output = f"t{len(self.layers)}"
+        small = self.small.issuperset(inputs)
+        parameters = {**parameters, **_ONE_THREAD} if small and inputs else parameters
+        self.layers.append(Layer(kind=kind, inputs=inputs, outputs=(output,), parameters=parameters, **constants))
+        if small:
+            self.small.add(output)
+        return output
+
+    def operand(self, name: str) -> str:
+        """Name of a tensor in ncnn; a constant becomes a layer when it is first asked for."""
+        if name not in self.tensors:
+            if name not in self.columns:
+                raise ValueError(f"its constant '{name}' has neither one value nor one for each channel")
+            value = self.graph.constants[name]
+            shape = {0: 1, 1: 1, 2: value.size}
+            self.tensors[name] = self.add("MemoryData", parameters=shape, values=(value.reshape(-1),))
+        return self.tensors[name]
+
+    def weight(self, name: str) -> NDArray[Any]:
+        """A constant that goes into a layer."""
+        if name not in self.graph.constants:
+            raise ValueError(f"its weights '{name}' are computed")
+        return self.graph.constants[name]
+
+    def only_user(self, name: str, operator: str) -> Node | None:
+        """The operator that alone uses a tensor, if it is of this kind."""
+        users = self._users.get(name, [])
+        alone = len(users) == 1 and name not in self.graph.outputs
+        return users[0] if alone and users[0].operator == operator else None
+
+    def end_in_relu(self, node: Node) -> tuple[str, bool]:
+        """What an operator makes, together with the ReLU after it if there is one."""
+        relu = self.only_user(node.output, "Relu")
+        return (node.output, False) if relu is None else (relu.output, True)
+
+
+def _is_column(value: NDArray[Any]) -> bool:
+    return value.dtype.kind == "f" and (value.size == 1 or (value.ndim == 3 and value.shape[1:] == (1, 1)))

@@ -1,0 +1,54 @@
+"""The test at load: a backend's own form of a network against the twin in NumPy, with the network's own weights.
+
+Rounding differs, and networks amplify it, so the yardstick is NumPy's own error: its float32 against its float64. On
+the networks tried F(4x4) has up to 4 times that, half precision 80 times and more.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctpdeploy.errors import BackendError
+from ctpdeploy.runtime.backends.onnx_graph.graph import Graph
+from ctpdeploy.runtime.backends.onnx_graph.numpy_reference import evaluate
+
+__all__ = ["LIMIT", "RunSlice", "check"]
+
+RunSlice = Callable[[Mapping[str, NDArray[np.float32]]], Mapping[str, NDArray[np.float32]]]
+"""Runs a network on one slice: ``(C, H, W)`` by name, of any size that its pooling can halve."""
+
+LIMIT: Final = 20.0
+"""Root mean square error allowed, in units of NumPy's."""
+
+_SIZE: Final = 32
+"""Rows and columns of the slice: all networks can halve it five times."""
+
+
+def check(run: RunSlice, graph: Graph, *, called: str) -> None:
+    """Refuse what does not compute what its graph says.
+
+    Args:
+        run: the backend's form of the network.
+        graph: what it was made from.
+        called: the backend, in words.
+
+    Raises:
+        BackendError: an output is off by more than ``LIMIT``.
+    """
+    noise = np.random.default_rng(0)
+    inputs = {name: noise.random((1, shape[0], _SIZE, _SIZE), np.float32) for name, shape in graph.inputs.items()}
+    expected, own = evaluate(graph, inputs, np.float64), evaluate(graph, inputs, np.float32)
+    found = run({name: array[0] for name, array in inputs.items()})
+    for name, truth in expected.items():
+        error, yardstick = _rms(found[name].reshape(truth.shape) - truth), _rms(own[name] - truth)
+        if not error <= LIMIT * yardstick + np.finfo(np.float32).eps:
+            raise BackendError(
+                f"{called} computes wrongly here: its {name} of a test slice is off by {error:.1e}, NumPy's by "
+                f"{yardstick:.1e}: use ort-cpu, or another version of {called}."
+            )
+
+
+def _rms(difference: NDArray[Any]) -> float:
+    return float(np.sqrt(np.square(difference, dtype=np.float64).mean()))

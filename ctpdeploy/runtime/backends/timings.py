@@ -1,0 +1,125 @@
+"""Which backend ``auto`` means: the fastest of those measured on this machine with this bundle.
+
+``ctpdeploy warmup`` measures once and remembers, in the user's cache; what is remembered names a backend and nothing
+else, so that the worst a stranger's entry can do is to choose a slower one. Another bundle, machine or version of a
+package is another question.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import platformdirs
+
+from ctpdeploy.atomic import atomic_replace
+from ctpdeploy.errors import UsageError
+from ctpdeploy.runtime.backends.engine import Engine
+from ctpdeploy.runtime.bundle.bundle import Bundle
+from ctpdeploy.runtime.data.slices import SliceBatch
+
+__all__ = ["Speeds", "measure_speeds", "recall", "remember"]
+
+_PACKAGES: Final = (
+    *("ctpdeploy", "onnxruntime", "onnxruntime-gpu", "ncnn", "openvino", "pycuda"),
+    *("tensorrt", "tensorrt-cu12", "tensorrt-cu13", "tensorrt-rtx"),
+)
+"""A change of version of any of these can change which backend is the fastest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speeds:
+    """What backends need for a slice.
+
+    Attributes:
+        seconds: for a slice of a volume by the name of the backend, the fastest first.
+        date: when it was measured, ISO 8601.
+    """
+
+    seconds: Mapping[str, float]
+    date: str
+
+    def __str__(self) -> str:
+        figures = ", ".join(f"{name} {value:.3g} s" for name, value in self.seconds.items())
+        return f"{figures} a slice, measured on {self.date[:10]}"
+
+
+def measure_speeds(
+    engines: Mapping[str, Engine], volume: SliceBatch, progress: Callable[[str], None], *, rounds: int = 3
+) -> Speeds:
+    """Time engines on a volume in turns: what else the machine does then disturbs all of them alike.
+
+    Args:
+        engines: by the name of the backend; each has run before, so that none pays for its first run here.
+        volume: what each runs on.
+        progress: told before each run whose it is.
+        rounds: how often each runs; the median counts.
+    """
+    order = np.random.default_rng(0)
+    taken: dict[str, list[float]] = {name: [] for name in engines}
+    for _ in range(rounds):
+        for name in order.permutation(list(engines)):
+            progress(name)
+            start = time.perf_counter()
+            engines[name].run(volume)
+            taken[name].append((time.perf_counter() - start) / len(volume.frames))
+    medians = {name: float(np.median(values)) for name, values in taken.items()}
+    ranked = dict(sorted(medians.items(), key=lambda item: item[1]))
+    return Speeds(seconds=ranked, date=time.strftime("%Y-%m-%dT%H:%M:%S%z"))
+
+
+def remember(bundle: Bundle, speeds: Speeds, folder: Path | None = None) -> Path:
+    """Keep what was measured with a bundle on this machine.
+
+    Returns:
+        The file that it is kept in.
+
+    Raises:
+        UsageError: the folder cannot be written.
+    """
+    file = _file(bundle, folder)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_replace(file) as partial:
+            partial.write_text(json.dumps(asdict(speeds), indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{file.parent} cannot be written ({error.strerror}): name another --cache.") from error
+    return file
+
+
+def recall(bundle: Bundle, folder: Path | None = None) -> Speeds | None:
+    """What was measured with a bundle on this machine; None if that was not done, or cannot be read any more."""
+    try:
+        found = json.loads(_file(bundle, folder).read_text(encoding="utf-8"))
+        seconds = {str(name): float(value) for name, value in found["seconds"].items()}
+        if not all(math.isfinite(value) for value in seconds.values()):
+            return None
+        return Speeds(seconds=dict(sorted(seconds.items(), key=lambda item: item[1])), date=str(found["date"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _file(bundle: Bundle, folder: Path | None) -> Path:
+    """Where the answer to this very question is kept."""
+    question = {
+        "bundle": bundle.sha256,
+        "machine": [platform.node(), platform.machine(), platform.processor(), os.cpu_count()],
+        "versions": {name: _version(name) for name in _PACKAGES},
+    }
+    key = hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
+    return (folder or platformdirs.user_cache_path("ctpdeploy", appauthor=False)) / "speeds" / f"{key}.json"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

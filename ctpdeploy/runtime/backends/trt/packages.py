@@ -1,0 +1,123 @@
+"""The two packages that build engines, TensorRT and TensorRT-RTX, and where they are imported."""
+
+import importlib.metadata
+import re
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Final, TypeAlias
+
+from ctpdeploy.errors import BackendError, MissingPackageError, UsageError
+from ctpdeploy.optional import require
+from ctpdeploy.runtime.backends.cuda.driver import probe
+
+__all__ = ["FLAVOURS", "Flavour", "Native", "choose_flavour", "cuda_of", "load", "unavailable_because"]
+
+Native: TypeAlias = Any
+"""An object of one of the packages, whose types are not known where they are not installed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flavour:
+    """One of the packages. Only calls that both have are made, so that the code does not ask which one it is.
+
+    Attributes:
+        backend: its name on the command line.
+        module: import name.
+        distribution: name on the package index, without the CUDA version at its end.
+        extra: the extra of ctpdeploy that brings it.
+        first: the oldest version that fits.
+        below: the version from which on none fits.
+        portable: builds for GPUs that are not there, and without a driver; else for the GPU that is there.
+    """
+
+    backend: str
+    module: str
+    distribution: str
+    extra: str
+    first: tuple[int, ...]
+    below: tuple[int, ...]
+    portable: bool
+
+
+FLAVOURS: Final[dict[str, Flavour]] = {
+    "tensorrt": Flavour(
+        backend="tensorrt",
+        module="tensorrt",
+        distribution="tensorrt",
+        extra="tensorrt",
+        first=(10, 13, 2),
+        below=(12,),
+        portable=False,
+    ),
+    "tensorrt-rtx": Flavour(
+        backend="tensorrt-rtx",
+        module="tensorrt_rtx",
+        distribution="tensorrt-rtx",
+        extra="rtx",
+        first=(1, 7),
+        below=(2,),
+        portable=True,
+    ),
+}
+"""Best first."""
+
+
+def load(flavour: Flavour) -> ModuleType:
+    """Import a package, and refuse versions that the code was not written for.
+
+    Raises:
+        BackendError: it is not installed, does not load, or has another version.
+    """
+    again = f"run pip install --force-reinstall 'ctpdeploy[{flavour.extra}]'."
+    try:
+        module = require(flavour.module, extra=flavour.extra)
+    except MissingPackageError:
+        raise
+    except (ImportError, OSError) as error:
+        raise BackendError(
+            f"The package '{flavour.module}' is installed but does not load ({error}): {again}"
+        ) from error
+    version = getattr(module, "__version__", None)
+    if version is None:  # an empty folder left by an uninstallation is a package too
+        raise BackendError(f"The package '{flavour.module}' is half removed: {again}")
+    if not flavour.first <= _numbers(version) < flavour.below:
+        first, below = (".".join(map(str, numbers)) for numbers in (flavour.first, flavour.below))
+        raise BackendError(f"{flavour.module} {version} is not from {first} up to below {below}: {again}")
+    return module
+
+
+def unavailable_because(flavour: Flavour) -> str | None:
+    """Why no engine can be built here and what to do, or None if it can."""
+    try:
+        load(flavour)
+        if not flavour.portable:
+            probe()
+    except BackendError as error:
+        return str(error)
+    return None
+
+
+def choose_flavour(backend: str) -> Flavour:
+    """The package asked for.
+
+    Raises:
+        UsageError: no package has this name.
+        BackendError: it cannot build here.
+    """
+    if backend not in FLAVOURS:
+        raise UsageError(f"No engines are built for '{backend}': choose {' or '.join(FLAVOURS)}.")
+    if reason := unavailable_because(FLAVOURS[backend]):
+        raise BackendError(f"No engine of {backend} can be built here. {reason}")
+    return FLAVOURS[backend]
+
+
+def cuda_of(flavour: Flavour) -> str:
+    """Major version of CUDA that the installed package was built for, read off the names of its wheels."""
+    pattern = re.compile(rf"{re.escape(flavour.distribution)}-cu(\d+)(-libs|-bindings)?")
+    names = {(dist.name or "").lower().replace("_", "-") for dist in importlib.metadata.distributions()}
+    majors = {match[1] for name in names if (match := pattern.fullmatch(name))}
+    return "+".join(sorted(majors)) or "unknown"
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version))

@@ -1,0 +1,1 @@
+"""Many cases, from disk to disk."""

@@ -1,0 +1,1 @@
+"""What travels: a case, its slices, its prediction."""

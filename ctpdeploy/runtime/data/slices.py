@@ -1,0 +1,62 @@
+"""All slices of a case as networks take them, and what networks return for them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctpdeploy.runtime.data.case import FloatArray
+
+__all__ = ["PerfusionWindow", "SliceBatch", "SliceOutputs"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerfusionWindow:
+    """The perfused part of a series.
+
+    Attributes:
+        start: T_s, index of the first frame.
+        end: T_e, index of the last frame.
+        frames: the C_e frames handed to the feature extractor, ascending, T_s and T_e included.
+        curve: q(t), float64 ``(T,)``, in HU summed over all voxels.
+        warnings: which fallback was taken, and why.
+    """
+
+    start: int
+    end: int
+    frames: tuple[int, ...]
+    curve: FloatArray
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceBatch:
+    """All slices of a case, ready for the networks.
+
+    Attributes:
+        frames: I*, float32 ``(N, C_e, H, W)`` in [0, 1].
+        features: F_o and F_l, float32 ``(N, 5, H, W)`` in [0, 1], channels as in ``FEATURE_NAMES``.
+        window: the perfusion window behind ``frames``.
+        dwi: I_d, float32 ``(N, 1, H, W)`` in [0, 1], where the case has a real DWI: the target of synthesis, and input
+            of the systems that measure how much a real one would help.
+    """
+
+    frames: NDArray[np.float32]
+    features: NDArray[np.float32]
+    window: PerfusionWindow
+    dwi: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceOutputs:
+    """What the networks say of each slice, on their own grid.
+
+    Attributes:
+        probability: softmax probability of lesion, float32 ``(N, H, W)``.
+        pseudo_dwi: I_g, float32 ``(N, 1, H, W)``, about [0, 1], not clipped; None from a system without synthesis.
+        extractor: F_h, float32 ``(N, 1, H, W)``; None from a system without a feature extractor.
+    """
+
+    probability: NDArray[np.float32]
+    pseudo_dwi: NDArray[np.float32] | None = None
+    extractor: NDArray[np.float32] | None = None

@@ -1,0 +1,1 @@
+"""Equality with the trained networks: limits, reference, measurement."""

@@ -1,0 +1,73 @@
+"""All backends of this machine on one bundle: the gate for each, then their speed, in turns."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from ctpdeploy.errors import BackendError, GateError
+from ctpdeploy.runtime.backends.engine import Engine
+from ctpdeploy.runtime.backends.registry import BACKENDS
+from ctpdeploy.runtime.backends.timings import Speeds, measure_speeds
+from ctpdeploy.runtime.bundle.bundle import Bundle
+from ctpdeploy.runtime.gate.gate import reference_of, slices_of, try_engine
+from ctpdeploy.runtime.gate.verification import Comparison
+
+__all__ = ["ROUNDS", "Ranking", "rank_backends"]
+
+ROUNDS: Final = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranking:
+    """What was found of the backends that can run here.
+
+    Attributes:
+        speeds: of those that passed the gate.
+        trials: what the gate measured of each, those that failed it among them.
+        refused: why the others do not run, or may not, by their names.
+    """
+
+    speeds: Speeds
+    trials: Mapping[str, Comparison]
+    refused: Mapping[str, str]
+
+
+def rank_backends(bundle: Bundle, progress: Callable[[str, float], None]) -> Ranking:
+    """Open every backend that can run here, pass the gate with it, and time those that hold.
+
+    All are open at once, so that they can take turns: the memory of all is taken meanwhile.
+
+    Args:
+        bundle: whose networks run, on the slices that travel in it.
+        progress: told what is done, and the share that is done.
+
+    Raises:
+        BackendError: no backend can run here.
+        GateError: none of those that run holds the limits of the gate.
+        InputError: the reference in the bundle is damaged.
+    """
+    reference, names = reference_of(bundle), list(BACKENDS)
+    engines, trials, refused = dict[str, Engine](), dict[str, Comparison](), dict[str, str]()
+    for i, name in enumerate(names):
+        progress(name, 0.5 * i / len(names))
+        reason = BACKENDS[name].unavailable_because()
+        try:
+            if reason is not None:
+                raise BackendError(reason)
+            engine = BACKENDS[name].open_engine(bundle)
+            trials[name] = try_engine(bundle, engine, reference)
+        except BackendError as error:
+            refused[name] = str(error)
+            continue
+        if failures := trials[name].failures():
+            refused[name] = f"The gate does not hold: {'; '.join(failures)}."
+        else:
+            engines[name] = engine
+    if not engines:
+        why = " ".join(f"{name}: {reason}" for name, reason in refused.items())
+        raise GateError(f"No backend holds here. {why}") if trials else BackendError(f"No backend can run here. {why}")
+    runs, done = ROUNDS * len(engines), iter(range(ROUNDS * len(engines)))
+    speeds = measure_speeds(
+        engines, slices_of(reference), lambda name: progress(name, 0.5 + 0.5 * next(done) / runs), rounds=ROUNDS
+    )
+    return Ranking(speeds=speeds, trials=trials, refused=refused)

@@ -1,0 +1,90 @@
+"""What can be said of a bundle, without running it and by passing the gate again."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ctpdeploy.errors import GateError, GuardError, InputError
+from ctpdeploy.runtime.backends import ort_cpu
+from ctpdeploy.runtime.backends.registry import open_engine
+from ctpdeploy.runtime.bundle.bundle import VERIFICATION, Bundle
+from ctpdeploy.runtime.gate.gate import reference_of, try_engine, try_networks
+from ctpdeploy.runtime.gate.verification import Comparison, limits_of
+
+__all__ = ["inspect_bundle", "repeat_gate"]
+
+
+def inspect_bundle(path: Path, key: Path | None = None) -> dict[str, Any]:
+    """Check a bundle as far as it goes without an engine: structure, hashes, signature, graphs, the gate's record.
+
+    Args:
+        path: folder or zip.
+        key: public key of who has to have signed it.
+
+    Returns:
+        What was found, ready for JSON. ``signature`` is ``"none"``, ``"not checked"`` or ``"holds"``.
+
+    Raises:
+        InputError, UsageError, MissingPackageError: as :meth:`Bundle.open`, and for a graph that is refused.
+        GuardError: the gate's record says that the export is not equal to the trained networks.
+    """
+    with Bundle.open(path, key) as bundle:
+        for name in bundle.networks:
+            bundle.network_content(name)
+        return {
+            "bundle": path.resolve().name,
+            "sha256": bundle.sha256,
+            "system": bundle.system,
+            "licence": bundle.licence,
+            "written_by": f"ctpdeploy {bundle.provenance['versions']['ctpdeploy']}",
+            "signature": "holds" if key else "not checked" if bundle.signed else "none",
+            "files": {name: {"sha256": file.sha256, "bytes": file.size} for name, file in bundle.sealed.items()},
+            "precision": bundle.precision,
+            "networks": {
+                name: {"sees": network.sees, "opset": network.opset, "parameters": network.parameters}
+                for name, network in bundle.networks.items()
+            },
+            "gate_checks": _gate_checks(bundle),
+        }
+
+
+def repeat_gate(path: Path, backend: str, key: Path | None = None) -> tuple[Comparison, ...]:
+    """Pass the gate again on this machine: each network in ONNX Runtime, if it is here, and the engine of a backend.
+
+    Args:
+        path: folder or zip.
+        backend: name of the backend.
+        key: public key of who has to have signed the bundle.
+
+    Returns:
+        What was measured; all of it holds.
+
+    Raises:
+        InputError, UsageError, BackendError: as :class:`Bundle` and :func:`open_engine`, or the reference is damaged.
+        GateError: a limit does not hold here; names each, with the figures.
+    """
+    with Bundle.open(path, key) as bundle:
+        engine, reference = open_engine(bundle, backend), reference_of(bundle)
+        trials = [try_engine(bundle, engine, reference)]
+        if ort_cpu.unavailable_because() is None:
+            limits = limits_of(bundle.precision, static_norm=bundle.static_norm)
+            trials.insert(0, try_networks("networks", bundle.networks, bundle.folder, reference, limits))
+    if failures := [phrase for trial in trials for phrase in trial.failures()]:
+        raise GateError(f"{path} does not hold on this machine: {'; '.join(failures)}; do not use it here.")
+    return tuple(trials)
+
+
+def _gate_checks(bundle: Bundle) -> int:
+    """Number of comparisons that the gate made when the bundle was sealed, all of which held."""
+    called = bundle.source / VERIFICATION
+    try:
+        trials = json.loads((bundle.folder / VERIFICATION).read_bytes())["trials"]
+        held = [check["held"] for trial in trials for check in trial["checks"]]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(f"{called} is damaged ({error}): copy or export the bundle again.") from error
+    if not held or not all(check is True for check in held):
+        raise GuardError(
+            f"{called} records a gate that did not hold ({held.count(True)} of {len(held)} checks held): do not use "
+            "the bundle, export it again."
+        )
+    return len(held)

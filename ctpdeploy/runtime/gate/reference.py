@@ -1,0 +1,133 @@
+"""The reference of the gate: slices, and what the trained networks say of them in float64.
+
+It travels in the bundle as ``reference.safetensors``, of synthetic slices only, so that a workstation without torch can
+pass the gate again on its own processor and with its own engine.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from ctpdeploy.errors import InputError
+from ctpdeploy.runtime.data.case import MAP_NAMES
+
+__all__ = ["CHAIN", "FILE", "Reference", "network_sources"]
+
+FILE: Final = "reference.safetensors"
+CHAIN: Final = "chain"
+"""The whole chain among the networks: its output is the probability of lesion."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """Slices with what the trained networks say of them.
+
+    Attributes:
+        frames: float32 ``(N, C_e, H, W)``.
+        features: float32 ``(N, 5, H, W)``.
+        outputs: of each network on the outputs of those before it, float64 ``(N, C, H, W)`` by role; as ``"chain"``
+            the probability ``(N, H, W)``.
+        eager: error of eager torch in float32 by the same names, on the same inputs, float64 ``(N, 2)``: root mean
+            square and largest of each slice.
+        eager_flips: labels of eager float32 that differ, ``(N,)``.
+    """
+
+    frames: NDArray[np.float32]
+    features: NDArray[np.float32]
+    outputs: Mapping[str, NDArray[np.float64]]
+    eager: Mapping[str, NDArray[np.float64]]
+    eager_flips: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @property
+    def sources(self) -> dict[str, NDArray[np.float32]]:
+        """What networks see of a case, by name."""
+        return network_sources(self.frames, self.features)
+
+    def unit(self, tensor: str) -> tuple[float, float]:
+        """Eager float32's root mean square and largest error.
+
+        A tensor that eager happens to get exactly right leaves no unit: half of float32's resolution is the least.
+        """
+        least = float(np.finfo(np.float32).eps * np.abs(self.outputs[tensor]).max()) / 2
+        rms, largest = self.eager[tensor].T
+        return max(float(np.sqrt((rms**2).mean())), least), max(float(largest.max()), least)
+
+    def first(self, count: int) -> "Reference":
+        """The same of the first slices only."""
+        return replace(
+            self,
+            frames=self.frames[:count],
+            features=self.features[:count],
+            outputs={name: array[:count] for name, array in self.outputs.items()},
+            eager={name: array[:count] for name, array in self.eager.items()},
+            eager_flips=self.eager_flips[:count],
+        )
+
+    def save(self, path: Path) -> None:
+        """Write it."""
+        arrays = {"frames": self.frames, "features": self.features, "eager_flips": self.eager_flips}
+        arrays |= {f"outputs/{name}": array for name, array in self.outputs.items()}
+        arrays |= {f"eager/{name}": array for name, array in self.eager.items()}
+        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+
+    @classmethod
+    def load(cls, path: Path, *, called: Path) -> "Reference":
+        """Read it from somebody one does not know.
+
+        Args:
+            path: where it lies.
+            called: what the user calls it, for the errors.
+
+        Raises:
+            InputError: it is no reference, or its arrays do not belong together.
+        """
+        try:
+            found = load_file(path)
+            reference = cls(
+                frames=found["frames"],
+                features=found["features"],
+                outputs=_named(found, "outputs/"),
+                eager=_named(found, "eager/"),
+                eager_flips=found["eager_flips"],
+            )
+            reference._check()
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
+            raise InputError(f"{called} is damaged ({error}): copy or export the bundle again.") from error
+        return reference
+
+    def _check(self) -> None:
+        slices, _, *size = self.frames.shape
+        expected: dict[str, tuple[NDArray[Any], type[np.generic], tuple[int, ...]]] = {
+            "frames": (self.frames, np.float32, (slices, self.frames.shape[1], *size)),
+            "features": (self.features, np.float32, (slices, len(MAP_NAMES) + 1, *size)),
+            "eager_flips": (self.eager_flips, np.int64, (slices,)),
+        }
+        for name, array in self.outputs.items():
+            channels = () if name == CHAIN else (array.shape[1],)
+            expected[name] = (array, np.float64, (slices, *channels, *size))
+            expected[f"eager/{name}"] = (self.eager[name], np.float64, (slices, 2))
+        for name, (array, kind, shape) in expected.items():
+            if array.dtype != kind or array.shape != shape or not slices:
+                raise ValueError(f"its {name} are {array.dtype} {array.shape}")
+            if not np.isfinite(array).all():
+                raise ValueError(f"its {name} are not finite")
+        if CHAIN not in self.outputs:
+            raise ValueError("it has no probability")
+
+
+def network_sources(frames: NDArray[np.float32], features: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    """What networks see of a case, by name: frames, features, and of these the perfusion maps."""
+    return {"frames": frames, "features": features, "maps": features[:, : len(MAP_NAMES)]}
+
+
+def _named(arrays: Mapping[str, NDArray[np.float64]], prefix: str) -> dict[str, NDArray[np.float64]]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

@@ -1,0 +1,1 @@
+"""Cases read from files, whatever the layout."""

@@ -1,0 +1,55 @@
+"""ISLES 2018 on disk: which files make a case, and what each holds.
+
+::
+
+    case_1/SMIR.Brain.XX.O.CT_4DPWI.345561/SMIR.Brain.XX.O.CT_4DPWI.345561.nii
+
+The modality is one dot-separated word of the file name; every volume has an id of its own, so none is derived from
+another. The first release wrote ``MR_`` where later ones write ``CT_``.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from ctpdeploy.runtime.io.nifti_case import TENTHS
+
+__all__ = ["CALLED", "EXAMPLE", "INTEGER_UNIT", "case_folders", "parts"]
+
+EXAMPLE = "SMIR.Brain.XX.O.CT_4DPWI.345561.nii"
+CALLED = {"dwi": "MR_DWI", "lesion": "OT"}
+INTEGER_UNIT = TENTHS
+
+_MODALITIES = {
+    "CT_4DPWI": "ctp",
+    "CT_CBF": "cbf",
+    "CT_CBV": "cbv",
+    "CT_MTT": "mtt",
+    "CT_TMAX": "tmax",
+    "OT": "lesion",
+}
+
+
+def case_folders(volumes: Iterable[Path], root: Path) -> set[Path]:
+    """The folders of the cases among some files: each holds a series."""
+    return {_case_folder(path, root) for path in volumes if _part(path) == "ctp"}
+
+
+def parts(volumes: Sequence[Path]) -> list[tuple[str, Path]]:
+    """What each file of a case holds; files that hold nothing of use are left out."""
+    return [(part, path) for path in volumes if (part := _part(path)) is not None]
+
+
+def _part(path: Path) -> str | None:
+    """What a file holds, from the words of its name."""
+    words = [re.sub(r"^MR_", "CT_", word.upper()) for word in path.name.split(".")]
+    known = next((_MODALITIES[word] for word in words if word in _MODALITIES), None)
+    # the release that had a DWI is not to be had: only that its name holds these letters is known. 4DPWI does not.
+    return known or ("dwi" if any("DWI" in word for word in words) else None)
+
+
+def _case_folder(series: Path, root: Path) -> Path:
+    """The folder of the case: above the folder that is named as the file, else the file's own."""
+    own = series.parent
+    stem = series.name.removesuffix(".gz").removesuffix(".nii")
+    return own.parent if own.name == stem and own != root else own

@@ -1,0 +1,1 @@
+"""Scores of a mask and of an image against the truth."""

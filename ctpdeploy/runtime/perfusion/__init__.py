@@ -1,0 +1,1 @@
+"""Perfusion maps from a raw series, and the threshold rule on them."""

@@ -1,0 +1,26 @@
+"""What a doctor would use without a network: fixed thresholds on the perfusion maps.
+
+Tmax > 6 s marks tissue whose blood comes late; of that, the core is where CBF is under 30 % of normal.
+"""
+
+import numpy as np
+
+from ctpdeploy.runtime.data.case import BoolArray, Case
+from ctpdeploy.runtime.perfusion.brain import tissue
+
+__all__ = ["RCBF_BELOW", "RULE", "TMAX_ABOVE_S", "threshold_rule"]
+
+TMAX_ABOVE_S = 6.0
+RCBF_BELOW = 0.30
+RULE = f"Tmax > {TMAX_ABOVE_S:g} s and rCBF < {100 * RCBF_BELOW:g} %"
+"""The rule in words."""
+
+
+def threshold_rule(case: Case) -> BoolArray:
+    """Core by Tmax > 6 s and CBF < 30 % of the median CBF of tissue with Tmax <= 6 s, ``(D, H, W)``."""
+    brain = tissue(case)
+    late = case.maps["tmax"] > TMAX_ABOVE_S
+    normal = case.maps["cbf"][brain & ~late]
+    if not normal.size:
+        return np.zeros(brain.shape, dtype=bool)
+    return brain & late & (case.maps["cbf"] < RCBF_BELOW * np.median(normal))

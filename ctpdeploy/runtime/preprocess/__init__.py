@@ -1,0 +1,1 @@
+"""A case becomes network input, network output a mask in the case's voxels."""

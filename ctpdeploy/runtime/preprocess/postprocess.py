@@ -1,0 +1,54 @@
+"""From the networks' outputs to a finding in the case's own voxels."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ctpdeploy.errors import GuardError
+from ctpdeploy.runtime.data.case import BoolArray, Case
+from ctpdeploy.runtime.data.prediction import Component
+from ctpdeploy.runtime.data.slices import SliceOutputs
+from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, from_network_grid
+
+__all__ = ["THRESHOLD", "postprocess"]
+
+THRESHOLD = 0.5
+"""Lesion where its probability is above: with two classes, where it is the likelier one."""
+
+
+def postprocess(
+    outputs: SliceOutputs, case: Case, config: PreprocessConfig
+) -> tuple[BoolArray, NDArray[np.float32], NDArray[np.float32] | None]:
+    """Mask, probability and pseudo-DWI, where there is one, in the voxels of the case.
+
+    Raises:
+        GuardError: an output holds NaN or infinity; that is never an empty mask.
+    """
+    for name, array in (("probability", outputs.probability), ("pseudo-DWI", outputs.pseudo_dwi)):
+        if array is not None and not np.isfinite(array).all():
+            raise GuardError(
+                f"The {name} of {case.identifier} holds NaN or infinity: no mask is written; check the bundle."
+            )
+    probability = from_network_grid(outputs.probability, case, config)
+    if outputs.pseudo_dwi is None:
+        return probability > THRESHOLD, probability, None
+    return probability > THRESHOLD, probability, from_network_grid(outputs.pseudo_dwi[:, 0], case, config)
+
+
+def components_of(mask: BoolArray, case: Case) -> tuple[Component, ...]:
+    """The connected pieces of a mask, largest first."""
+    labels, count = ndimage.label(mask, structure=np.ones((3, 3, 3)))
+    index = np.arange(1, count + 1)
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    centroids: list[Any] = ndimage.center_of_mass(mask, labels, index) if count else []
+    middle = (mask.shape[2] - 1) / 2
+    return tuple(
+        Component(
+            volume_ml=float(sizes[i] * case.geometry.voxel_ml),
+            centroid=tuple(float(x) for x in centroids[i]),  # type: ignore[arg-type]
+            side="right" if centroids[i][2] > middle else "left",
+        )
+        for i in np.argsort(-sizes, kind="stable")
+    )

@@ -1,0 +1,1 @@
+"""Signs that a case is not what it seems."""

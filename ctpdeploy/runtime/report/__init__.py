@@ -1,0 +1,1 @@
+"""Results on disk: NIfTI files, report.json, overview.png, a submission."""

@@ -1,0 +1,71 @@
+"""``report.json``: what was found in a case, from what, by what, and how long it took."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from ctpdeploy import INTENDED_USE, __version__
+from ctpdeploy.runtime.data.case import Case
+from ctpdeploy.runtime.data.prediction import Prediction
+from ctpdeploy.runtime.preprocess.postprocess import THRESHOLD
+
+__all__ = ["SCHEMA", "build_report"]
+
+SCHEMA = 1
+
+
+def build_report(
+    case: Case,
+    prediction: Prediction,
+    *,
+    source: Mapping[str, Any],
+    seconds: Mapping[str, float],
+    outputs: Mapping[str, str],
+) -> dict[str, Any]:
+    """The report as JSON values; volumes in ml, times in s, indices from 0.
+
+    Args:
+        case: what was read.
+        prediction: what was found.
+        source: bundle and backend asked for.
+        seconds: time of each stage.
+        outputs: name of each file written beside the report.
+    """
+    window, geometry = prediction.window, case.geometry
+    return {
+        "schema": SCHEMA,
+        "ctpdeploy": __version__,
+        "intended_use": INTENDED_USE,
+        "case": case.identifier,
+        "lesion": {
+            "volume_ml": round(prediction.volume_ml, 3),
+            "threshold": THRESHOLD,
+            "components": [
+                {
+                    "volume_ml": round(component.volume_ml, 3),
+                    "centroid_slice_row_column": [round(x, 1) for x in component.centroid],
+                    "side": component.side,
+                }
+                for component in prediction.components
+            ],
+        },
+        "perfusion_window": {
+            "start_frame": window.start,
+            "end_frame": window.end,
+            "start_s": float(case.times[window.start]),
+            "end_s": float(case.times[window.end]),
+            "frames": list(window.frames),
+        },
+        "warnings": list(prediction.warnings),
+        "engine": dataclasses.asdict(prediction.engine),
+        **source,
+        "input": {
+            "files": dict(case.files),
+            "frames": len(case.series),
+            "slices_rows_columns": list(case.series.shape[1:]),
+            "spacing_mm": list(geometry.spacing),
+            "spacing_source": geometry.spacing_source,
+        },
+        "seconds": {stage: round(value, 4) for stage, value in seconds.items()},
+        "outputs": dict(outputs),
+    }

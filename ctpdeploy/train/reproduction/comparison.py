@@ -1,0 +1,110 @@
+"""A table of the source beside what was measured: published, measured, difference, row by row."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ctpdeploy.train.reproduction.published import Cell, published_table
+
+__all__ = ["Measured", "compare", "comparison_csv", "measure"]
+
+PERCENT = {"dice_pct": "dice", "precision_pct": "precision", "recall_pct": "recall"}
+"""Columns in percent and the fractions behind them; all other columns have the name of their score."""
+
+PARAMETERS = "params_m"
+
+HEADER = (
+    *("table", "row", "column", "published", "published_std", "measured", "measured_std"),
+    *("spread_over_seeds", "scans", "seeds"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What the runs of a row gave.
+
+    Attributes:
+        cells: by column; None where it is undefined in every case.
+        scans: number of test cases.
+        seeds: number of runs.
+        spread: standard deviation over the runs of their means, by column; None for a single run.
+    """
+
+    cells: Mapping[str, Cell | None]
+    scans: int
+    seeds: int
+    spread: Mapping[str, float | None]
+
+
+def measure(table: int, summaries: Sequence[Mapping[str, Any]], parameters: int) -> Measured:
+    """The cells of a row from the summaries of its runs, one a seed.
+
+    Mean and standard deviation over scans, as the source gives them, each averaged over the runs.
+
+    Args:
+        table: which columns are wanted.
+        summaries: what :func:`ctpdeploy.runtime.cohort.evaluation.summarise` made of each run.
+        parameters: number of weights of the segmenter.
+    """
+    cells: dict[str, Cell | None] = {}
+    spread: dict[str, float | None] = {}
+    for column in published_table(table).columns:
+        if column == PARAMETERS:
+            cells[column], spread[column] = Cell(mean=parameters / 1e6), None
+            continue
+        factor = 100.0 if column in PERCENT else 1.0
+        figures = [summary["networks"][PERCENT.get(column, column)] for summary in summaries]
+        defined = [figure for figure in figures if figure["n"]]
+        means = [factor * figure["mean"] for figure in defined]
+        deviations = [factor * figure["std"] for figure in defined]
+        cells[column] = Cell(mean=float(np.mean(means)), std=float(np.mean(deviations))) if means else None
+        spread[column] = float(np.std(means)) if len(means) > 1 else None
+    return Measured(cells=cells, scans=summaries[0]["cases"], seeds=len(summaries), spread=spread)
+
+
+def compare(table: int, measured: Mapping[str, Measured]) -> tuple[list[str], list[list[str]]]:
+    """Header and lines of a table to print: three lines for each row, published, measured and difference.
+
+    Args:
+        table: which one.
+        measured: by row; rows that were not trained are left out.
+    """
+    published = published_table(table)
+    lines = []
+    for row, printed in published.rows.items():
+        own = measured.get(row)
+        if own is None:
+            continue
+        runs = f"measured, {own.scans} scans" + (f", {own.seeds} seeds" if own.seeds > 1 else "")
+        lines.append([printed.name, "published", *(_text(printed.cells[c]) for c in published.columns)])
+        lines.append(["", runs, *(_text(own.cells[c]) for c in published.columns)])
+        lines.append(["", "difference", *(_difference(printed.cells[c], own.cells[c]) for c in published.columns)])
+    return [published.row_header, "", *published.columns.values()], lines
+
+
+def comparison_csv(table: int, measured: Mapping[str, Measured]) -> str:
+    """One line for each row and column, with unrounded figures."""
+    published = published_table(table)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HEADER)
+    for row, own in measured.items():
+        for column in published.columns:
+            printed, cell = published.rows[row].cells[column], own.cells[column]
+            pairs = [(c.mean, c.std) if c else (None, None) for c in (printed, cell)]
+            writer.writerow([table, row, column, *pairs[0], *pairs[1], own.spread[column], own.scans, own.seeds])
+    return text.getvalue()
+
+
+def _text(cell: Cell | None) -> str:
+    if cell is None:
+        return "-"
+    return f"{cell.mean:.2f}" if cell.std is None else f"{cell.mean:.2f} ± {cell.std:.2f}"
+
+
+def _difference(printed: Cell | None, own: Cell | None) -> str:
+    return f"{own.mean - printed.mean:+.2f}" if printed and own else "-"

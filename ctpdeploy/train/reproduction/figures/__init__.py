@@ -1,0 +1,5 @@
+"""Figures 3 and 6 to 10 of the source, of one's own data and whatever rows of the tables were trained on it."""
+
+from ctpdeploy.train.reproduction.figures.drawing import Drawing, Drawn, draw_figures
+
+__all__ = ["Drawing", "Drawn", "draw_figures"]

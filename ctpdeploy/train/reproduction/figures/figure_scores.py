@@ -1,0 +1,76 @@
+"""The runs in a study folder that are trained and evaluated."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ctpdeploy.errors import InputError
+from ctpdeploy.runtime.cohort.evaluation import METRICS, SUMMARY, CaseScore
+from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
+from ctpdeploy.train.run_folder import RunFolder
+from ctpdeploy.train.systems import SYSTEMS
+
+__all__ = ["EvaluatedRun", "evaluated_runs"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluatedRun:
+    """One of them.
+
+    Attributes:
+        folder: the run folder.
+        seen: cases that it was trained on or that chose its best epoch.
+        scores: of the test cases.
+        preprocess: constants of its preprocessing.
+    """
+
+    folder: Path
+    seen: frozenset[str]
+    scores: tuple[CaseScore, ...]
+    preprocess: PreprocessConfig
+
+
+def evaluated_runs(study: Path, seed: int) -> dict[str, EvaluatedRun]:
+    """The evaluated runs of a study with this seed by their systems, in the order of the tables.
+
+    Raises:
+        InputError: there is none, or a file of one cannot be read.
+        UsageError: the configuration of one is none of this version.
+    """
+    folders = {system: study / system / f"seed-{seed}" for system in SYSTEMS}
+    runs = {system: _open(folder) for system, folder in folders.items() if (folder / "evaluation" / SUMMARY).is_file()}
+    if not runs:
+        raise InputError(
+            f"No run of seed {seed} in {study} is trained and evaluated: name the folder of a study in which "
+            "ctpdeploy study has finished a row."
+        )
+    return runs
+
+
+def _open(folder: Path) -> EvaluatedRun:
+    run = RunFolder(folder)
+    preprocess, split = run.config().preprocess, run.split()
+    try:
+        scores = json.loads((folder / "evaluation" / "scores.json").read_text(encoding="utf-8"))
+        return EvaluatedRun(
+            folder=folder,
+            seen=frozenset([*split.train, *split.validation]),
+            scores=tuple(_score(score) for score in scores),
+            preprocess=preprocess,
+        )
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise InputError(
+            f"The run in {folder} cannot be read ({error!r}): remove it and have it made again."
+        ) from error
+
+
+def _score(written: Mapping[str, Any]) -> CaseScore:
+    """The way back of :func:`ctpdeploy.runtime.cohort.evaluation.as_json`."""
+    methods = {
+        method: {name: math.nan if value is None else value for name, value in written[method].items()}
+        for method in METRICS
+    }
+    return CaseScore(case=written["case"], true_volume_ml=written["true_volume_ml"], **methods)

@@ -1,0 +1,61 @@
+"""Which cases are shown."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from ctpdeploy.errors import InputError, UnknownKeyError
+from ctpdeploy.runtime.cohort.evaluation import GROUPS, CaseScore
+from ctpdeploy.runtime.io.cases import take_inventory
+
+__all__ = ["choose_cases"]
+
+
+def choose_cases(
+    folders: Mapping[str, Path],
+    scores: Iterable[CaseScore],
+    names: Sequence[str] = (),
+    *,
+    need_dwi: bool = False,
+) -> tuple[str, ...]:
+    """The cases named; otherwise the test case of median volume of each size of lesion, small, medium, large.
+
+    Args:
+        folders: of all cases by name.
+        scores: of test cases; a case may come more than once.
+        names: of the cases wanted.
+        need_dwi: whether a system is shown that sees the real DWI.
+
+    Raises:
+        InputError: a case named lacks the lesion mask or the DWI, or no test case is among ``folders``.
+        UnknownKeyError: a case named is not among them.
+    """
+    for name in names:
+        if name not in folders:
+            raise UnknownKeyError(name, folders, "the cases of the data")
+    if names:
+        _check_parts([folders[name] for name in names], need_dwi)
+        return tuple(dict.fromkeys(names))
+    without = take_inventory(list(folders.values())).without
+    unfit = {*without["lesion"], *(without["dwi"] if need_dwi else ())}
+    tested = {score.case: score for score in scores if score.true_volume_ml > 0}
+    chosen = []
+    for group in GROUPS:
+        volumes = sorted(
+            (score.true_volume_ml, name)
+            for name, score in tested.items()
+            if score.group == group and name in folders and name not in unfit
+        )
+        chosen += [name for _, name in volumes[(len(volumes) - 1) // 2 :][:1]]
+    if not chosen:
+        raise InputError("None of the cases that the study tested is in the data: name the cases to show with --cases.")
+    return tuple(chosen)
+
+
+def _check_parts(folders: Sequence[Path], need_dwi: bool) -> None:
+    inventory = take_inventory(folders)
+    for lack, reason in (
+        (inventory.lack("lesion"), "figures compare with one"),
+        (inventory.lack("dwi") if need_dwi else None, "a system of the study sees it"),
+    ):
+        if lack:
+            raise InputError(f"{lack}, and {reason}: name other cases with --cases.")

@@ -1,0 +1,158 @@
+"""A study: rows of the source's tables trained and evaluated on one data set.
+
+::
+
+    OUT/SYSTEM/seed-0/               run folder
+    OUT/SYSTEM/seed-0/evaluation/    scores of the test cases
+    OUT/table-5.csv                  published beside measured
+
+A system that stands in several tables is trained once. What is there already is not done again; a run that was stopped
+goes on.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ctpdeploy.errors import UnknownKeyError, UsageError
+from ctpdeploy.runtime.cohort.evaluation import SUMMARY, evaluate_folders
+from ctpdeploy.runtime.io.cases import case_name, find_cases, take_inventory
+from ctpdeploy.train.cache import CaseCache
+from ctpdeploy.train.device import default_device
+from ctpdeploy.train.learner import make_chain
+from ctpdeploy.train.progress import OnProgress
+from ctpdeploy.train.reproduction.comparison import Measured, comparison_csv, measure
+from ctpdeploy.train.run_folder import RunFolder, open_run
+from ctpdeploy.train.settings import TrainConfig
+from ctpdeploy.train.systems import SYSTEMS, TABLES, system_named
+from ctpdeploy.train.trainer import train
+
+__all__ = ["Reproduction"]
+
+VALIDATION_SHARE, TEST_SHARE = 6 / 94, 23 / 94
+"""Of the source's 94 scans 65 were trained on, 6 validated and 23 tested (section 4.1)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reproduction:
+    """Runs of many systems that differ in the system and the seed alone.
+
+    Attributes:
+        data: folder of cases.
+        out: folder of the study.
+        config: of every run; its system and seed are replaced. Where it puts no cases aside for testing and there is
+            no ``test``, they are split as in the source, 65 to 6 to 23.
+        test: folder of test cases; None to put some of ``data`` aside.
+        seeds: of the runs of each system; all share one split.
+        patients: CSV table ``case,patient``.
+        cache: of preprocessed cases.
+        device: where to train and to evaluate, as for :func:`ctpdeploy.train.train`.
+    """
+
+    data: Path
+    out: Path
+    config: TrainConfig
+    test: Path | None = None
+    seeds: Sequence[int] = (0,)
+    patients: Path | None = None
+    cache: CaseCache | None = None
+    device: str | None = None
+
+    def trainable(self, table: int, rows: Sequence[str] = ()) -> tuple[dict[str, str], tuple[str, ...]]:
+        """The systems of a table by row, and a sentence for each row that the data cannot train.
+
+        Args:
+            table: 1 to 5.
+            rows: names of the rows wanted; all if none is named.
+
+        Raises:
+            InputError: the data cannot be found.
+            UsageError: there is no such table or row.
+        """
+        if table not in TABLES:
+            raise UsageError(f"Table {table} has no systems to train: choose one of {', '.join(map(str, TABLES))}.")
+        for row in rows:
+            if row not in TABLES[table]:
+                raise UnknownKeyError(row, TABLES[table], f"table {table}")
+        wanted = {row: system for row, system in TABLES[table].items() if not rows or row in rows}
+        lack = take_inventory(find_cases(self.data)).lack("dwi")
+        left_out = [row for row, system in wanted.items() if lack and SYSTEMS[system].needs_dwi]
+        sentences = tuple(f"{lack}: row {row} is left out." for row in left_out)
+        return {row: system for row, system in wanted.items() if row not in left_out}, sentences
+
+    def run(
+        self,
+        system: str,
+        seed: int,
+        *,
+        on_progress: OnProgress | None = None,
+        on_case: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """Train and evaluate a system, as far as that is still to do.
+
+        Args:
+            system: its name.
+            seed: of initial weights and the order of slices.
+            on_progress: told of every step of the training.
+            on_case: told how many test cases of how many are scored.
+
+        Raises:
+            InputError, UsageError, GuardError: as :func:`ctpdeploy.train.train` and
+                :func:`ctpdeploy.runtime.cohort.evaluation.evaluate_folders`.
+        """
+        folder = self.folder(system, seed)
+        config = self.run_config(system, seed)
+        run = RunFolder(folder)
+        if self.summary(system, seed) is not None:
+            if run.config() != config:
+                raise UsageError(f"{folder} was made with another configuration: name another folder for this study.")
+            return
+        device = self.device or default_device()
+        summary = train(
+            self.data,
+            folder,
+            config,
+            resume=run.begun,
+            patients=self.patients,
+            on_progress=on_progress,
+            device=device,
+            cache=self.cache,
+        )
+        tested = find_cases(self.test) if self.test else self._of(summary.split.test)
+        evaluate_folders(open_run(folder, device=device), tested, folder / "evaluation", on_case=on_case)
+
+    def run_config(self, system: str, seed: int) -> TrainConfig:
+        """The configuration of a run."""
+        config = replace(self.config, system=system, seed=seed)
+        if self.test is None and config.test_share == 0.0:
+            config = replace(config, validation_share=VALIDATION_SHARE, test_share=TEST_SHARE)
+        return config
+
+    def folder(self, system: str, seed: int) -> Path:
+        """The run folder of a system and a seed."""
+        return self.out / system / f"seed-{seed}"
+
+    def summary(self, system: str, seed: int) -> dict[str, Any] | None:
+        """What evaluation said of a run; None if it has not come that far."""
+        file = self.folder(system, seed) / "evaluation" / SUMMARY
+        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+
+    def measured(self, table: int) -> dict[str, Measured]:
+        """What the finished runs of a table gave, by row; also written to ``table-N.csv``."""
+        found = {}
+        for row, system in TABLES[table].items():
+            summaries = [summary for seed in self.seeds if (summary := self.summary(system, seed)) is not None]
+            if summaries:
+                with torch.device("meta"):  # counted, not made
+                    chain = make_chain(system_named(system), self.run_config(system, self.seeds[0]))
+                weights = sum(p.numel() for p in chain.get_submodule("segmenter").parameters())
+                found[row] = measure(table, summaries, weights)
+        (self.out / f"table-{table}.csv").write_text(comparison_csv(table, found), encoding="utf-8")
+        return found
+
+    def _of(self, names: Sequence[str]) -> list[Path]:
+        return [folder for folder in find_cases(self.data) if case_name(folder) in names]

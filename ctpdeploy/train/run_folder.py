@@ -1,0 +1,216 @@
+"""The run folder: everything about a training run, written so that stopping at any moment loses no more than an epoch.
+
+::
+
+    config.json           the configuration
+    split.json            the cases of each part
+    data.json             digest of what is trained on
+    tensorboard/          the same figures for TensorBoard
+    metrics.jsonl         one line an epoch: stage, learning rate, loss terms, validation score, seconds
+    checkpoints/last/     the networks, optimiser.safetensors, state.json
+    checkpoints/best/     the same without the optimiser, of the best epoch of the last stage
+    checkpoints/stage-1/  likewise of an earlier stage, for systems that are trained one part after another
+
+Files and checkpoint folders are written under a temporary name and then renamed.
+"""
+
+import json
+import math
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ctpdeploy.atomic import atomic_folder, atomic_replace
+from ctpdeploy.config import merge, to_dict
+from ctpdeploy.errors import InputError, UsageError
+from ctpdeploy.runtime.pipeline import Pipeline
+from ctpdeploy.train.networks.checkpoint import load_chain
+from ctpdeploy.train.settings import TrainConfig
+from ctpdeploy.train.split import Split
+from ctpdeploy.train.torch_engine import TorchEngine
+
+__all__ = ["RunFolder", "RunState", "open_run"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunState:
+    """How far a run has come.
+
+    Attributes:
+        epoch: epochs completed, of all stages together.
+        best_epoch: the best one of the stage under way, counted from 1; 0 before its first.
+        best_score: its validation score, larger being better.
+    """
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_score: float = -math.inf
+
+    def after_epoch(self, score: float) -> "RunState":
+        """The state after one more epoch with this score; of equals the earlier one stays the best."""
+        epoch = self.epoch + 1
+        if score > self.best_score:
+            return RunState(epoch=epoch, best_epoch=epoch, best_score=score)
+        return RunState(epoch=epoch, best_epoch=self.best_epoch, best_score=self.best_score)
+
+
+class RunFolder:
+    """A run on disk.
+
+    Args:
+        path: the folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def check_empty(self) -> None:
+        """Refuse to begin where there is something already.
+
+        Raises:
+            UsageError: the folder is not empty.
+        """
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise UsageError(f"{self.path} is not empty: resume the run in it, or name another folder.")
+
+    def begin(self, config: TrainConfig, split: Split, data_sha256: str) -> None:
+        """Make the folder, which is empty or not there, and say what is trained on what."""
+        with suppress(FileNotFoundError):
+            self.path.rmdir()
+        with atomic_folder(self.path) as folder:
+            (folder / "checkpoints").mkdir()
+            for name, content in (
+                ("config.json", to_dict(config)),
+                ("split.json", asdict(split)),
+                ("data.json", {"train_sha256": data_sha256}),
+            ):
+                (folder / name).write_text(_json(content), encoding="utf-8")
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a run in the folder."""
+        return (self.path / "config.json").is_file()
+
+    def check_same(self, config: TrainConfig, split: Split) -> None:
+        """Refuse to resume another run.
+
+        Raises:
+            InputError: there is no run in the folder.
+            UsageError: it was begun with another configuration or other cases.
+        """
+        for name, content, what in (
+            ("config.json", to_dict(config), "another configuration"),
+            ("split.json", asdict(split), "other cases"),
+        ):
+            if _read(self.path / name) != json.loads(_json(content)):
+                raise UsageError(f"The run in {self.path} was begun with {what}: see its {name}, or begin elsewhere.")
+
+    def check_data(self, data_sha256: str) -> None:
+        """Refuse to resume on material that has changed since.
+
+        Raises:
+            UsageError: the digests differ.
+        """
+        if _read(self.path / "data.json") != {"train_sha256": data_sha256}:
+            raise UsageError(f"The cases of the run in {self.path} have changed since it was begun: begin elsewhere.")
+
+    def config(self) -> TrainConfig:
+        """The configuration that the run was begun with.
+
+        Raises:
+            InputError: there is no run in the folder.
+            UsageError: it is none of this version.
+        """
+        file = self.path / "config.json"
+        return merge(TrainConfig(), _read(file), where=str(file))
+
+    def split(self) -> Split:
+        """The cases of each part.
+
+        Raises:
+            InputError: they cannot be read.
+        """
+        try:
+            parts = json.loads((self.path / "split.json").read_text(encoding="utf-8"))
+            return Split(**{part: tuple(cases) for part, cases in parts.items()})
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"The split of the run in {self.path} cannot be read ({error!r}): remove the run and make it again."
+            ) from error
+
+    def checkpoint(self, name: str) -> Path:
+        """The folder of the checkpoint ``"last"`` or ``"best"``."""
+        path = self.path / "checkpoints" / name
+        aside = _aside(path)
+        if not path.exists() and aside.exists():  # stopped between the two renames of save()
+            aside.rename(path)
+        return path
+
+    def state(self) -> RunState:
+        """How far the run has come.
+
+        Raises:
+            InputError: its state cannot be read.
+        """
+        file = self.checkpoint("last") / "state.json"
+        return RunState(**_read(file)) if file.exists() else RunState()
+
+    def save(self, name: str, state: RunState, write: Callable[[Path], None]) -> None:
+        """Replace a checkpoint; ``write`` puts the tensors into the folder that it is given."""
+        path = self.checkpoint(name)
+        new, old = path.with_name(f".{name}.new"), _aside(path)
+        for leftover in (new, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+        new.mkdir()
+        write(new)
+        _write(new / "state.json", _json(asdict(state)))
+        if path.exists():
+            path.rename(old)
+        new.rename(path)
+        shutil.rmtree(old, ignore_errors=True)
+
+    def append_metrics(self, epoch: int, measured: Mapping[str, float | str]) -> None:
+        """Add the line of an epoch to ``metrics.jsonl``, in place of what an epoch that was not completed left."""
+        file = self.path / "metrics.jsonl"
+        lines = file.read_text(encoding="utf-8").splitlines(keepends=True) if file.exists() else []
+        kept = [line for line in lines if json.loads(line)["epoch"] < epoch]
+        _write(file, "".join([*kept, json.dumps({"epoch": epoch, **measured}) + "\n"]))
+
+
+def open_run(path: Path, *, checkpoint: str = "best", device: str | None = None) -> Pipeline:
+    """A pipeline that runs a checkpoint of a run in eager PyTorch, preprocessing as it was trained.
+
+    Args:
+        path: run folder.
+        checkpoint: which one.
+        device: where to compute, in PyTorch's words; the CPU by default.
+
+    Raises:
+        InputError: there is no such checkpoint, or it cannot be read.
+        UsageError: the configuration of the run is none of this version.
+    """
+    run = RunFolder(path)
+    return Pipeline(TorchEngine(load_chain(run.checkpoint(checkpoint)).to(device)), run.config().preprocess)
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.old")
+
+
+def _json(content: object) -> str:
+    return json.dumps(content, indent=2) + "\n"
+
+
+def _write(file: Path, text: str) -> None:
+    with atomic_replace(file) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file} cannot be read: {error}. Is {file.parent} the folder of a run?") from error

@@ -1,0 +1,100 @@
+"""What is noticed before the backend answers anything: a missing, foreign or wrong library, and what it cannot run."""
+
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import ModelProto, TensorProto, helper
+from support.bundles import edit_network, write_bundle
+from support.operator_networks import PLAIN, model, normal
+
+from ctpdeploy.errors import BackendError
+from ctpdeploy.runtime import Bundle
+from ctpdeploy.runtime.backends.native import engine, library
+from ctpdeploy.runtime.backends.native.build import build, compiler_of_this_machine
+from ctpdeploy.runtime.backends.native.engine import NAME, open_engine
+from ctpdeploy.runtime.backends.native.kernels import Kernels
+from ctpdeploy.runtime.backends.native.network import Network
+from ctpdeploy.runtime.backends.onnx_graph.graph import read_graph
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the kernels are for x86-64")
+@pytest.mark.skipif(compiler_of_this_machine() is None, reason="there is no C++ compiler")
+def test_the_library_fits_its_source():
+    assert library.unavailable_because() is None
+
+
+def test_what_runs(bundle_folder: Path):
+    with Bundle.open(bundle_folder) as bundle:
+        info = open_engine(bundle).info
+    assert (info.backend, info.precision, NAME) == ("native", "fp32", "native")
+
+
+def test_without_the_library(bundle_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    reason = library.unavailable_because(tmp_path / "libkernels.so")
+    assert reason is not None
+    assert "not compiled when ctpdeploy was installed: install a C++ compiler and run python -m" in reason
+    monkeypatch.setattr(engine, "unavailable_because", lambda: reason)
+    with Bundle.open(bundle_folder) as bundle, pytest.raises(BackendError, match="backend native cannot run: its kern"):
+        open_engine(bundle)
+
+
+def test_a_library_of_another_system_or_version(tmp_path: Path):
+    foreign, old, other = (tmp_path / name for name in ("foreign.so", "old.so", "other.so"))
+    foreign.write_bytes(b"MZ")
+    assert "cannot be loaded" in str(library.unavailable_because(foreign))
+    source = tmp_path / "old.cpp"
+    source.write_text("int main() { return 0; }\n")
+    subprocess.run(["g++", "-shared", "-fPIC", "-o", other, source], check=True)
+    assert "cannot be loaded" in str(library.unavailable_because(other))
+    build(old)
+    old.write_bytes(old.read_bytes().replace(library.version_of(library.SOURCE).encode(), b"0" * 64))
+    assert "compiled from another version" in str(library.unavailable_because(old))
+
+
+@pytest.mark.parametrize(("compiler", "says"), [("/nowhere/c++", "No such file"), ("false", "does not compile")])
+def test_building_without_a_compiler(compiler: str, says: str):
+    command = [sys.executable, "-m", "ctpdeploy.runtime.backends.native"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={"CXX": compiler, "PATH": "/bin"})
+    assert done.returncode == 1
+    assert done.stderr.startswith("The kernels were not built: ")
+    assert says in done.stderr
+    assert library.unavailable_because() is None, "what was there stays"
+
+
+def test_a_wrong_kernel_is_noticed_at_load(bundle_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    right = Kernels.moments
+
+    def wrong(self: Kernels, image: Any) -> Any:
+        mean, variance = right(self, image)
+        return mean, variance * 1.0001
+
+    monkeypatch.setattr(Kernels, "moments", wrong)
+    with (
+        Bundle.open(bundle_folder) as bundle,
+        pytest.raises(BackendError, match="native computes wrongly here: its probability"),
+    ):
+        open_engine(bundle)
+
+
+def test_a_bundle_of_another_precision(tmp_path: Path):
+    def cast(network: ModelProto) -> None:
+        network.graph.node.insert(0, helper.make_node("Cast", ["features"], ["half"], to=TensorProto.FLOAT16))
+
+    folder = write_bundle(tmp_path / "half.ctpbundle")
+    edit_network(folder, cast)
+    with Bundle.open(folder) as bundle, pytest.raises(BackendError, match=r"pipeline.onnx, because .*operator Cast"):
+        open_engine(bundle)
+
+
+def test_weights_are_kept_once():
+    """A convolution's weights are in the kernels' form only, and a second run is the same as the first."""
+    content = model([("Conv", "x w3 b16", {**PLAIN, "strides": [1, 1], "pads": [1, 1, 1, 1]})]).SerializeToString()
+    network = Network(read_graph(content), 2, called=NAME)
+    assert network._constants["w3"].size == 0
+    x = normal(6, 16, 16)
+    np.testing.assert_array_equal(network.run({"x": x})["y0"], network.run({"x": x})["y0"])

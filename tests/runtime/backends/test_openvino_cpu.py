@@ -1,0 +1,42 @@
+"""OpenVINO gives what ONNX Runtime gives, or says why it does not."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ctpdeploy.errors import BackendError
+from ctpdeploy.runtime import Bundle, Case
+from ctpdeploy.runtime.backends.registry import open_engine
+from ctpdeploy.runtime.gate.gate import reference_of, try_engine
+from ctpdeploy.runtime.preprocess.preprocess import preprocess
+
+
+def test_it_passes_the_gate_and_agrees_with_onnx_runtime(bundle_folder: Path, phantom_case: Case):
+    with Bundle.open(bundle_folder) as bundle:
+        engine, other = open_engine(bundle, "openvino"), open_engine(bundle, "ort-cpu")
+        assert not try_engine(bundle, engine, reference_of(bundle)).failures()
+        batch = preprocess(phantom_case, bundle.preprocess)
+    found, expected = engine.run(batch), other.run(batch)
+    for output in ("probability", "pseudo_dwi", "extractor"):
+        np.testing.assert_allclose(getattr(found, output), getattr(expected, output), rtol=0, atol=1e-4, err_msg=output)
+    assert engine.info.backend == "openvino"
+    assert engine.info.precision == "fp32"
+
+
+def test_a_zipped_bundle_may_be_gone_while_it_runs(bundle_folder: Path, phantom_case: Case, tmp_path: Path):
+    import shutil
+
+    copy = Path(shutil.copytree(bundle_folder, tmp_path / "copy.ctpbundle"))
+    with Bundle.open(copy) as bundle:
+        engine, batch = open_engine(bundle, "openvino"), preprocess(phantom_case, bundle.preprocess)
+    shutil.rmtree(copy)
+    assert np.isfinite(engine.run(batch).probability).all()
+
+
+def test_quantised_networks_are_refused(bundle_folder: Path):
+    with Bundle.open(bundle_folder) as bundle:
+        quantised = dataclasses.replace(bundle, precision="int8")
+        with pytest.raises(BackendError, match="does not run int8 bundles"):
+            open_engine(quantised, "openvino")

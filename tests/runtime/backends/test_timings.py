@@ -1,0 +1,80 @@
+"""What was measured is remembered for the very question that it answers."""
+
+import dataclasses
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.bundles import write_bundle
+
+from ctpdeploy.errors import UsageError
+from ctpdeploy.runtime.backends.timings import Speeds, measure_speeds, recall, remember
+from ctpdeploy.runtime.bundle.bundle import Bundle
+from ctpdeploy.runtime.data.prediction import EngineInfo
+from ctpdeploy.runtime.data.slices import PerfusionWindow, SliceBatch, SliceOutputs
+
+
+class Sleeper:
+    """An engine that takes its time, and now and then much more."""
+
+    def __init__(self, seconds: float, *, hiccup: int | None = None) -> None:
+        self.runs, self._seconds, self._hiccup = 0, seconds, hiccup
+
+    @property
+    def info(self) -> EngineInfo:
+        return EngineInfo(backend="sleeper", device="none", precision="fp32")
+
+    def run(self, batch: SliceBatch) -> SliceOutputs:
+        self.runs += 1
+        time.sleep(0.2 if self.runs == self._hiccup else self._seconds)
+        return SliceOutputs(probability=np.zeros((len(batch.frames), 2, 2), dtype=np.float32))
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Bundle:
+    return Bundle.open(write_bundle(tmp_path / "made.ctpbundle"))
+
+
+def volume(slices: int) -> SliceBatch:
+    frames, features = (np.zeros((slices, n, 2, 2), dtype=np.float32) for n in (6, 5))
+    window = PerfusionWindow(start=0, end=0, frames=(), curve=np.empty(0))
+    return SliceBatch(frames=frames, features=features, window=window)
+
+
+def test_the_median_decides_and_engines_take_turns():
+    engines = {"slow": Sleeper(0.05), "disturbed": Sleeper(0.005, hiccup=2), "steady": Sleeper(0.02)}
+    told: list[str] = []
+    speeds = measure_speeds(engines, volume(2), told.append, rounds=3)
+    assert list(speeds.seconds) == ["disturbed", "steady", "slow"]
+    assert 0.025 <= speeds.seconds["slow"] < 0.05  # of a slice
+    assert [sorted(told[i : i + 3]) for i in (0, 3, 6)] == [sorted(engines)] * 3
+
+
+def test_it_is_remembered_for_the_bundle(bundle: Bundle, tmp_path: Path):
+    speeds = Speeds(seconds={"b": 0.5, "a": 1.25}, date="2026-01-02T03:04:05+0000")
+    assert recall(bundle, tmp_path / "cache") is None
+    file = remember(bundle, speeds, tmp_path / "cache")
+    found = recall(bundle, tmp_path / "cache")
+    assert found == speeds
+    assert str(found) == "b 0.5 s, a 1.25 s a slice, measured on 2026-01-02"
+    assert not list(file.parent.glob(".*"))
+    other = dataclasses.replace(bundle, precision="fp16", folder=tmp_path / "other")
+    other.folder.mkdir()
+    other.write_manifest()
+    assert recall(other, tmp_path / "cache") is None
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "null", '{"seconds": 3, "date": ""}', '{"seconds": {"a": NaN}, "date": ""}', "[" * 9999]
+)
+def test_what_cannot_be_read_was_not_measured(bundle: Bundle, tmp_path: Path, content: str):
+    file = remember(bundle, Speeds(seconds={"a": 1.0}, date=""), tmp_path)
+    file.write_text(content)
+    assert recall(bundle, tmp_path) is None
+
+
+def test_a_place_that_cannot_be_written_is_named(bundle: Bundle, tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"file.speeds cannot be written \(.*\): name another --cache"):
+        remember(bundle, Speeds(seconds={"a": 1.0}, date=""), tmp_path / "file")

@@ -1,0 +1,102 @@
+"""The published schema: real manifests hold it, wrong ones do not, and two implementations of it agree."""
+
+import copy
+import dataclasses
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from support import bundles
+
+from ctpdeploy.runtime.bundle.bundle import Bundle, FileDigest, Network
+from ctpdeploy.runtime.bundle.json_schema import first_error
+from ctpdeploy.runtime.bundle.manifest import SCHEMA, manifest_schema
+from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
+
+ODD: tuple[Any, ...] = (None, True, False, 0, -1, 1, 1.0, 2, 0.5, 10**12, "", "N", "a", "A.onnx", "con", "con.onnx",
+    "../a.onnx", "x" * 300, "0" * 64, [], ["N"], ["N", 1, 1], ["N", 1, 1, 1, 1], ["a", 5, 6], [1, 2], [0, 99999],
+    {}, {"a": 1}, {"features": ["N", 5, 6, 7]}, {"ctpdeploy": 1})  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = bundles.write_bundle(tmp_path_factory.mktemp("schema") / "small.ctpbundle")
+    return json.loads((folder / "bundle.json").read_text())
+
+
+def validator() -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(manifest_schema())
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Every container and key inside a value."""
+    keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else []
+    return [(value, key) for key in keys] + [place for key in keys for place in places(value[key])]
+
+
+def test_the_schema_is_one_and_states_its_version():
+    jsonschema.Draft202012Validator.check_schema(manifest_schema())
+    assert manifest_schema()["$id"] == f"urn:ctpdeploy:bundle:{SCHEMA}"
+
+
+def test_it_names_what_the_code_keeps():
+    schema = manifest_schema()
+    for required, kind in (
+        (schema["properties"]["preprocess"], PreprocessConfig),
+        (schema["$defs"]["network"], Network),
+        (schema["properties"]["files"]["additionalProperties"], FileDigest),
+    ):
+        names = {field.name for field in dataclasses.fields(kind)}
+        assert set(required["required"]) == names == set(required["properties"])
+
+
+def test_real_manifests_hold_it(bundle_folder: Path):
+    content = json.loads((bundle_folder / "bundle.json").read_text())
+    validator().validate(content)
+    assert first_error(content, manifest_schema()) is None
+    assert content["system"] == "dwi_olh"
+    assert content["licence"] is None
+    assert "Research use only" in content["intended_use"]
+
+
+def test_two_implementations_agree_on_wrong_manifests(manifest: dict[str, Any]):
+    """One thing changed, removed or added anywhere, 3000 times."""
+    chance, other, refused = random.Random(4), validator(), 0
+    assert first_error(manifest, manifest_schema()) is None
+    for _ in range(3000):
+        content = copy.deepcopy(manifest)
+        container, key = chance.choice(places(content))
+        odd = copy.deepcopy(chance.choice(ODD))
+        if chance.random() < 0.15:
+            del container[key]
+        elif chance.random() < 0.2 and isinstance(container, dict):
+            container[chance.choice(["a", "B", "../x.json", "con", "x.json"])] = odd
+        else:
+            container[key] = odd
+        found = first_error(content, manifest_schema())
+        assert (found is None) == other.is_valid(content), (found, container, key, odd)
+        refused += found is not None
+    assert refused > 2000
+
+
+@pytest.mark.parametrize("name", ["con", "com1", "pipeline\n", "Pipeline", "../a", "a/b", "", "a" * 50, "é"])
+def test_names_that_no_network_has(manifest: dict[str, Any], name: str):
+    content = copy.deepcopy(manifest)
+    content["networks"][name] = content["networks"]["segmenter"]
+    assert first_error(content, manifest_schema())
+
+
+def test_a_keyword_that_is_not_known_is_not_passed_over():
+    with pytest.raises(NotImplementedError, match="uniqueItems"):
+        first_error([], {"uniqueItems": True})
+
+
+def test_constants_of_another_type_are_refused(tmp_path: Path):
+    """JSON takes 64.0 for an integer; the preprocessing does not."""
+    folder = bundles.write_bundle(tmp_path / "small.ctpbundle")
+    bundles.edit_manifest(folder, lambda content: content["preprocess"].update(run_length=5.0))
+    with pytest.raises(ValueError, match="run_length"):
+        Bundle.open(folder)

@@ -1,0 +1,106 @@
+"""Onset, AIF and VOF on made-up curves and on phantom patients."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ctpdeploy.errors import InputError
+from ctpdeploy.phantom import Patient, PhantomConfig, make_patient
+from ctpdeploy.runtime.perfusion.arteries import baseline_frames, find_vascular_input
+
+TIMES = np.arange(45.0)
+
+
+def bolus(start: float, *, peak: float = 300.0, scale: float = 2.4) -> NDArray[np.float64]:
+    u = np.clip(TIMES - start, 0, None) / scale
+    return peak * (u / 3) ** 3 * np.exp(3 - u)
+
+
+def volume(**vessels: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """A brain ``(T, 1, 40, 40)`` of weak tissue with one row of 30 voxels for each vessel, and its mask."""
+    series = np.tile((bolus(10.0, peak=8.0, scale=4.0))[:, None, None, None], (1, 1, 40, 40))
+    for row, curve in enumerate(vessels.values()):
+        series[:, 0, 2 * row, :30] = curve[:, None] * np.linspace(1.0, 0.92, 30)
+    return series, np.ones((1, 40, 40), dtype=bool)
+
+
+@pytest.mark.parametrize("start", [5, 8, 12])
+def test_baseline_ends_before_the_bolus(start: int) -> None:
+    count = baseline_frames(40 + bolus(start, peak=8.0))
+    assert start - 2 <= count <= start + 1
+
+
+def test_baseline_has_a_frame_even_if_the_bolus_is_already_there() -> None:
+    assert baseline_frames(bolus(-7.0)) == 1
+
+
+def test_the_earliest_strong_voxels_are_the_artery_and_the_later_ones_the_vein() -> None:
+    series, mask = volume(artery=bolus(7.0, peak=200.0), vein=bolus(11.0, peak=400.0))
+    found = find_vascular_input(series, mask, dt=1.0)
+    assert set(found.aif_voxels[:, 1]) == {0}
+    assert set(found.vof_voxels[:, 1]) == {2}
+    assert (len(found.aif_voxels), len(found.vof_voxels)) == (12, 20)
+    assert found.scaling == pytest.approx(found.vof.sum() / found.aif.sum())
+    assert found.scaling > 1.5
+    assert found.warnings == ()
+
+
+def test_the_scaling_never_lowers() -> None:
+    series, mask = volume(artery=bolus(7.0, peak=400.0), vein=bolus(11.0, peak=200.0))
+    assert find_vascular_input(series, mask, dt=1.0).scaling == 1.0
+
+
+def test_without_a_vein_there_is_a_warning() -> None:
+    series, mask = volume(artery=bolus(7.0))
+    found = find_vascular_input(series, mask, dt=1.0)
+    assert found.scaling == 1.0
+    assert not found.vof.any()
+    assert "No vein found" in found.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "restless",
+    [bolus(4.0, peak=350.0) + 100.0 * (TIMES < 3), 350.0 * (TIMES // 5 % 2)],
+    ids=["moves before the bolus", "moves all the time"],
+)
+def test_a_restless_voxel_is_no_artery(restless: NDArray[np.float64]) -> None:
+    series, mask = volume(restless=restless, artery=bolus(8.0, peak=300.0))
+    assert set(find_vascular_input(series, mask, dt=1.0).aif_voxels[:, 1]) == {2}
+
+
+def test_tissue_alone_is_refused() -> None:
+    series, mask = volume()
+    with pytest.raises(InputError, match="No artery found"):
+        find_vascular_input(series, mask, dt=1.0)
+
+
+def test_an_empty_mask_is_refused() -> None:
+    series, mask = volume(artery=bolus(7.0))
+    with pytest.raises(InputError, match="No artery found"):
+        find_vascular_input(series, ~mask, dt=1.0)
+
+
+@pytest.fixture(scope="module")
+def patients() -> list[Patient]:
+    return [make_patient(seed, PhantomConfig(size=96, slices=4, frames=45)) for seed in range(8)]
+
+
+def test_the_artery_of_a_patient_peaks_within_one_frame(patients: list[Patient]) -> None:
+    errors = [int(p.measured_aif.argmax() - p.aif.argmax()) for p in patients]
+    assert max(map(abs, errors)) <= 1, errors
+
+
+def test_the_strongest_voxels_would_have_been_a_sinus(patients: list[Patient]) -> None:
+    """Why the rule is not 'the strongest': that picks the sagittal sinus in many patients."""
+    late = 0
+    for patient in patients:
+        curves = patient.series[:, patient.brain] - patient.series[:4, patient.brain].mean(axis=0)
+        strongest = np.argsort(-curves.max(axis=0))[: max(12, curves.shape[1] * 3 // 1000)]
+        late += int(curves[:, strongest].mean(axis=1).argmax()) >= patient.aif.argmax() + 3
+    assert late >= len(patients) // 3
+
+
+def test_the_first_to_peak_wins_where_another_is_the_first_to_arrive() -> None:
+    slow, fast = bolus(4.0, scale=5.0), bolus(8.0, scale=2.0)
+    series, mask = volume(slow=slow, fast=fast)
+    assert set(find_vascular_input(series, mask, dt=1.0).aif_voxels[:, 1]) == {2}

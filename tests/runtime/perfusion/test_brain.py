@@ -1,0 +1,62 @@
+"""The brain mask on made-up rings and on the phantom."""
+
+import numpy as np
+import pytest
+
+from ctpdeploy.phantom import PhantomConfig, make_patient
+from ctpdeploy.runtime.perfusion.brain import brain_mask
+
+SPACING = (5.0, 1.0, 1.0)
+
+
+def head(*, skull: float = 1000.0, gap: int = 0) -> np.ndarray:
+    """A round slice ``(1, 120, 120)``: brain to 40 mm, skull to 46, scalp to 52, air; a gap in the skull in mm."""
+    y, x = np.mgrid[-60:60, -60:60] + 0.5
+    radius = np.hypot(y, x)
+    slice_ = np.select([radius < 40, radius < 46, radius < 52], [30.0, skull, 20.0], -1000.0)
+    slice_[(abs(x) < gap / 2) & (y > 0) & (radius > 40) & (radius < 46)] = 30.0
+    return slice_[None]
+
+
+def radius() -> np.ndarray:
+    y, x = np.mgrid[-60:60, -60:60] + 0.5
+    return np.hypot(y, x)
+
+
+@pytest.mark.parametrize("gap", [0, 2, 5])
+def test_inside_of_the_skull_less_a_margin(gap: int) -> None:
+    mask = brain_mask(head(gap=gap), SPACING)[0]
+    assert mask[radius() < 37].all()
+    assert not mask[radius() > 40].any()
+
+
+def test_a_hole_in_the_brain_is_filled() -> None:
+    image = head()
+    image[0, 55:60, 55:60] = 1200.0  # a calcification or a clip
+    assert brain_mask(image, SPACING)[0, 55:60, 55:60].all()
+
+
+def test_a_stripped_skull_gives_what_is_not_air() -> None:
+    mask = brain_mask(np.where(head() == 30.0, 30.0, 0.0), SPACING)[0]
+    assert mask[radius() < 37].all()
+    assert not mask[radius() > 40].any()
+
+
+def test_a_slice_without_bone_beside_slices_with_it_holds_no_brain() -> None:
+    scalp_only = np.where(head() > -500, 30.0, -1000.0)  # above the vertex or in the neck
+    mask = brain_mask(np.concatenate([scalp_only, head()]), SPACING)
+    assert not mask[0].any()
+    assert mask[1].any()
+
+
+def test_a_slice_of_air_or_of_bone_is_empty() -> None:
+    assert not brain_mask(np.full((1, 32, 32), -1000.0), SPACING).any()
+    assert not brain_mask(np.full((1, 32, 32), 1000.0), SPACING).any()
+
+
+@pytest.mark.parametrize("size", [64, 128])
+@pytest.mark.parametrize("seed", range(3))
+def test_agreement_with_the_true_brain(size: int, seed: int) -> None:
+    patient = make_patient(seed, PhantomConfig(size=size, slices=2, frames=20))
+    mask = brain_mask(patient.series.mean(axis=0), patient.spacing)
+    assert 2 * (mask & patient.brain).sum() / (mask.sum() + patient.brain.sum()) > 0.97

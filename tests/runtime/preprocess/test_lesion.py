@@ -1,0 +1,100 @@
+"""Postprocessing, the threshold rule and plausibility."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from ctpdeploy.errors import GuardError
+from ctpdeploy.runtime import Case, Pipeline
+from ctpdeploy.runtime.data.prediction import EngineInfo
+from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
+from ctpdeploy.runtime.perfusion.threshold_rule import threshold_rule
+from ctpdeploy.runtime.preprocess.postprocess import components_of
+from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
+from ctpdeploy.runtime.quality.plausibility import implausible
+
+GRID = PreprocessConfig(slice_shape=(64, 64))
+
+
+class FixedEngine:
+    """Answers with the same probability for every case."""
+
+    info = EngineInfo(backend="fixed", device="none", precision="fp32")
+
+    def __init__(self, probability: np.ndarray, pseudo_dwi: np.ndarray | None = None) -> None:
+        self.probability = probability.astype(np.float32)
+        self.pseudo_dwi = self.probability if pseudo_dwi is None else pseudo_dwi
+
+    def run(self, batch: SliceBatch) -> SliceOutputs:
+        assert len(batch.frames) == len(self.probability)
+        image = self.pseudo_dwi[:, None]
+        return SliceOutputs(extractor=image, pseudo_dwi=image, probability=self.probability)
+
+
+def blocks(shape: tuple[int, int, int]) -> np.ndarray:
+    probability = np.zeros(shape)
+    probability[0, 10:20, 40:50] = 0.9  # right of the middle: x runs to the patient's right
+    probability[:, 30:34, 5:9] = 0.6
+    probability[1, 60, 60] = 0.5  # not above the threshold
+    return probability
+
+
+def test_components_volumes_and_sides(phantom_case: Case):
+    probability = blocks(phantom_case.series.shape[1:])
+    found = Pipeline(FixedEngine(probability), GRID).predict(phantom_case)
+    voxel = phantom_case.geometry.voxel_ml
+    assert_array_equal(found.mask, probability > 0.5)
+    assert [round(c.volume_ml / voxel) for c in found.components] == [100, 32]
+    assert [c.side for c in found.components] == ["right", "left"]
+    assert found.components[0].centroid == (0.0, 14.5, 44.5)
+    assert found.volume_ml == pytest.approx(132 * voxel)
+    assert set(found.seconds) == {"preprocess", "networks", "postprocess"}
+
+
+def test_corners_connect_across_slices(phantom_case: Case):
+    mask = np.zeros((2, 64, 64), dtype=bool)
+    mask[0, 5, 5] = mask[1, 6, 6] = True
+    assert len(components_of(mask, phantom_case)) == 1
+    assert components_of(np.zeros_like(mask), phantom_case) == ()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("where", ["probability", "pseudo_dwi"])
+def test_nan_is_an_error_and_never_an_empty_mask(phantom_case: Case, bad: float, where: str):
+    good = blocks(phantom_case.series.shape[1:]).astype(np.float32)
+    spoilt = good.copy()
+    spoilt[1, 3, 3] = bad
+    engine = FixedEngine(spoilt, good) if where == "probability" else FixedEngine(good, spoilt)
+    with pytest.raises(GuardError, match="NaN or infinity"):
+        Pipeline(engine, GRID).predict(phantom_case)
+
+
+def test_an_empty_mask_is_a_finding(phantom_case: Case):
+    found = Pipeline(FixedEngine(np.zeros(phantom_case.series.shape[1:])), GRID).predict(phantom_case)
+    assert found.volume_ml == 0.0
+    assert found.components == ()
+
+
+def test_the_threshold_rule_by_hand(phantom_case: Case):
+    shape = phantom_case.series.shape[1:]
+    cbf, tmax = np.full(shape, 50.0), np.full(shape, 2.0)
+    tmax[0, :8], cbf[0, :4] = 7.0, 10.0  # late; of that half under 30 % of the normal 50
+    cbf[1, :4] = 10.0  # low but not late
+    tmax[1, 10, 10], cbf[1, 10, 10] = 6.0, 1.0  # 6 s is not above 6 s
+    maps = {**phantom_case.maps, "cbf": cbf, "tmax": tmax, "cbv": np.ones(shape), "mtt": np.ones(shape)}
+    expected = np.zeros(shape, dtype=bool)
+    expected[0, :4] = True
+    assert_array_equal(threshold_rule(dataclasses.replace(phantom_case, maps=maps)), expected)
+    late_everywhere = dataclasses.replace(phantom_case, maps={**maps, "tmax": np.full(shape, 9.0)})
+    assert not threshold_rule(late_everywhere).any()
+
+
+def test_swapped_maps_are_noticed(phantom_case: Case):
+    assert implausible(phantom_case) == ()
+    maps = dict(phantom_case.maps)
+    maps["cbf"], maps["cbv"] = maps["cbv"], maps["cbf"]
+    assert "swapped" in implausible(dataclasses.replace(phantom_case, maps=maps))[0]
+    empty = {name: np.zeros_like(volume) for name, volume in maps.items()}
+    assert "empty" in implausible(dataclasses.replace(phantom_case, maps=empty))[0]

@@ -1,0 +1,1 @@
+"""Helpers of the tests: cases on disk, bundles, small networks, stand-ins for drivers and packages."""

@@ -1,0 +1,158 @@
+"""Small bundles made by hand, as export would seal them, and keys to sign them with."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from onnx import TensorProto, helper, numpy_helper
+
+from ctpdeploy import __version__
+from ctpdeploy.runtime.bundle.bundle import PIPELINE, VERIFICATION, Bundle, FileDigest, Network
+from ctpdeploy.runtime.gate.reference import FILE as REFERENCE
+from ctpdeploy.runtime.gate.reference import Reference
+from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
+
+SIZE = 64
+
+
+def write_bundle(folder: Path) -> Path:
+    """A bundle of a system without synthesis: a convolution from the features to two classes."""
+    folder.mkdir(parents=True)
+    onnx.save(_segmenter(), folder / "segmenter.onnx")
+    onnx.save(_pipeline(), folder / "pipeline.onnx")
+    checks = [{"tensor": "chain", "held": True}]
+    (folder / VERIFICATION).write_text(json.dumps({"trials": [{"candidate": "onnx", "checks": checks}]}))
+    reference().save(folder / REFERENCE)
+    features = {"features": ["N", 5, SIZE, SIZE]}
+    outputs = {"segmenter": {"logits": ["N", 2, SIZE, SIZE]}, PIPELINE: {"probability": ["N", SIZE, SIZE]}}
+    Bundle(
+        folder=folder,
+        source=folder,
+        system="unet",
+        networks={
+            name: Network(
+                **{"file": f"{name}.onnx", **vars(FileDigest.of(folder / f"{name}.onnx"))},
+                sees=["features"],
+                inputs=features,
+                outputs=outputs[name],
+                opset=20,
+                parameters=12,
+                nodes=3,
+            )
+            for name in ("segmenter", PIPELINE)
+        },
+        files={name: FileDigest.of(folder / name) for name in (VERIFICATION, REFERENCE)},
+        preprocess=PreprocessConfig(slice_shape=(SIZE, SIZE)),
+        provenance={"versions": {"ctpdeploy": __version__}},
+    ).write_manifest()
+    return folder
+
+
+def reference() -> Reference:
+    """Two random slices, and what the convolution makes of them."""
+    generator = np.random.default_rng(4)
+    frames, features = (generator.random((2, n, SIZE, SIZE), dtype=np.float32) for n in (6, 5))
+    weight = onnx.numpy_helper.to_array(_weights()[0])[:, :, 0, 0].astype(np.float64)
+    logits = np.einsum("oc,nchw->nohw", weight, features.astype(np.float64))
+    probability = 1 / (1 + np.exp(logits[:, 0] - logits[:, 1]))
+    error = np.full((2, 2), 1e-6)
+    return Reference(
+        frames=frames,
+        features=features,
+        outputs={"segmenter": logits, "chain": probability},
+        eager={"segmenter": error, "chain": error},
+        eager_flips=np.zeros(2, dtype=np.int64),
+    )
+
+
+def edit_manifest(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change ``bundle.json``."""
+    manifest = folder / "bundle.json"
+    content = json.loads(manifest.read_text())
+    change(content)
+    manifest.write_text(json.dumps(content))
+
+
+def reseal(folder: Path) -> None:
+    """Put the hashes of the files into the manifest, as whoever edits a file can."""
+
+    def describe(content: dict[str, Any]) -> None:
+        for network in content["networks"].values():
+            network.update(vars(FileDigest.of(folder / network["file"])))
+        for name, file in content["files"].items():
+            file.update(vars(FileDigest.of(folder / name)))
+
+    edit_manifest(folder, describe)
+
+
+def edit_network(folder: Path, change: Callable[[onnx.ModelProto], object], name: str = PIPELINE) -> None:
+    """Change a network and hide it from the hashes."""
+    model = onnx.load(folder / f"{name}.onnx", load_external_data=False)
+    change(model)
+    (folder / f"{name}.onnx").write_bytes(model.SerializeToString())
+    reseal(folder)
+
+
+def reuse_graphs(
+    folder: Path, patch: pytest.MonkeyPatch, change: Callable[[onnx.ModelProto], object] = lambda _: None
+) -> None:
+    """Take the graphs of a bundle, changed, in place of exporting them again, which takes long."""
+    roles = {"extractor": "extractor", "pseudo_dwi": "generator", "logits": "segmenter"}
+
+    def reuse(network: object, *, outputs: str, **names: object) -> onnx.ModelProto:  # noqa: ARG001  export_network's
+        model = onnx.load(folder / f"{roles[outputs]}.onnx")
+        change(model)
+        return model
+
+    patch.setattr("ctpdeploy.export.graph_builder.export_network", reuse)
+    patch.setattr("ctpdeploy.export.graph_builder.nodes_as_trained", lambda *_: 1)
+
+
+def write_keys(folder: Path, name: str, password: bytes | None = None) -> tuple[Path, Path]:
+    """A private and a public elliptic key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    hidden = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
+    private, public = folder / f"{name}.pem", folder / f"{name}.pub"
+    private.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, hidden))
+    public.write_bytes(
+        key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+    return private, public
+
+
+def tensor(name: str, shape: Sequence[int | str]) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+
+def _weights() -> list[onnx.TensorProto]:
+    weight = np.random.default_rng(3).normal(size=(2, 5, 1, 1)).astype(np.float32)
+    return [numpy_helper.from_array(weight, "weight"), numpy_helper.from_array(np.zeros(2, np.float32), "bias")]
+
+
+def _model(nodes: list[onnx.NodeProto], output: onnx.ValueInfoProto, *more: onnx.TensorProto) -> onnx.ModelProto:
+    inputs = [tensor("features", ["N", 5, SIZE, SIZE])]
+    graph = helper.make_graph(nodes, "network", inputs, [output], initializer=[*_weights(), *more])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def _segmenter() -> onnx.ModelProto:
+    convolution = helper.make_node("Conv", ["features", "weight", "bias"], ["logits"])
+    return _model([convolution], tensor("logits", ["N", 2, SIZE, SIZE]))
+
+
+def _pipeline() -> onnx.ModelProto:
+    nodes = [
+        helper.make_node("Conv", ["features", "weight", "bias"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["classes"], axis=1),
+        helper.make_node("Gather", ["classes", "lesion"], ["probability"], axis=1),
+    ]
+    lesion = helper.make_tensor("lesion", TensorProto.INT64, [], [1])
+    return _model(nodes, tensor("probability", ["N", SIZE, SIZE]), lesion)

@@ -1,0 +1,174 @@
+"""Every row of the source's tables trains and is measured by the columns of its table."""
+
+import csv
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.training import StopError, stop
+
+from ctpdeploy.errors import InputError, UnknownKeyError, UsageError
+from ctpdeploy.train import TrainConfig, open_run, train
+from ctpdeploy.train.reproduction import Reproduction
+from ctpdeploy.train.reproduction.comparison import compare
+from ctpdeploy.train.reproduction.published import Cell, published_table
+from ctpdeploy.train.systems import SYSTEMS, TABLES
+
+
+@pytest.fixture(scope="module")
+def study(data: Path, tmp_path_factory: pytest.TempPathFactory, config: TrainConfig) -> Reproduction:
+    """All 30 systems for two epochs on two patients; a third one validates, a fourth one tests."""
+    work = Reproduction(data=data, out=tmp_path_factory.mktemp("study") / "out", config=replace(config, epochs=2))
+    for system in SYSTEMS:
+        work.run(system, seed=0)
+    return work
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("table", TABLES)
+def test_every_row_yields_the_columns_of_its_table(study: Reproduction, table: int) -> None:
+    measured, published = study.measured(table), published_table(table)
+    assert list(measured) == list(TABLES[table])
+    for row, own in measured.items():
+        assert list(own.cells) == list(published.columns)
+        assert (own.scans, own.seeds) == (1, 1)
+        for column, printed in published.rows[row].cells.items():
+            cell = own.cells[column]
+            if printed is None:
+                assert cell is None, "no image is measured where the source has none"
+            elif column not in ("hd_mm", "assd_mm"):  # undefined where barely trained networks find nothing
+                assert cell is not None
+                assert np.isfinite(cell.mean)
+
+
+@pytest.mark.slow
+def test_nothing_but_the_published_column_comes_from_the_source(
+    study: Reproduction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other printed figures change the published lines and the differences, and nothing else."""
+    header, lines = compare(5, study.measured(5))
+    table = published_table(5)
+    moved = {
+        row: replace(line, cells={c: cell and Cell(mean=cell.mean + 1, std=7.0) for c, cell in line.cells.items()})
+        for row, line in table.rows.items()
+    }
+    for module in ("comparison", "study"):
+        monkeypatch.setattr(
+            f"ctpdeploy.train.reproduction.{module}.published_table",
+            lambda _: replace(table, rows=moved),
+            raising=False,
+        )
+    other_header, other = compare(5, study.measured(5))
+    assert other_header == header
+    for line, changed in zip(lines, other, strict=True):
+        assert (line == changed) is line[1].startswith("measured")
+
+
+@pytest.mark.slow
+def test_table_file_holds_every_figure(study: Reproduction) -> None:
+    study.measured(3)
+    rows = list(csv.DictReader((study.out / "table-3.csv").read_text(encoding="utf-8").splitlines()))
+    assert len(rows) == 7 * 6
+    dice = next(row for row in rows if (row["row"], row["column"]) == ("slnet", "dice_pct"))
+    summary = json.loads((study.folder("slnet", 0) / "evaluation/summary.json").read_text())
+    assert float(dice["measured"]) == pytest.approx(100 * summary["networks"]["dice"]["mean"])
+    assert (dice["published"], dice["published_std"]) == ("54.45", "21.23")
+    parameters = next(row for row in rows if (row["row"], row["column"]) == ("unet", "params_m"))
+    assert float(parameters["measured"]) == pytest.approx(0.1219, rel=0.01), "those of width 4, not the printed ones"
+
+
+@pytest.mark.slow
+def test_what_is_done_is_not_done_again(study: Reproduction) -> None:
+    before = {file: file.stat().st_mtime_ns for file in study.out.rglob("*.json")}
+    study.run("dwi_o", seed=0)
+    assert before == {file: file.stat().st_mtime_ns for file in study.out.rglob("*.json")}
+    with pytest.raises(UsageError, match="another configuration"):
+        replace(study, config=replace(study.config, epochs=3)).run("dwi_o", seed=0)
+
+
+def test_a_study_goes_on_where_it_stopped(data: Path, tmp_path: Path, config: TrainConfig) -> None:
+    work = Reproduction(data=data, out=tmp_path / "out", config=replace(config, epochs=1))
+    with pytest.raises(StopError):
+        work.run("unet", 0, on_progress=stop)  # before there is a run folder
+    with pytest.raises(StopError):
+        work.run("unet", 0, on_case=stop)  # trained, not evaluated
+    assert work.summary("unet", 0) is None
+    work.run("unet", 0)
+    assert work.summary("unet", 0) is not None
+    split = json.loads((work.folder("unet", 0) / "split.json").read_text())
+    assert [len(split[part]) for part in ("train", "validation", "test")] == [2, 1, 1]
+
+
+@pytest.mark.parametrize(("named", "expected"), [(None, "cuda"), ("cpu", "cpu")])
+def test_a_run_is_evaluated_where_it_was_trained(
+    data: Path, tmp_path: Path, config: TrainConfig, monkeypatch: pytest.MonkeyPatch, named: str | None, expected: str
+) -> None:
+    """On a GPU by default, if there is one; here it is but a name."""
+    used = []
+
+    def train_elsewhere(*arguments: object, device: str, **options: object) -> object:
+        used.append(device)
+        return train(*arguments, device="cpu", **options)  # type: ignore[arg-type]
+
+    def open_elsewhere(folder: Path, device: str) -> object:
+        used.append(device)
+        return open_run(folder, device="cpu")
+
+    monkeypatch.setattr("ctpdeploy.train.reproduction.reproduction.default_device", lambda: "cuda")
+    monkeypatch.setattr("ctpdeploy.train.reproduction.reproduction.train", train_elsewhere)
+    monkeypatch.setattr("ctpdeploy.train.reproduction.reproduction.open_run", open_elsewhere)
+    Reproduction(data=data, out=tmp_path / "out", config=replace(config, epochs=1), device=named).run("unet", 0)
+    assert used == [expected, expected]
+
+
+def test_seeds_share_the_split_and_are_averaged(data: Path, tmp_path: Path, config: TrainConfig) -> None:
+    work = Reproduction(data=data, out=tmp_path / "out", config=replace(config, epochs=1), seeds=(0, 1))
+    for seed in work.seeds:
+        work.run("wce_hgd", seed)
+    splits = {(work.folder("wce_hgd", seed) / "split.json").read_text() for seed in work.seeds}
+    assert len(splits) == 1
+    own = work.measured(4)["wce_hgd"]
+    summaries = [work.summary("wce_hgd", seed) for seed in work.seeds]
+    dice = [100 * summary["networks"]["dice"]["mean"] for summary in summaries if summary]
+    assert len(set(dice)) == 2, "other initial weights"
+    cell = own.cells["dice_pct"]
+    assert cell is not None
+    assert cell.mean == pytest.approx(np.mean(dice))
+    assert own.spread["dice_pct"] == pytest.approx(np.std(dice))
+    assert (own.scans, own.seeds) == (1, 2)
+
+
+def test_test_cases_in_a_folder_of_their_own(data: Path, tmp_path: Path, config: TrainConfig) -> None:
+    (tmp_path / "test").mkdir()
+    shutil.copytree(data / "case_1", tmp_path / "test/case_91")
+    work = Reproduction(data=data, out=tmp_path / "out", config=replace(config, epochs=1), test=tmp_path / "test")
+    work.run("fcn", 0)
+    scores = json.loads((work.folder("fcn", 0) / "evaluation/scores.json").read_text())
+    assert [score["case"] for score in scores] == ["case_91"]
+    assert work.run_config("fcn", 0).validation_share == config.validation_share
+
+
+def test_without_dwi_the_rows_that_need_one_are_left_out_and_named(
+    data: Path, tmp_path: Path, config: TrainConfig
+) -> None:
+    bare = Path(shutil.copytree(data, tmp_path / "bare", ignore=shutil.ignore_patterns("*MR_DWI*")))
+    work = Reproduction(data=bare, out=tmp_path / "out", config=config)
+    rows, sentences = work.trainable(5)
+    assert list(rows) == ["cta", "Fo"]
+    assert len(sentences) == 6
+    assert "None of the 4 cases has a DWI" in sentences[0]
+    assert len(work.trainable(3)[0]) == 7
+    with pytest.raises(InputError, match="without it these can be: fcn, unet"):
+        train(bare, tmp_path / "run", config)
+    assert train(bare, tmp_path / "cta", replace(config, system="cta", epochs=1)).epochs == 1
+
+
+def test_unknown_tables_and_rows_are_refused(data: Path, tmp_path: Path, config: TrainConfig) -> None:
+    work = Reproduction(data=data, out=tmp_path / "out", config=config)
+    with pytest.raises(UsageError, match="Table 6 has no systems"):
+        work.trainable(6)
+    with pytest.raises(UnknownKeyError, match="did you mean 'dwi_olh'"):
+        work.trainable(5, ["dwi_olhh"])
