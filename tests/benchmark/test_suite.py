@@ -9,9 +9,10 @@ import bundle_tables
 import numpy as np
 import pytest
 from support.bundles import write_bundle
-from ctpdeploy.benchmark import Plan, Results, chosen_backends, run_benchmarkfrom ctpdeploy.benchmark.stages import UNACCOUNTED
 from support.nifti_cases import only_case
 
+from ctpdeploy.benchmark import Plan, Results, chosen_backends, run_benchmark
+from ctpdeploy.benchmark.stages import UNACCOUNTED
 from ctpdeploy.benchmark.tables import heading, remarks, tables
 from ctpdeploy.errors import BackendError, GateError, GuardError, UsageError
 from ctpdeploy.runtime import Bundle, find_cases

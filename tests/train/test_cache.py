@@ -224,9 +224,7 @@ def test_writers_do_not_disturb_each_other(data: Path, folder: Path, config: Tra
     assert len(entries(folder)) == 1
 
 
-def test_case_that_changes_while_it_is_read_is_not_kept(
-    own: Path, folder: Path, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_case_that_changes_while_it_is_read_is_not_kept(own: Path, folder: Path, config: TrainConfig) -> None:
     def read_changed(case: CaseRef) -> Case:
         os.utime(next(own.glob("*OT*")), ns=(1, 1))
         return read_case(case.folder)
