@@ -48,7 +48,7 @@ def draw_curve(canvas: Canvas, frame: Frame, case: Case, window: PerfusionWindow
     canvas.stroke(Lines.of(curve), _QUIET, _WIDTH)
     canvas.dots(curve[list(window.frames)], _TAKEN, _DOT)
     for index, name in ((window.start, "s"), (window.end, "e")):
-        x, tops = float(curve[index, 0]), np.arange(room.top, room.bottom, _DASH + _GAP)
+        x, tops = np.floor(curve[index, 0]) + 0.5, np.arange(room.top, room.bottom, _DASH + _GAP)
         canvas.stroke(Lines.of(*([(x, y), (x, min(y + _DASH, room.bottom))] for y in tops)), NOTICE, 1.0)
         canvas.write("T", x, room.top - 6, size=9, anchor="rs", colour=NOTICE)
         canvas.write(name, x, room.top - 3, size=7, anchor="ls", colour=NOTICE)
