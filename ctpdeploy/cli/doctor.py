@@ -14,7 +14,7 @@ from ctpdeploy.errors import BackendError
 __all__ = ["doctor"]
 
 PACKAGES = (
-    *("numpy", "scipy", "nibabel", "matplotlib", "onnxruntime", "onnxruntime-gpu", "pycuda", "tensorrt-cu13"),
+    *("numpy", "scipy", "nibabel", "pillow", "onnxruntime", "onnxruntime-gpu", "pycuda", "tensorrt-cu13"),
     *("tensorrt-rtx", "ncnn", "openvino", "torch", "onnx", "onnxscript"),
 )
 RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
