@@ -6,6 +6,7 @@ import numpy as np
 from numpy.testing import assert_array_equal
 
 from ctpdeploy.runtime import Case, Pipeline
+from ctpdeploy.runtime.backends.engine import Engine
 from ctpdeploy.runtime.backends.reference_path import run_reference_path
 from ctpdeploy.runtime.data.prediction import CaseOutputs, EngineInfo
 from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
@@ -15,7 +16,7 @@ from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 CONFIG = PreprocessConfig(slice_shape=(64, 64))
 
 
-class Slices:
+class Slices(Engine):
     """An engine that finds lesion where CBF is low."""
 
     info = EngineInfo(backend="slices", device="host", precision="fp32")

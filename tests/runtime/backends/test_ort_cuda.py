@@ -124,7 +124,7 @@ def test_a_case_is_what_the_cpu_makes_of_it(
         found = pipeline.predict(phantom_case)
         assert_array_equal(found.mask, reference.mask)
         assert_allclose(found.probability, reference.probability, rtol=1e-6)
-    assert found.engine.cuda_graph == "yes"
+    assert found.engine.cuda_graph == "active"
 
 
 def test_what_a_network_says_of_itself(workspace: Workspace):

@@ -23,7 +23,7 @@ from ctpdeploy.runtime.backends.cuda.network import DeviceNetwork
 from ctpdeploy.runtime.backends.cuda.postprocessing import CudaPostprocessor
 from ctpdeploy.runtime.backends.cuda.preprocessing import CudaPreprocessor
 from ctpdeploy.runtime.backends.cuda.workspace import Workspace
-from ctpdeploy.runtime.backends.engine import Engine
+from ctpdeploy.runtime.backends.engine import CaseEngine, Engine, closed
 from ctpdeploy.runtime.backends.reference_path import run_reference_path
 from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.data.prediction import CaseOutputs, EngineInfo
@@ -33,7 +33,7 @@ from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 __all__ = ["CudaEngine"]
 
 
-class CudaEngine:
+class CudaEngine(CaseEngine):
     """A :class:`ctpdeploy.runtime.backends.engine.CaseEngine` around a network on a device.
 
     A GPU's context belongs to the thread that made it: calls from another thread than the one that opened the engine
@@ -54,6 +54,7 @@ class CudaEngine:
         self._batches = Batches(network, workspace)
         self._in_float32 = in_float32
         self._second: Engine | None = None
+        self._closed = False
         self._thread = threading.get_ident()
 
     @property
@@ -109,19 +110,42 @@ class CudaEngine:
             warnings=warnings,
         )
 
+    def close(self) -> None:
+        """Drop the graphs, the networks and all memory on the device, once what is queued there is done.
+
+        Raises:
+            BackendError: this is not the thread that opened the engine.
+        """
+        if self._closed:
+            return
+        self._require_own_thread()
+        self._closed = True
+        with suppress(BackendError):  # a GPU that is lost gives nothing back before the process ends
+            self._workspace.device.synchronise()
+            self._batches.replays.forget()
+            self._network.close()
+            self._workspace.close()
+        if self._second is not None:
+            self._second.close()
+
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Refuse another thread; what fails leaves nothing queued that would meet the next case."""
-        if threading.get_ident() != self._thread:
-            raise BackendError(
-                "The engine was opened in another thread, to which its GPU context belongs: call it from there."
-            )
+        if self._closed:
+            raise closed(self._network.info.backend)
+        self._require_own_thread()
         try:
             yield
         except BaseException:
             with suppress(BackendError):
                 self._workspace.finish()
             raise
+
+    def _require_own_thread(self) -> None:
+        if threading.get_ident() != self._thread:
+            raise BackendError(
+                "The engine was opened in another thread, to which its GPU context belongs: call it from there."
+            )
 
     def _sent(self, name: str, batch: SliceBatch) -> DeviceArray:
         """One input of a batch on the device."""

@@ -71,7 +71,7 @@ def test_one_engine_takes_case_after_case(make_workspace: MakeWorkspace, make_ca
             assert_as_on_the_host(found, case, rtol=0.0 if shape[1:] == GRID else 1e-6)
             assert found.warnings == ()
     assert network.replays > 0
-    assert found.engine == engine.info == dataclasses.replace(network.info, cuda_graph="yes")
+    assert found.engine == engine.info == dataclasses.replace(network.info, cuda_graph="active")
 
 
 def test_another_configuration_is_another_preprocessing(engine: CudaEngine, make_case: MakeCase):
@@ -307,7 +307,7 @@ def test_a_batch_runs_twice_before_its_graph_does(engine: CudaEngine, network: S
         case = make_case((10, *GRID), 9, seed=i)
         assert_as_on_the_host(engine.run_case(case, CONFIG), case)
         ran.append((len(network.batches), network.captures, network.replays, engine.info.cuda_graph))
-    assert ran == [(2, 2, 0, "no"), (4, 2, 2, "yes"), (4, 2, 4, "yes"), (4, 2, 6, "yes")]
+    assert ran == [(2, 2, 0, "pending"), (4, 2, 2, "active"), (4, 2, 4, "active"), (4, 2, 6, "active")]
 
 
 def test_a_network_without_graphs_runs_as_it_is(engine: CudaEngine, network: SmallNetwork, make_case: MakeCase):
@@ -317,7 +317,7 @@ def test_a_network_without_graphs_runs_as_it_is(engine: CudaEngine, network: Sma
         found = engine.run_case(case, CONFIG)
         assert_as_on_the_host(found, case)
         assert found.warnings == ()
-        assert found.engine.cuda_graph == "no"
+        assert found.engine.cuda_graph == "pending"
     assert network.batches == [3, 3, 3]
     assert network.captures == 1
 
@@ -343,7 +343,7 @@ def test_a_graph_that_does_something_else_is_never_used(
         (),
     ]
     assert network.replays == 1
-    assert found.engine.cuda_graph == engine.info.cuda_graph == "off"
+    assert found.engine.cuda_graph == engine.info.cuda_graph == "disabled"
 
 
 def test_nan_does_not_prove_a_graph_that_does_nothing(network: SmallNetwork, make_case: MakeCase):
@@ -355,7 +355,7 @@ def test_nan_does_not_prove_a_graph_that_does_nothing(network: SmallNetwork, mak
     network.added = 0.0
     case = make_case((3, *GRID), 9, seed=4)
     assert_as_on_the_host(engine.run_case(case, CONFIG), case)
-    assert engine.info.cuda_graph == "off"
+    assert engine.info.cuda_graph == "disabled"
 
 
 def test_graphs_of_memory_that_was_replaced_are_dropped(engine: CudaEngine, network: SmallNetwork, make_case: MakeCase):
@@ -364,7 +364,7 @@ def test_graphs_of_memory_that_was_replaced_are_dropped(engine: CudaEngine, netw
         assert_as_on_the_host(engine.run_case(case, CONFIG), case)
     assert not network.graphs_alive[0]
     assert network.graphs_alive[-1]
-    assert engine.info.cuda_graph == "yes"
+    assert engine.info.cuda_graph == "active"
 
 
 def test_graphs_are_dropped_where_memory_ends(engine: CudaEngine, network: SmallNetwork, make_case: MakeCase):

@@ -15,7 +15,7 @@ from support.operator_networks import PLAIN, model, normal
 
 from ctpdeploy.errors import BackendError
 from ctpdeploy.runtime import Bundle
-from ctpdeploy.runtime.backends.native import engine, library
+from ctpdeploy.runtime.backends.native import library
 from ctpdeploy.runtime.backends.native.build import build, compiler_of_this_machine
 from ctpdeploy.runtime.backends.native.engine import NAME, open_engine
 from ctpdeploy.runtime.backends.native.kernels import Kernels
@@ -36,13 +36,10 @@ def test_what_runs(bundle_folder: Path):
     assert (info.backend, info.precision, NAME) == ("native", "fp32", "native")
 
 
-def test_without_the_library(bundle_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_without_the_library(tmp_path: Path):
     reason = library.unavailable_because(tmp_path / "libkernels.so")
     assert reason is not None
     assert "not compiled when ctpdeploy was installed: install a C++ compiler and run python -m" in reason
-    monkeypatch.setattr(engine, "unavailable_because", lambda: reason)
-    with Bundle.open(bundle_folder) as bundle, pytest.raises(BackendError, match="backend native cannot run: its kern"):
-        open_engine(bundle)
 
 
 def test_a_library_of_another_system_or_version(tmp_path: Path):
