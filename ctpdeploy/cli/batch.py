@@ -76,7 +76,7 @@ def infer_cases(
         }
     reports: dict[str, dict[str, Any]] = {}
     refused: dict[str, str] = {}
-    with progress() as display:
+    with pipeline, progress() as display:
         task = display.add_task("infer", total=len(readers), text="")
 
         @contextmanager

@@ -50,7 +50,8 @@ def demo(
     reports, _ = infer_cases(bundle, case_readers([out / "test"]), out / "results")
     print_reports(reports, out / "results")
     say("5/5  scores of the test patients")
-    summary = evaluate_cases(Pipeline.open(bundle), find_cases(out / "test"), out / "evaluation")
+    with Pipeline.open(bundle) as pipeline:
+        summary = evaluate_cases(pipeline, find_cases(out / "test"), out / "evaluation")
     print_scores(summary)
     say(f"\nDone in {time.perf_counter() - start:.0f} s. Look at {out / 'results'}/*/overview.png.")
     say(f"Synthetic patients: these scores are not clinical. {INTENDED_USE}")

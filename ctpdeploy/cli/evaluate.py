@@ -32,9 +32,10 @@ def evaluate(
     """
     from ctpdeploy.runtime import find_cases
 
-    pipeline, folders = _open(model, backend, require_signature), find_cases(data)
-    _warn_of_training_cases(model, folders)
-    summary = evaluate_cases(pipeline, folders, out)
+    with _open(model, backend, require_signature) as pipeline:
+        folders = find_cases(data)
+        _warn_of_training_cases(model, folders)
+        summary = evaluate_cases(pipeline, folders, out)
     if as_json:
         print_json(summary)
     else:

@@ -106,7 +106,8 @@ def main(
 ) -> None:
     """Find the lesion in a CT perfusion case, with the networks on a Triton server. Research use only."""
     try:
-        typer.echo(f"Mask and report are in {predict(case, out, TritonEngine(url, model, timeout))}. {INTENDED_USE}")
+        with TritonEngine(url, model, timeout) as engine:
+            typer.echo(f"Mask and report are in {predict(case, out, engine)}. {INTENDED_USE}")
     except CtpdeployError as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(error.exit_code) from error
