@@ -51,6 +51,20 @@ def test_both_kinds_of_engine_give_the_same_finding(phantom_case: Case):
     assert "As read." in expected.warnings
 
 
+def test_a_pipeline_closes_its_engine():
+    class Closing(Slices):
+        closes = 0
+
+        def close(self) -> None:
+            self.closes += 1
+
+    engine = Closing()
+    with Pipeline(engine, CONFIG) as pipeline:
+        assert pipeline.engine is engine
+        assert engine.closes == 0
+    assert engine.closes == 1
+
+
 def test_the_report_is_of_what_really_ran(phantom_case: Case):
     found = Pipeline(Cases(), CONFIG).predict(phantom_case)
     assert found.engine.backend == "another"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ctpdeploy.errors import BackendError, CtpdeployError, InputError
 from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
 
-__all__ = ["RunSlice", "Slice", "SliceNetwork", "run_slices"]
+__all__ = ["RunSlice", "Slice", "SliceNetwork", "inputs_of", "run_slices"]
 
 Slice = Mapping[str, NDArray[np.float32]]
 """Float32 ``(C, H, W)`` by the name of the input or output."""
@@ -48,7 +48,7 @@ def run_slices(
         InputError: the slices have another shape or type.
         BackendError: the network does not run.
     """
-    inputs = _checked(batch, shapes)
+    inputs = inputs_of(batch, shapes)
     answered_by = _first_of_equals(inputs)
     distinct = sorted(set(answered_by))
     slices = [{name: array[i] for name, array in inputs.items()} for i in distinct]
@@ -70,8 +70,16 @@ def run_slices(
     return SliceOutputs(**{**outputs, "probability": outputs["probability"][:, 0]})
 
 
-def _checked(batch: SliceBatch, shapes: Mapping[str, Sequence[int]]) -> dict[str, NDArray[np.float32]]:
-    """What the network takes of a batch."""
+def inputs_of(batch: SliceBatch, shapes: Mapping[str, Sequence[int]]) -> dict[str, NDArray[np.float32]]:
+    """What a network takes of a batch, by the name of the input.
+
+    Args:
+        batch: the slices.
+        shapes: of one slice of each input, by its name.
+
+    Raises:
+        InputError: the slices have another shape or type, or there are none.
+    """
     inputs: dict[str, NDArray[np.float32]] = {name: getattr(batch, name) for name in shapes}
     for name, array in inputs.items():
         if array.shape[1:] != tuple(shapes[name]):

@@ -77,6 +77,17 @@ def test_what_a_network_says_of_itself(workspace: Workspace, package: type[Stand
 
 
 @pytest.mark.parametrize("package", PACKAGES)
+def test_a_closed_network_has_freed_its_activations(workspace: Workspace, package: type[StandIn]):
+    network = opened(package(workspace.device), workspace)
+    network.run(*batch(workspace, 2))
+    workspace.finish()
+    activations = network._activations
+    assert int(activations)
+    network.close()
+    assert not int(activations)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
 def test_batches_of_all_sizes_follow_each_other(workspace: Workspace, package: type[StandIn]):
     stand_in = package(workspace.device)
     network = opened(stand_in, workspace)
