@@ -24,9 +24,9 @@ class Engine(Protocol):
           the caller owns;
         * slices are independent: a slice gives the same outputs in every batch;
         * outputs may hold NaN or infinity; who asks for them checks;
-        * ``close`` gives back memory and threads when it is called, and nothing waits for the garbage collector. It may
-          be called again; whatever is run afterwards raises BackendError. As a context manager an engine closes itself;
-        * an engine is opened, run and closed by one thread.
+        * ``close`` gives back memory and threads at once. It is called in the thread that opened the engine, while
+          nothing runs, and may be called again; whatever is run afterwards raises BackendError. As a context manager
+          an engine closes itself.
     """
 
     @property
