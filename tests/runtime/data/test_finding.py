@@ -27,9 +27,7 @@ def test_every_code_is_used_and_every_one_used_is_a_code():
 
 
 def test_the_gravest_come_first_and_each_once():
-    swapped, early, computed = (
-        finding(code, code) for code in ("maps-contradict", "window-start", "maps-computed")
-    )
+    swapped, early, computed = (finding(code, code) for code in ("maps-contradict", "window-start", "maps-computed"))
     later = finding("window-end", "another caution")
     assert by_severity((computed, early, swapped, later, early)) == (swapped, early, later, computed)
     assert [CODES[code].severity for code in ("maps-contradict", "window-start", "maps-computed")] == list(SEVERITIES)
