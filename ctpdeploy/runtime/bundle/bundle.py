@@ -117,7 +117,7 @@ class Bundle:
     unpacked: Unpacked | None = field(default=None, repr=False, compare=False)
 
     @classmethod
-    def open(cls, path: Path, key: Path | None = None) -> "Bundle":
+    def open(cls, path: Path | str, key: Path | str | None = None) -> "Bundle":
         """Open a bundle, a folder or a zip, and compare every file with its hash.
 
         The merged network alone, half of the bytes of a bundle, waits for :meth:`network_content`, which every use of
@@ -132,6 +132,7 @@ class Bundle:
             UsageError: ``key`` is no public key.
             MissingPackageError: ``key`` is given and model signing is not installed.
         """
+        path, key = Path(path), None if key is None else Path(key)
         if not path.is_file():
             return cls._open(path, path, key)
         unpacked = Unpacked(path)

@@ -93,6 +93,9 @@ def infer_cases(
         submission: admits cases, or refuses them, before they are read; is written when all are done.
         on_case: called with each outcome as soon as it is known.
 
+    Returns:
+        The outcomes, with the report of each case that is done and the reason of each that is not.
+
     Raises:
         UsageError: two cases have one name.
     """

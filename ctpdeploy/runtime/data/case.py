@@ -40,7 +40,7 @@ class Case:
         slice_times: times of each frame and slice ``(T, D)`` in s, where the source knows them; None where all slices
             of a frame have its time.
         dwi: diffusion-weighted image ``(D, H, W)`` float32 in its own units, where there is one.
-        lesion: infarct drawn on the DWI ``(D, H, W)``, where there is one.
+        lesion: infarct drawn on the DWI, bool ``(D, H, W)``, where there is one.
         files: name of the file behind each part, without its folder.
         findings: what was assumed while reading.
     """

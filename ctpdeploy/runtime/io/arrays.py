@@ -19,7 +19,7 @@ def case_from_arrays(
     times: ArrayLike,
     *,
     affine: ArrayLike | None = None,
-    spacing: Sequence[float] | None = None,
+    spacing: ArrayLike | None = None,
     maps: Mapping[str, ArrayLike] | None = None,
     dwi: ArrayLike | None = None,
     lesion: ArrayLike | None = None,
@@ -30,14 +30,19 @@ def case_from_arrays(
     Args:
         series: ``(T, K, J, I)`` in HU, at least two frames. Whole numbers are kept in 16 bits where they fit.
         times: of the frames ``(T,)`` in s, ascending; or of each frame and slice ``(T, K)``.
-        affine: ``(4, 4)`` from ``(i, j, k)`` to RAS+ coordinates in mm: where patient left is.
+        affine: ``(4, 4)`` from ``(i, j, k)``, indices of column, row and slice, to RAS+ coordinates in mm: where patient
+            left is, and in which order the slices lie.
         spacing: ``(dk, dj, di)`` in mm instead of an affine, for arrays with slices from foot to head, rows from back
             to front and columns from left to right. One of the two is needed.
         maps: all of ``cbf`` in ml/100g/min, ``cbv`` in ml/100g, ``mtt`` and ``tmax`` in s, each ``(K, J, I)``; without
             them they are computed from the series.
         dwi: ``(K, J, I)``, any units.
-        lesion: drawn on it, ``(K, J, I)``, true or from 0.5 on.
+        lesion: drawn on the DWI, ``(K, J, I)``, true or from 0.5 on.
         name: of the case, and of its folder of results.
+
+    Returns:
+        The case, its arrays ``(D, H, W)`` from foot to head, back to front and left to right whatever the order of
+        those given; ``case.geometry.to_source(volume).T`` brings one back to ``(K, J, I)``. Its first frame is at 0 s.
 
     Raises:
         InputError: shapes do not agree, numbers are not finite, times do not ascend, maps are incomplete, or the affine
@@ -95,11 +100,11 @@ def _voxels(series: NDArray[Any], name: str) -> NDArray[Any]:
     return values
 
 
-def _geometry(affine: ArrayLike | None, spacing: Sequence[float] | None, grid: Sequence[int], name: str) -> Geometry:
+def _geometry(affine: ArrayLike | None, spacing: ArrayLike | None, grid: Sequence[int], name: str) -> Geometry:
     if (affine is None) == (spacing is None):
         raise InputError(f"{name} needs an affine or a spacing, and not both: voxel sizes in mm are in either.")
-    if affine is None:
-        matrix = np.diag([*reversed([float(size) for size in spacing or ()]), 1.0])
+    if spacing is not None:
+        matrix = np.diag([*np.ravel(np.asarray(spacing, dtype=np.float64))[::-1], 1.0])
     else:
         matrix = np.array(affine, dtype=np.float64)
     sizes = np.linalg.norm(matrix[:3, :3], axis=0) if matrix.shape == (4, 4) else np.zeros(3)

@@ -22,6 +22,11 @@ LAYOUTS: Final[dict[str, Layout]] = {isles2018.NAME: isles2018, isles2024.NAME: 
 def find_cases(folder: Path | str) -> list[CaseRef]:
     """All cases in ``folder``, at any depth, in natural order; one if the folder is a case itself.
 
+    Files are listed once, without hidden ones; none is read beyond what its layout needs to know it.
+
+    Args:
+        folder: a case, or a folder of cases in any layout of ``LAYOUTS``.
+
     Raises:
         InputError: the folder does not exist, or no case is in it.
     """

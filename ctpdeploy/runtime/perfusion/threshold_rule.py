@@ -17,7 +17,14 @@ RULE = f"Tmax > {TMAX_ABOVE_S:g} s and rCBF < {100 * RCBF_BELOW:g} %"
 
 
 def threshold_rule(case: Case) -> BoolArray:
-    """Core by Tmax > 6 s and CBF < 30 % of the median CBF of tissue with Tmax <= 6 s, ``(D, H, W)``."""
+    """Core by Tmax > 6 s and CBF < 30 % of the median CBF of tissue with Tmax <= 6 s.
+
+    Args:
+        case: its maps are used, its series is not.
+
+    Returns:
+        Mask, bool ``(D, H, W)``; empty where all tissue is late, as then nothing is normal.
+    """
     brain = tissue(case)
     late = case.maps["tmax"] > TMAX_ABOVE_S
     normal = case.maps["cbf"][brain & ~late]
