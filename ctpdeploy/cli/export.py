@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ctpdeploy.cli.terminal import print_json, progress, say
+from ctpdeploy.cli.terminal import print_json, progress, say, say_found
 from ctpdeploy.cli.verify import print_trials
 from ctpdeploy.errors import UsageError
 
@@ -96,14 +96,18 @@ def export_bundle(
     calibrate: Path | None = None,
     options: "ExportOptions | None" = None,
 ) -> "Verification":
-    """Export with a progress bar."""
+    """Export with a progress display, to which the beginning of a stage, the first word of its text, is a milestone."""
     from ctpdeploy.export import export_run
 
     with progress() as display:
         task = display.add_task("export", total=_STEPS, text="reading cases for the gate")
 
+        stage = ""
+
         def show(text: str, share: float) -> None:
-            display.update(task, completed=round(share * _STEPS), text=text)
+            nonlocal stage
+            begun, stage = stage, text.partition(" ")[0]
+            display.update(task, completed=round(share * _STEPS), text=text, milestone=stage != begun)
 
         calibration: list[Case] = []
         if options is not None and options.calibrates:
@@ -157,7 +161,9 @@ def _checked_password(key: Path) -> str | None:
 def _read(cases: Path) -> "list[Case]":
     from ctpdeploy.runtime import find_cases, read_case
 
-    return [read_case(folder) for folder in find_cases(cases)]
+    folders = find_cases(cases)
+    say_found(len(folders), cases)
+    return [read_case(folder) for folder in folders]
 
 
 def _synthetic_cases(count: int, seed: int) -> "list[Case]":

@@ -20,13 +20,26 @@ def case(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     "command",
-    ["", "demo", "phantom", "train", "export", "infer", "evaluate", "study", "figures", "warmup", "verify", "doctor"],
+    [
+        "",
+        "demo",
+        "phantom",
+        "train",
+        "export",
+        "infer",
+        "evaluate",
+        "reproduce",
+        "figures",
+        "warmup",
+        "verify",
+        "doctor",
+    ],
 )
 def test_help_teaches(command: str, capsys: pytest.CaptureFixture[str]):
     assert run([*command.split(), "--help"]) == ExitCode.DONE
     text = capsys.readouterr().out
     assert "Usage: ctpdeploy" in text
-    if command in ("phantom", "train", "export", "infer", "evaluate", "study", "figures"):
+    if command in ("phantom", "train", "export", "infer", "evaluate", "reproduce", "figures"):
         assert f"Example: ctpdeploy {command}" in " ".join(text.split())
 
 

@@ -10,21 +10,21 @@ SMALL = ["--preset", "tiny", "--set", "width=4", "--set", "epochs=1", "--set", "
 
 
 def test_list_shows_every_row_of_five_tables(capsys: pytest.CaptureFixture[str]):
-    assert run(["study", "--list"]) == ExitCode.DONE
+    assert run(["reproduce", "--list"]) == ExitCode.DONE
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 + 33
-    assert run(["study", "--list", "--json"]) == ExitCode.DONE
+    assert run(["reproduce", "--list", "--json"]) == ExitCode.DONE
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert sum(row["DWI"] == "not needed" for row in rows) == 15, "13 systems, of which two stand twice"
     olh = next(row for row in rows if row["system"] == "dwi_olh")
     assert (olh["table"], olh["printed"], olh["loss"]) == ("5", "DWI^{o,l,h}", "wce + hgd")
 
 
-def test_a_study_prints_published_measured_and_difference_and_goes_on(
+def test_a_reproduction_prints_published_measured_and_difference_and_goes_on(
     phantom_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    out = tmp_path / "study"
-    command = ["study", "5", str(phantom_folder), "--rows", "Fo,cta", "--out", str(out), *SMALL]
+    out = tmp_path / "reproduction"
+    command = ["reproduce", "5", str(phantom_folder), "--rows", "Fo,cta", "--out", str(out), *SMALL]
     assert run(command) == ExitCode.DONE
     first = capsys.readouterr()
     lines = [line for line in first.out.splitlines() if "published" in line or "measured" in line]
@@ -47,11 +47,11 @@ def test_a_study_prints_published_measured_and_difference_and_goes_on(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["study"], "Name a table and a folder"),
-        (["study", "5"], "Name a table and a folder"),
-        (["study", "6", "DATA"], "Table 6 has no systems"),
-        (["study", "5", "DATA", "--rows", "Fo,dwi"], "Unknown key 'dwi' in table 5"),
-        (["study", "5", "DATA", "--preset", "large"], "Unknown key 'large'"),
+        (["reproduce"], "Name a table and a folder"),
+        (["reproduce", "5"], "Name a table and a folder"),
+        (["reproduce", "6", "DATA"], "Table 6 has no systems"),
+        (["reproduce", "5", "DATA", "--rows", "Fo,dwi"], "Unknown key 'dwi' in table 5"),
+        (["reproduce", "5", "DATA", "--preset", "large"], "Unknown key 'large'"),
         (["train", "DATA", "--out", "OUT", "--system", "resnet"], "did you mean 'resunet'"),
     ],
 )

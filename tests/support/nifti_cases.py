@@ -1,4 +1,4 @@
-"""Studies written independently of ctpdeploy's own writer, as another hospital's software would."""
+"""Cases written independently of ctpdeploy's own writer, as another hospital's software would."""
 
 from pathlib import Path
 

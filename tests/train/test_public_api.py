@@ -4,7 +4,8 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    "name", [f"ctpdeploy.train{part}" for part in ("", ".networks", ".losses", ".study", ".study.figures")]
+    "name",
+    [f"ctpdeploy.train{part}" for part in ("", ".networks", ".losses", ".reproduction", ".reproduction.figures")],
 )
 def test_all_is_complete_and_exists(name: str) -> None:
     module = importlib.import_module(name)

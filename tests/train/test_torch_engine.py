@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 import torch
 
+from ctpdeploy.paper.systems import SYSTEMS
 from ctpdeploy.runtime.backends.engine import Engine
 from ctpdeploy.runtime.data.slices import PerfusionWindow, SliceBatch
 from ctpdeploy.train import TorchEngine, TrainConfig
 from ctpdeploy.train.learner import make_chain
-from ctpdeploy.train.systems import SYSTEMS
 
 WINDOW = PerfusionWindow(start=0, end=5, frames=(0, 1, 2, 3, 4, 5), curve=np.zeros(6))
 

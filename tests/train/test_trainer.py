@@ -9,12 +9,12 @@ import torch
 from support.training import StopError, same, stop_in, tensors
 
 from ctpdeploy.errors import GuardError, InputError, UsageError
+from ctpdeploy.paper.systems import SYSTEMS
 from ctpdeploy.runtime import read_case
 from ctpdeploy.train import OptimiserConfig, ProgressEvent, TrainConfig, open_run, train
 from ctpdeploy.train.dataset import SliceDataset, read_labelled
 from ctpdeploy.train.learner import Learner
 from ctpdeploy.train.run_folder import RunFolder
-from ctpdeploy.train.systems import SYSTEMS
 from ctpdeploy.train.validation import validate
 
 CPU = torch.device("cpu")

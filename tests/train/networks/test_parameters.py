@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from ctpdeploy.errors import InputError
+from ctpdeploy.paper.systems import SegmenterName
 from ctpdeploy.train.networks import ContextEncoder, SLNet, UNet, initialise
 from ctpdeploy.train.networks.discriminator import Discriminator
 from ctpdeploy.train.networks.segmenters import SEGMENTERS, make_segmenter
-from ctpdeploy.train.systems import SegmenterName
 
 TABLE_3 = {  # what the table prints, in millions, and to the last parameter
     "fcn": ("18.64", 18_644_322),

@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from numpy.testing import assert_allclose, assert_array_equal
 
 from ctpdeploy import INTENDED_USE
+from ctpdeploy.paper.published import published_table
+from ctpdeploy.paper.systems import TABLES
 from ctpdeploy.runtime import Case
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, scale_dwi
 from ctpdeploy.runtime.report.slice_view import TRUTH, View
@@ -19,8 +21,6 @@ from ctpdeploy.train.reproduction.figures.labels import row_label
 from ctpdeploy.train.reproduction.figures.page import SYNTHETIC
 from ctpdeploy.train.reproduction.figures.panels import SEGMENTATION, draw_panels
 from ctpdeploy.train.reproduction.figures.pictures import explain, make_grid
-from ctpdeploy.train.reproduction.published import published_table
-from ctpdeploy.train.systems import TABLES
 
 GRID = PreprocessConfig(slice_shape=(32, 32), run_length=3)
 TABLE_5 = {row: TABLES[5][row] for row in ("cta", "Fo", "dwi_o", "dwi_olh_s", "Fo_dwi_olh", "real_dwi")}

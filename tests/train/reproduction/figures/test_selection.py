@@ -59,17 +59,17 @@ def test_a_named_case_without_a_lesion_mask_is_refused(incomplete_case: Callable
 def test_a_case_without_a_dwi_is_refused_only_if_a_system_sees_it(incomplete_case: Callable[[str], Path]):
     folders = {"case_9": incomplete_case("MR_DWI")}
     assert choose_cases(folders, [score("case_9", 3)]) == choose_cases(folders, [], ["case_9"]) == ("case_9",)
-    with pytest.raises(InputError, match=r"DWI \(MR_DWI\), and a system of the study sees it: name other cases"):
+    with pytest.raises(InputError, match=r"DWI \(MR_DWI\), and a system that was trained sees it: name other cases"):
         choose_cases(folders, [], ["case_9"], need_dwi=True)
     with pytest.raises(InputError, match="name the cases to show"):
         choose_cases(folders, [score("case_9", 3)], need_dwi=True)
 
 
-def test_runs_are_those_evaluated_with_the_seed_in_the_order_of_the_tables(make_study: MakeRuns):
-    study = make_study("dwi_olh", "unet", "cta")
-    make_study("fcn", seed=1)
-    (study / "cta" / "seed-0" / "evaluation" / SUMMARY).unlink()
-    runs = evaluated_runs(study, 0)
+def test_runs_are_those_evaluated_with_the_seed_in_the_order_of_the_tables(make_reproduction: MakeRuns):
+    reproduction = make_reproduction("dwi_olh", "unet", "cta")
+    make_reproduction("fcn", seed=1)
+    (reproduction / "cta" / "seed-0" / "evaluation" / SUMMARY).unlink()
+    runs = evaluated_runs(reproduction, 0)
     assert list(runs) == ["unet", "dwi_olh"]
     assert runs["unet"].seen == {"case_1"}
     assert [(s.case, s.group, s.networks["dice"]) for s in runs["unet"].scores] == [
@@ -77,7 +77,7 @@ def test_runs_are_those_evaluated_with_the_seed_in_the_order_of_the_tables(make_
         ("case_3", "medium", 0.5),
         ("case_4", "large", 0.5),
     ]
-    assert list(evaluated_runs(study, 1)) == ["fcn"]
+    assert list(evaluated_runs(reproduction, 1)) == ["fcn"]
 
 
 def test_what_is_no_study_is_refused(tmp_path: Path):
@@ -95,22 +95,22 @@ def test_what_is_no_study_is_refused(tmp_path: Path):
         ("evaluation/scores.json", "7"),
     ],
 )
-def test_a_damaged_run_is_refused_by_name(make_study: MakeRuns, file: str, content: str):
-    study = make_study("unet")
-    (study / "unet" / "seed-0" / file).write_text(content)
+def test_a_damaged_run_is_refused_by_name(make_reproduction: MakeRuns, file: str, content: str):
+    reproduction = make_reproduction("unet")
+    (reproduction / "unet" / "seed-0" / file).write_text(content)
     with pytest.raises(InputError, match="unet/seed-0 cannot be read"):
-        evaluated_runs(study, 0)
+        evaluated_runs(reproduction, 0)
 
 
-def test_a_run_that_lacks_a_file_is_refused_by_name(make_study: MakeRuns):
-    study = make_study("unet")
-    (study / "unet" / "seed-0" / "evaluation" / "scores.json").unlink()
+def test_a_run_that_lacks_a_file_is_refused_by_name(make_reproduction: MakeRuns):
+    reproduction = make_reproduction("unet")
+    (reproduction / "unet" / "seed-0" / "evaluation" / "scores.json").unlink()
     with pytest.raises(InputError, match="unet/seed-0 cannot be read"):
-        evaluated_runs(study, 0)
+        evaluated_runs(reproduction, 0)
 
 
-def test_undefined_scores_come_back_as_such(make_study: MakeRuns):
-    file = make_study("unet") / "unet" / "seed-0" / "evaluation" / "scores.json"
+def test_undefined_scores_come_back_as_such(make_reproduction: MakeRuns):
+    file = make_reproduction("unet") / "unet" / "seed-0" / "evaluation" / "scores.json"
     written = json.loads(file.read_text())
     written[0]["networks"]["rve"] = None
     file.write_text(json.dumps(written))

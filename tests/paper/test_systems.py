@@ -1,11 +1,11 @@
 import pytest
 
 from ctpdeploy.errors import UnknownKeyError, UsageError
+from ctpdeploy.paper.published import published_table
+from ctpdeploy.paper.systems import SYSTEMS, TABLES, system_named
 from ctpdeploy.train import TrainConfig
 from ctpdeploy.train.learner import make_chain
 from ctpdeploy.train.networks.chain import OUTPUTS
-from ctpdeploy.train.reproduction.published import published_table
-from ctpdeploy.train.systems import SYSTEMS, TABLES, system_named
 
 
 def test_thirty_systems_fill_the_rows_of_five_tables() -> None:
