@@ -25,7 +25,7 @@ _STEPS = 100
 
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder made by ctpdeploy train.")],
-    out: Annotated[Path, typer.Option(help="Bundle to make, by custom NAME.ctpbundle.")],
+    out: Annotated[Path, typer.Option(help="Bundle to make, NAME.ctpbundle by convention.")],
     cases: Annotated[
         Path | None, typer.Option(help="Cases on which the gate compares, besides two synthetic patients.")
     ] = None,
@@ -34,7 +34,7 @@ def export(
         typer.Option(help="fp32; fp16 or int8 for GPUs: convolutions in it, as many as the limits on masks allow."),
     ] = "fp32",
     fold_sn_static: Annotated[
-        bool, typer.Option(help="Make the statistics of Switchable Normalization constants; an approximation.")
+        bool, typer.Option(help="Freeze the statistics of Switchable Normalization to constants, an approximation.")
     ] = False,
     calibrate: Annotated[
         Path | None,
@@ -43,9 +43,9 @@ def export(
     zipped: Annotated[
         bool, typer.Option("--zip", help="Make one file, NAME.ctpbundle.zip; equal bundles are equal bytes.")
     ] = False,
-    sign: Annotated[Path | None, typer.Option(help="Sign with this private key, an elliptic one in PEM.")] = None,
+    sign: Annotated[Path | None, typer.Option(help="Sign with this private key of an elliptic curve, in PEM.")] = None,
     licence: Annotated[
-        str | None, typer.Option(help="Terms of the trained weights, by custom an SPDX expression; kept in the bundle.")
+        str | None, typer.Option(help="Terms of the trained weights, best as an SPDX expression; kept in the bundle.")
     ] = None,
     triton: Annotated[
         Path | None,

@@ -47,7 +47,7 @@ def reproduce(
     system that stands in several tables is trained once. Published figures are of 23 scans of ISLES 2018; on other
     data, and on the phantom above all, only the order of the rows can be compared.
 
-    Example: ctpdeploy reproduce 5 data --rows Fo,dwi_olh,real_dwi --seeds 3 --preset tiny
+    Example: ctpdeploy reproduce 5 data --rows Fo,dwi_olh --seeds 3 --preset tiny
     """
     from ctpdeploy.errors import UsageError
 

@@ -8,7 +8,7 @@ import pytest
 from support import nifti_cases
 from support.bundles import write_bundle
 
-from ctpdeploy.cli import run
+from ctpdeploy.cli import COMMANDS, run
 from ctpdeploy.errors import ExitCode
 from ctpdeploy.runtime.backends.registry import BACKENDS
 
@@ -18,29 +18,27 @@ def case(tmp_path: Path) -> Path:
     return nifti_cases.write_isles(tmp_path / "in" / "case_7", shape=(70, 66, 2), frames=16)
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "",
-        "demo",
-        "phantom",
-        "train",
-        "export",
-        "infer",
-        "evaluate",
-        "reproduce",
-        "figures",
-        "warmup",
-        "verify",
-        "doctor",
-    ],
-)
-def test_help_teaches(command: str, capsys: pytest.CaptureFixture[str]):
+@pytest.mark.parametrize("command", ["", *COMMANDS, "study"])
+def test_help_fits_into_80_columns_and_teaches(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("COLUMNS", "80")
     assert run([*command.split(), "--help"]) == ExitCode.DONE
-    text = capsys.readouterr().out
-    assert "Usage: ctpdeploy" in text
-    if command in ("phantom", "train", "export", "infer", "evaluate", "reproduce", "figures"):
-        assert f"Example: ctpdeploy {command}" in " ".join(text.split())
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("Usage: ctpdeploy")
+    assert max(map(len, lines)) <= 80
+    if command not in ("", "demo", "doctor"):  # which take nothing that would need one
+        example = lines[lines.index("  Example:") + 1]
+        assert example.startswith(f"    ctpdeploy {'reproduce' if command == 'study' else command} ")
+
+
+def test_the_list_of_commands_is_whole(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run(["--help"]) == ExitCode.DONE
+    lines = capsys.readouterr().out.splitlines()
+    listed = lines[lines.index("Commands:") + 1 : lines.index("Commands:") + 1 + len(COMMANDS)]
+    assert [line.split()[0] for line in listed] == list(COMMANDS)
+    assert all(line.endswith(".") and not line.endswith("...") for line in listed)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,12 +14,30 @@ SMALL = ["--preset", "tiny", "--set", "width=4", "--set", "epochs=1", "--set", "
 def test_list_shows_every_row_of_five_tables(capsys: pytest.CaptureFixture[str]):
     assert run(["reproduce", "--list"]) == ExitCode.DONE
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 + 33
+    assert sum(line[:1].isdigit() for line in lines) == 33
+    assert max(map(len, lines)) <= 80
     assert run(["reproduce", "--list", "--json"]) == ExitCode.DONE
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert sum(row["DWI"] == "not needed" for row in rows) == 15, "13 systems, of which two stand twice"
     olh = next(row for row in rows if row["system"] == "dwi_olh")
     assert (olh["table"], olh["printed"], olh["loss"]) == ("5", "DWI^{o,l,h}", "wce + hgd")
+
+
+def test_list_needs_no_torch():
+    code = (
+        "import sys\nfor name in ('torch', 'onnx', 'safetensors'):\n    sys.modules[name] = None\n"
+        "from ctpdeploy.cli import run\nsys.exit(run(['reproduce', '--list']))"
+    )
+    listed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "maps_dwi_olh" in listed.stdout
+
+
+def test_the_old_name_does_the_same_and_states_the_new_one(capsys: pytest.CaptureFixture[str]):
+    assert run(["study", "--list"]) == ExitCode.DONE
+    printed = capsys.readouterr()
+    assert "it is ctpdeploy reproduce now" in printed.err
+    assert run(["reproduce", "--list"]) == ExitCode.DONE
+    assert capsys.readouterr() == (printed.out, "")
 
 
 def test_a_reproduction_prints_published_measured_and_difference_and_goes_on(
@@ -29,6 +49,7 @@ def test_a_reproduction_prints_published_measured_and_difference_and_goes_on(
     first = capsys.readouterr()
     lines = [line for line in first.out.splitlines() if "published" in line or "measured" in line]
     assert len(lines) == 4
+    assert f"4 cases found in {phantom_folder}." in first.err
     assert "59.37 ± " in first.out, "the printed Dice of F_o"
     assert "measured, 1 scans" in first.out
     assert "not clinical" in first.err
