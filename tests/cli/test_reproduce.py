@@ -4,11 +4,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.commands import SMALL
 
 from ctpdeploy.cli import run
 from ctpdeploy.errors import ExitCode
-
-SMALL = ["--preset", "tiny", "--set", "width=4", "--set", "epochs=1", "--set", "preprocess.slice_shape=[64,64]"]
 
 
 def test_list_shows_every_row_of_five_tables(capsys: pytest.CaptureFixture[str]):
@@ -82,16 +81,3 @@ def test_what_cannot_be_is_said_in_a_sentence(
     places = {"DATA": str(phantom_folder), "OUT": str(tmp_path / "run")}
     assert run([places.get(argument, argument) for argument in arguments]) == ExitCode.USAGE
     assert message in capsys.readouterr().err
-
-
-def test_any_system_trains_from_the_command_line(
-    phantom_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
-    out = tmp_path / "run"
-    assert run(["train", str(phantom_folder), "--out", str(out), "--system", "unet", *SMALL]) == ExitCode.DONE
-    assert "Best validation Dice" in capsys.readouterr().err
-    assert json.loads((out / "config.json").read_text())["system"] == "unet"
-    assert (
-        run(["evaluate", str(out), str(phantom_folder), "--out", str(tmp_path / "scores"), "--json"]) == ExitCode.DONE
-    )
-    assert json.loads(capsys.readouterr().out)["networks"]["global_psnr"]["n"] == 0, "no pseudo-DWI to measure"
