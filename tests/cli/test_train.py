@@ -1,6 +1,7 @@
 """``ctpdeploy train``."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,11 @@ def test_an_unknown_setting_names_the_nearest(capsys: pytest.CaptureFixture[str]
     assert "did you mean 'epochs'" in capsys.readouterr().err
 
 
-def test_train_resumes_with_the_configuration_of_the_run(trained_run: Path, phantom_folder: Path, capsys):  # noqa: ANN001
-    arguments = ["train", str(phantom_folder), "--out", str(trained_run)]
+def test_train_resumes_with_the_configuration_of_the_run(
+    trained_run: Path, phantom_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    own = shutil.copytree(trained_run, tmp_path / "run")
+    arguments = ["train", str(phantom_folder), "--out", str(own)]
     assert run([*arguments, "--resume"]) == ExitCode.DONE  # all its epochs are done: nothing is left to train
     assert "epoch" in capsys.readouterr().err
     assert run([*arguments, "--resume", "--preset", "tiny"]) == ExitCode.USAGE

@@ -23,10 +23,12 @@ def test_stopped_and_resumed_run_ends_with_the_same_tensors(
     assert (summary.epochs, len((out / "metrics.jsonl").read_text().splitlines())) == (4, 4)
 
 
-def test_resuming_a_finished_run_changes_nothing(data: Path, finished: Path, config: TrainConfig) -> None:
-    before = tensors(finished)
-    assert train(data, finished, config, resume=True).epochs == 4
-    assert same(before, tensors(finished))
+def test_resuming_a_finished_run_changes_nothing(
+    data: Path, tmp_path: Path, finished: Path, config: TrainConfig
+) -> None:
+    own = Path(shutil.copytree(finished, tmp_path / "run"))
+    assert train(data, own, config, resume=True).epochs == 4
+    assert same(tensors(finished), tensors(own))
 
 
 def test_best_checkpoint_is_the_epoch_with_the_highest_dice(finished: Path) -> None:
@@ -49,7 +51,7 @@ def test_progress_tells_every_step(data: Path, tmp_path: Path, config: TrainConf
     events: list[ProgressEvent] = []
     train(data, tmp_path / "run", replace(config, epochs=1), on_progress=events.append)
     stages = [event.stage for event in events]
-    assert stages == ["reading"] * 4 + ["training"] * 3 + ["validation"]
+    assert stages == ["finding"] + ["reading"] * 4 + ["training"] * 3 + ["validation"]
     assert [event.step for event in events if event.stage == "training"] == [1, 2, 3]
     assert events[-1].dice is not None
 
