@@ -11,6 +11,8 @@ from ctpdeploy.config import merge
 from ctpdeploy.phantom import PhantomConfig, write_dataset
 from ctpdeploy.runtime import Case, read_case
 
+pytest_plugins = ["support.emulated_device"]
+
 SIZE = 64
 
 # how long an example takes says something of the machine and nothing of the code

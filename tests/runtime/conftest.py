@@ -1,41 +1,13 @@
-import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
-from support.host_kernels import SANITIZED
 from support.libcuda import Libcuda, compile_libcuda
 
-from ctpdeploy.emulator.build import build_host_library
-from ctpdeploy.emulator.device import HostDevice
-from ctpdeploy.runtime.backends.cuda import Workspace, driver_graphs
+from ctpdeploy.runtime.backends.cuda import driver_graphs
 from ctpdeploy.runtime.data.case import MAP_NAMES, Case, Geometry
-
-
-@pytest.fixture(scope="session")
-def host_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The kernels for the CPU."""
-    if SANITIZED in os.environ:
-        return Path(os.environ[SANITIZED])
-    if shutil.which("g++") is None:
-        pytest.skip("There is no g++: the kernels cannot be compiled for the CPU.")
-    library = tmp_path_factory.mktemp("kernels") / "kernels.so"
-    build_host_library(library)
-    return library
-
-
-@pytest.fixture
-def make_workspace(host_library: Path) -> Callable[..., Workspace]:
-    """A workspace on the CPU."""
-    return lambda seed=0, backwards=False: Workspace(HostDevice(host_library, seed=seed, backwards=backwards))
-
-
-@pytest.fixture
-def workspace(make_workspace: Callable[..., Workspace]) -> Workspace:
-    return make_workspace()
 
 
 @pytest.fixture

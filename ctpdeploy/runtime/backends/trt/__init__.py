@@ -7,7 +7,7 @@ from ctpdeploy.runtime.backends.trt.build_options import Recipe, Target, choose_
 from ctpdeploy.runtime.backends.trt.engine_cache import EngineStore, user_store
 from ctpdeploy.runtime.backends.trt.last_warmup import keep_choice, recipe_for
 from ctpdeploy.runtime.backends.trt.packages import FLAVOURS, Flavour, choose_flavour, unavailable_because
-from ctpdeploy.runtime.backends.trt.warm_up import WarmEngine, warm_up
+from ctpdeploy.runtime.backends.trt.warmup import WarmEngine, warm_up
 
 __all__ = [
     "FLAVOURS",

@@ -15,7 +15,7 @@ from ctpdeploy.runtime.backends.trt.engine_cache import user_store
 from ctpdeploy.runtime.backends.trt.last_warmup import recipe_for
 from ctpdeploy.runtime.backends.trt.network import TensorRTNetwork
 from ctpdeploy.runtime.backends.trt.packages import Flavour, cuda_of, load
-from ctpdeploy.runtime.backends.trt.warm_up import warm_up
+from ctpdeploy.runtime.backends.trt.warmup import warm_up
 from ctpdeploy.runtime.bundle.bundle import PIPELINE, Bundle
 from ctpdeploy.runtime.data.prediction import EngineInfo
 

@@ -6,7 +6,7 @@ from ctpdeploy.errors import BackendError
 from ctpdeploy.runtime.backends.trt.build_options import Recipe, Target, choose_target
 from ctpdeploy.runtime.backends.trt.engine_cache import EngineStore
 from ctpdeploy.runtime.backends.trt.packages import Flavour, cuda_of, load
-from ctpdeploy.runtime.backends.trt.warm_up import key_of
+from ctpdeploy.runtime.backends.trt.warmup import key_of
 from ctpdeploy.runtime.bundle.bundle import PIPELINE, Bundle
 
 __all__ = ["keep_choice", "recipe_for"]

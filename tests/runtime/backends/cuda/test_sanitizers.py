@@ -51,7 +51,7 @@ def sanitized(tmp_path_factory: pytest.TempPathFactory, preload: str) -> dict[st
 
 
 def test_no_access_out_of_bounds_and_nothing_undefined(sanitized: dict[str, str]):
-    nouns = ("preprocessing", "series", "order_statistics", "postprocessing", "engine")
+    nouns = ("preprocessing", "series_upload", "order_statistics", "postprocessing", "engine")
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", "not phantom"]
     done = subprocess.run(
         [*command, *(str(FOLDER / f"test_{noun}.py") for noun in nouns)],

@@ -21,7 +21,7 @@ FACTORIES = (
 
 CHECK = """
 import tensorrt as trt
-from tensorrt_calls import check_execution_calls
+from support.tensorrt_calls import check_execution_calls
 from ctpdeploy.errors import BackendError
 from ctpdeploy.runtime.backends.trt import FLAVOURS
 from ctpdeploy.runtime.backends.trt.packages import load

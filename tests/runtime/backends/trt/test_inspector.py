@@ -7,7 +7,7 @@ import pytest
 
 from ctpdeploy.errors import BackendError
 from ctpdeploy.runtime.backends.cuda.driver import Gpu
-from ctpdeploy.runtime.backends.trt import Recipe, Target, warm_up
+from ctpdeploy.runtime.backends.trt import Recipe, Target, warmup
 from ctpdeploy.runtime.backends.trt.inspector import ask_engine, prove_engine
 
 
@@ -85,8 +85,8 @@ def test_only_the_gpu_that_it_is_for_is_asked(monkeypatch: pytest.MonkeyPatch):
         Gpu(name="T4", compute_capability="7.5", memory=15 << 30),
     )
     told = package(json.dumps({"Layers": [HALF]}))
-    assert warm_up._told(told, b"engine", Recipe(target=Target(), precision="fp16")) is None, "there is no driver"
-    monkeypatch.setattr(warm_up, "probe", lambda: SimpleNamespace(gpus=(here,)))
+    assert warmup._told(told, b"engine", Recipe(target=Target(), precision="fp16")) is None, "there is no driver"
+    monkeypatch.setattr(warmup, "probe", lambda: SimpleNamespace(gpus=(here,)))
     for target, expected in (
         (Target(gpu=here), {"HALF": 1, "UNTOLD": 0}),
         (Target(capabilities=("8.6", "8.9")), {"HALF": 1, "UNTOLD": 0}),
@@ -94,4 +94,4 @@ def test_only_the_gpu_that_it_is_for_is_asked(monkeypatch: pytest.MonkeyPatch):
         (Target(capabilities=("7.5",)), None),
         (Target(), None),
     ):
-        assert warm_up._told(told, b"engine", Recipe(target=target, precision="fp16")) == expected
+        assert warmup._told(told, b"engine", Recipe(target=target, precision="fp16")) == expected

@@ -11,9 +11,9 @@ from support.small_networks import fp16_network, fp32_network
 from ctpdeploy.errors import BackendError
 from ctpdeploy.runtime import Bundle
 from ctpdeploy.runtime.backends.cuda.driver import Gpu
-from ctpdeploy.runtime.backends.trt import FLAVOURS, EngineStore, Recipe, Target, warm_up
+from ctpdeploy.runtime.backends.trt import FLAVOURS, EngineStore, Recipe, Target, warm_up, warmup
 from ctpdeploy.runtime.backends.trt.build import Plan
-from ctpdeploy.runtime.backends.trt.warm_up import ingredients, key_of
+from ctpdeploy.runtime.backends.trt.warmup import ingredients, key_of
 
 RTX = FLAVOURS["tensorrt-rtx"]
 RECIPE = Recipe(target=Target(), slices=(1, 2, 4))
@@ -35,7 +35,7 @@ def never_built(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     def fail(*_: object, **__: object) -> None:
         raise AssertionError("an engine was built")
 
-    return lambda: monkeypatch.setattr(warm_up, "build", fail)
+    return lambda: monkeypatch.setattr(warmup, "build", fail)
 
 
 def test_the_pipeline_of_a_bundle_is_proved_built_and_kept(
@@ -131,7 +131,7 @@ def test_the_key_changes_with_each_ingredient(monkeypatch: pytest.MonkeyPatch):
         for_target(gpu=replace(GPU, name="RTX 5000 Ada"), cuda="13.0"),
         for_target(gpu=replace(GPU, compute_capability="12.0"), cuda="13.0"),
     ]
-    monkeypatch.setattr(warm_up, "cuda_of", lambda _: "14")
+    monkeypatch.setattr(warmup, "cuda_of", lambda _: "14")
     keys.append(key())
     assert len(set(keys)) == len(keys)
     assert key() == key()
@@ -145,7 +145,7 @@ def test_timings_are_kept_beside_the_engines_of_a_gpu(
     given: list[bytes | None] = []
 
     monkeypatch.setattr(
-        warm_up, "build", lambda *_, timings: given.append(timings) or Plan(engine=b"engine", timings=b"measured")
+        warmup, "build", lambda *_, timings: given.append(timings) or Plan(engine=b"engine", timings=b"measured")
     )
     measuring = replace(RTX, portable=False)
     for slices in ((1, 2, 4), (1, 2, 5)):
