@@ -1,4 +1,4 @@
-"""The networks that the claims are measured on: random weights that behave like trained ones, as a run and as a sealed bundle.
+"""The networks of the claims: random weights that behave like trained ones, as a run and as a sealed bundle.
 
 Trained weights of the source are not public, and speed hardly depends on weights. Errors do: random networks as they
 are usually drawn amplify rounding so much that float16 fails on them. With their normalisation shifted, so that most

@@ -42,14 +42,13 @@ class Display(Protocol):
 class Bars(Progress):
     """A bar for each task and its text below, cut where the terminal ends; the bars fit into 80 columns."""
 
-    def __init__(self, console: Console, *, disable: bool = False) -> None:
+    def __init__(self, console: Console) -> None:
         super().__init__(
             TextColumn("{task.description:<10}"),
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             console=console,
-            disable=disable,
         )
 
     def get_renderables(self) -> Iterable[RenderableType]:

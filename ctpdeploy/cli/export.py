@@ -31,7 +31,7 @@ def export(
     ] = None,
     precision: Annotated[
         str,
-        typer.Option(help="fp32; fp16 or int8 for GPUs: convolutions in it, as many as the limits on masks allow."),
+        typer.Option(help="fp32; fp16 or int8 for GPUs: as many convolutions in it as the limits on masks allow."),
     ] = "fp32",
     fold_sn_static: Annotated[
         bool, typer.Option(help="Freeze the statistics of Switchable Normalization to constants, an approximation.")
@@ -131,7 +131,7 @@ def _print(verification: "Verification") -> None:
     nodes = ", ".join(f"{role} {before} to {after}" for role, (before, after) in verification.nodes.items())
     say(
         f"The gate held on {verification.slices} slices of {', '.join(verification.cases)} (eager float32 flips "
-        f"{verification.eager_flips} labels). Nodes by folding: {nodes}."
+        f"{verification.eager_flips} labels). Nodes before and after folding: {nodes}."
     )
     if verification.float32_layers:
         say(f"These layers stay in float32: {', '.join(verification.float32_layers)}.")

@@ -36,13 +36,13 @@ def train(
     patients: PatientTable = None,
     cache: CacheFolder = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where the run in --out stopped, with its configuration.")
+        bool, typer.Option("--resume", help="Go on with the run in --out where it stopped, with its configuration.")
     ] = False,
 ) -> None:
     """Train a system: by default feature extractor, pseudo-DWI generator and SLNet end to end.
 
     The run folder holds configuration, split, metrics of every epoch and the last and the best checkpoint. A run
-    that was stopped goes on with --resume as if it had never been.
+    that was stopped goes on with --resume as if it had not been.
 
     Example: ctpdeploy train data --out runs/first --preset tiny --set epochs=20
     """
