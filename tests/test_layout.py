@@ -12,7 +12,6 @@ TOGETHER: dict[str, tuple[str, ...]] = {
         *("benchmark/measurements.py", "benchmark/per_network.py", "benchmark/processes.py"),
         *("benchmark/results.py", "benchmark/tables.py"),
     ),
-    "cli/test_display.py": ("cli/terminal.py",),
     "emulator/test_backend.py": ("cli/options.py", "emulator/network.py"),
     "emulator/test_device.py": ("emulator/build.py",),
     # an export is slow: what it does on the way and what its command prints is asserted of the same few
