@@ -205,7 +205,9 @@ class Evidence:
     def _torch(self, name: str) -> None:
         variant = VARIANTS[name]
         chain = random_chain(self._work, width=self.scale.width, size=self.scale.size)
-        batch = preprocess(middle_slices(self.case, self.scale.compiled if variant.compiled else SLICES), self.config)
+        batch = preprocess(middle_slices(self.case, self.scale.compiled if variant.compiled else SLICES), self.config)[
+            0
+        ]
         expected = truth(chain, batch, self.scale.device)
         networks = TorchNetworks(chain, variant, self.scale.device)
         found = networks.run(batch)
@@ -244,7 +246,7 @@ class Evidence:
     def _measure(self, count: int, seconds: float) -> None:
         """All contestants at so many slices."""
         case = middle_slices(self.case, count)
-        batch = preprocess(case, self.config)
+        batch = preprocess(case, self.config)[0]
         tasks: dict[str, Callable[[], float]] = {}
         contestants = {name: found for name, found in self.contestants.items() if found.only in (None, count)}
         networks: dict[str, list[float]] = {name: [] for name in contestants}

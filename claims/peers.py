@@ -76,7 +76,7 @@ def measure(
         GuardError: a backend of ctpdeploy is wrong.
         BackendError: a backend of ctpdeploy refuses the networks.
     """
-    batch, load = preprocess(read_case(folder), networks.bundle.preprocess), OtherLoad()
+    batch, load = preprocess(read_case(folder), networks.bundle.preprocess)[0], OtherLoad()
     middle = slice(len(batch.frames) // 2, len(batch.frames) // 2 + 1)
     inputs = batch.frames[middle], batch.features[middle]
     one_slice = measure_networks(peers, networks, inputs, gflop=gflop, rounds=rounds, say=say)

@@ -159,11 +159,11 @@ def _checked_password(key: Path) -> str | None:
 
 
 def _read(cases: Path) -> "list[Case]":
-    from ctpdeploy.runtime import find_cases, read_case
+    from ctpdeploy.runtime import find_cases
 
-    folders = find_cases(cases)
-    say_found(len(folders), cases)
-    return [read_case(folder) for folder in folders]
+    found = find_cases(cases)
+    say_found(len(found), cases)
+    return [case.read() for case in found]
 
 
 def _synthetic_cases(count: int, seed: int) -> "list[Case]":

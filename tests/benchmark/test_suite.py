@@ -9,12 +9,13 @@ import bundle_tables
 import numpy as np
 import pytest
 from support.bundles import write_bundle
+from support.nifti_cases import only_case
 
 from ctpdeploy.benchmark import Plan, Results, chosen_backends, run_benchmark
 from ctpdeploy.benchmark.stages import UNACCOUNTED
 from ctpdeploy.benchmark.tables import heading, remarks, tables
 from ctpdeploy.errors import BackendError, GateError, GuardError, UsageError
-from ctpdeploy.runtime import Bundle
+from ctpdeploy.runtime import Bundle, find_cases
 from ctpdeploy.runtime.backends import ort_cpu
 from ctpdeploy.runtime.backends.registry import BACKENDS
 from ctpdeploy.runtime.data.prediction import EngineInfo
@@ -26,7 +27,7 @@ ROUNDS = 3
 @pytest.fixture(scope="module")
 def plan(bundle_folder: Path, phantom_folder: Path) -> Plan:
     pytest.importorskip("ncnn")
-    cases = [phantom_folder / "case_1", phantom_folder / "case_2"]
+    cases = find_cases(phantom_folder)[:2]
     return Plan(bundle=bundle_folder, cases=cases, synthetic=True, backends=["ort-cpu", "ncnn"], rounds=ROUNDS)
 
 
@@ -135,7 +136,7 @@ def plan_with(
     """A plan for a further backend."""
     backend = SimpleNamespace(open_engine=engine, unavailable_because=lambda: None)
     monkeypatch.setitem(BACKENDS, "fading", backend)
-    case = cases / "case_1"
+    case = only_case(cases / "case_1")
     return Plan(bundle=write_bundle(folder), cases=[case, case], synthetic=True, backends=backends, rounds=3)
 
 

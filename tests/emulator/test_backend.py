@@ -49,7 +49,7 @@ def test_a_case_on_the_networks_grid_gives_what_onnx_runtime_gives(
         assert_array_equal(found.probability, expected.probability)
         assert_array_equal(found.pseudo_dwi, expected.pseudo_dwi)
         assert_array_equal(found.mask, expected.mask)
-        assert found.warnings == ()
+        assert found.findings == ()
     assert found.engine.cuda_graph == "yes"
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.nifti_cases import only_case
 from support.training import StopError, draw_batch, same, stop_in, tensors
 
 from ctpdeploy.errors import GuardError
@@ -102,7 +103,7 @@ CPU = torch.device("cpu")
 
 
 def test_frozen_context_encoder_stays_as_initialised(data: Path, config: TrainConfig) -> None:
-    dataset = SliceDataset([read_labelled(data / "case_1", config)])
+    dataset = SliceDataset([read_labelled(only_case(data / "case_1"), config)])
     for phi_c, stays in (("frozen", True), ("joint", False)):
         learner = Learner(replace(config, phi_c=phi_c), CPU)
         before = [p.clone() for p in learner.networks["context_encoder"].parameters()]
@@ -113,7 +114,7 @@ def test_frozen_context_encoder_stays_as_initialised(data: Path, config: TrainCo
 
 
 def test_tiny_chain_learns_two_slices_by_heart(data: Path, config: TrainConfig) -> None:
-    case = read_labelled(data / "case_1", config)
+    case = read_labelled(only_case(data / "case_1"), config)
     dataset = SliceDataset([case])
     learner = Learner(config, CPU)
     for epoch in range(40):

@@ -4,17 +4,15 @@ import torch
 
 from ctpdeploy.paper.systems import SYSTEMS
 from ctpdeploy.runtime.backends.engine import Engine
-from ctpdeploy.runtime.data.slices import PerfusionWindow, SliceBatch
+from ctpdeploy.runtime.data.slices import SliceBatch
 from ctpdeploy.train import TorchEngine, TrainConfig
 from ctpdeploy.train.learner import make_chain
-
-WINDOW = PerfusionWindow(start=0, end=5, frames=(0, 1, 2, 3, 4, 5), curve=np.zeros(6))
 
 
 def batch(slices: int) -> SliceBatch:
     rng = np.random.default_rng(0)
     frames, features = (rng.random((slices, channels, 32, 32), dtype=np.float32) for channels in (6, 5))
-    return SliceBatch(frames=frames, features=features, window=WINDOW)
+    return SliceBatch(frames=frames, features=features)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +34,7 @@ def test_slice_gives_the_same_in_every_batch(engine: Engine) -> None:
     whole = batch(7)
     together = engine.run(whole).probability
     for i in range(7):
-        alone = SliceBatch(frames=whole.frames[i : i + 1], features=whole.features[i : i + 1], window=WINDOW)
+        alone = SliceBatch(frames=whole.frames[i : i + 1], features=whole.features[i : i + 1])
         np.testing.assert_allclose(engine.run(alone).probability[0], together[i], atol=1e-5)
 
 

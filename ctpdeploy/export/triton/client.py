@@ -24,7 +24,7 @@ from ctpdeploy.optional import require
 from ctpdeploy.runtime import Pipeline, read_case, write_prediction
 from ctpdeploy.runtime.bundle.bundle import MANIFEST, sha256_of
 from ctpdeploy.runtime.bundle.manifest import read_manifest
-from ctpdeploy.runtime.data.prediction import EngineInfo
+from ctpdeploy.runtime.data.prediction import EngineInfo, Provenance
 from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 
@@ -119,8 +119,13 @@ def predict(case: Path, out: Path, engine: TritonEngine) -> Path:
     start = time.perf_counter()
     read = read_case(case)
     seconds = time.perf_counter() - start
-    source = {"bundle": {"name": engine.parameter("bundle"), "sha256": sha256}, "backend_requested": "triton"}
-    return write_prediction(out, read, Pipeline(engine, config).predict(read), source=source, read_seconds=seconds)
+    provenance = Provenance(
+        bundle={"name": engine.parameter("bundle"), "sha256": sha256},
+        backend_requested="triton",
+        backend_because="It was asked for.",
+    )
+    prediction = Pipeline(engine, config, provenance).predict(read)
+    return write_prediction(out, read, prediction, seconds={"read": seconds})
 
 
 if __name__ == "__main__":

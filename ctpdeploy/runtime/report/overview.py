@@ -15,6 +15,7 @@ from PIL import Image
 
 from ctpdeploy import INTENDED_USE
 from ctpdeploy.runtime.data.case import BoolArray, Case
+from ctpdeploy.runtime.data.finding import Severity
 from ctpdeploy.runtime.data.prediction import Prediction
 from ctpdeploy.runtime.report.canvas import Frame, Sheet
 from ctpdeploy.runtime.report.lines import Strokes, draw_strokes
@@ -26,6 +27,9 @@ from ctpdeploy.runtime.report.time_curve import draw_curve
 __all__ = ["write_overview"]
 
 _MOST_SLICES: Final = 5
+_MOST_FINDINGS: Final = 3
+"""Findings shown; more where more are serious."""
+_MARKS: Final[dict[Severity, str]] = {"serious": "!!", "caution": "!", "note": "-"}
 _SIDE: Final = 175
 """Width and height of one picture in pixels."""
 _HEAD: Final = 65
@@ -53,7 +57,7 @@ def write_overview(path: Path, case: Case, prediction: Prediction) -> None:
         if j == 0:
             page.label(frame, view.slices)
     curve = Frame(left=round(0.02 * width), top=height - 215, width=round(0.44 * width), height=215)
-    page.sheet.pixels[curve.place] = draw_curve(case, prediction.window, curve.width, curve.height)
+    page.sheet.pixels[curve.place] = draw_curve(case, prediction.outputs.window, curve.width, curve.height)
     page.letters += [
         Letters(text=_finding(case, prediction), x=width / 2, y=height - 183, size=8.5, anchor="ls"),
         Letters(text=case.identifier, x=0.025 * width, y=22, size=12, bold=True),
@@ -134,7 +138,7 @@ def _choose_slices(mask: BoolArray) -> list[int]:
 
 
 def _finding(case: Case, prediction: Prediction) -> str:
-    """Volumes, components, what ran, and the quality flags in words."""
+    """Volumes, components, the engine and the findings in words: every serious one."""
     pieces = prediction.components
     lines = [
         f"Lesion {prediction.volume_ml:.1f} ml in {len(pieces)} piece{'s' * (len(pieces) != 1)} (red, white on maps)"
@@ -142,9 +146,13 @@ def _finding(case: Case, prediction: Prediction) -> str:
     if case.lesion is not None:
         lines[0] += f"; drawn on DWI {case.lesion.sum() * case.geometry.voxel_ml:.1f} ml (green)"
     lines += [f"    {c.volume_ml:.1f} ml, {c.side} side, about slice {c.centroid[0] + 1:.0f}" for c in pieces[:3]]
-    engine = prediction.engine
-    lines.append(f"{engine.backend}, {engine.precision}, networks {prediction.seconds['networks']:.2f} s")
-    lines += [f"! {warning}" for warning in prediction.warnings[:3]]
+    engine, seconds = prediction.outputs.engine, prediction.outputs.seconds
+    lines.append(f"{engine.backend}, {engine.precision}, networks {seconds['networks']:.2f} s")
+    serious = [found for found in prediction.findings if found.severity == "serious"]
+    shown = max(_MOST_FINDINGS, len(serious))
+    lines += [f"{_MARKS[found.severity]} {found}" for found in prediction.findings[:shown]]
+    if (more := len(prediction.findings) - shown) > 0:
+        lines.append(f"and {more} more, in report.json")
     if case.geometry.spacing_source == "pixdim":
         lines.append("The affine is the identity: left and right are as in RAS+, as the file states.")
     return "\n".join(lines)

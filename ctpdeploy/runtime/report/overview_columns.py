@@ -42,7 +42,7 @@ class Column:
 
 def columns_of(case: Case, prediction: Prediction, view: View) -> list[Column]:
     """CT, its maximum, the maps, what was found, and the truth where there is one."""
-    before, highest = _over_time(case, max(prediction.window.start, 1), view)
+    before, highest = _over_time(case, max(prediction.outputs.window.start, 1), view)
     lesion = outline(view.montage(prediction.mask))
     red, white = ((lesion, _LESION),), ((lesion, "white"),)
     columns = [

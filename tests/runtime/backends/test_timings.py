@@ -12,7 +12,7 @@ from ctpdeploy.errors import UsageError
 from ctpdeploy.runtime.backends.timings import Speeds, measure_speeds, recall, remember
 from ctpdeploy.runtime.bundle.bundle import Bundle
 from ctpdeploy.runtime.data.prediction import EngineInfo
-from ctpdeploy.runtime.data.slices import PerfusionWindow, SliceBatch, SliceOutputs
+from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
 
 
 class Sleeper:
@@ -38,8 +38,7 @@ def bundle(tmp_path: Path) -> Bundle:
 
 def volume(slices: int) -> SliceBatch:
     frames, features = (np.zeros((slices, n, 2, 2), dtype=np.float32) for n in (6, 5))
-    window = PerfusionWindow(start=0, end=0, frames=(), curve=np.empty(0))
-    return SliceBatch(frames=frames, features=features, window=window)
+    return SliceBatch(frames=frames, features=features)
 
 
 def test_the_median_decides_and_engines_take_turns():

@@ -41,12 +41,10 @@ def test_slices_are_independent_of_their_batch(bundle_folder: Path, phantom_case
         pytest.skip(reason)
     bundle = Bundle.open(bundle_folder)
     engine = open_engine(bundle, backend)
-    batch = preprocess(phantom_case, bundle.preprocess)
+    batch = preprocess(phantom_case, bundle.preprocess)[0]
     together = engine.run(batch)
     for i in range(len(batch.frames)):
-        alone = engine.run(
-            SliceBatch(frames=batch.frames[i : i + 1], features=batch.features[i : i + 1], window=batch.window)
-        )
+        alone = engine.run(SliceBatch(frames=batch.frames[i : i + 1], features=batch.features[i : i + 1]))
         assert_allclose(alone.probability[0], together.probability[i], atol=1e-6)
         assert_allclose(alone.pseudo_dwi[0], together.pseudo_dwi[i], atol=1e-6)
     assert together.probability.dtype == np.float32

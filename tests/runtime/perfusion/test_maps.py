@@ -197,7 +197,8 @@ def test_unequal_frame_times_are_resampled(patient: Patient) -> None:
     keep = np.r_[0:30, 30:45:2]
     dense = perfusion_maps(patient.series, patient.times, patient.spacing)
     sparse = perfusion_maps(patient.series[keep], patient.times[keep], patient.spacing)
-    assert "resampled to 1 s" in sparse.warnings[0]
+    assert sparse.findings[0].code == "times-resampled"
+    assert "resampled to 1 s" in sparse.findings[0].sentence
     assert len(sparse.aif) == len(dense.aif)
     assert np.corrcoef(sparse.maps["tmax"][dense.brain], dense.maps["tmax"][dense.brain])[0, 1] > 0.9
 

@@ -46,7 +46,7 @@ def test_components_volumes_and_sides(phantom_case: Case):
     assert [c.side for c in found.components] == ["right", "left"]
     assert found.components[0].centroid == (0.0, 14.5, 44.5)
     assert found.volume_ml == pytest.approx(132 * voxel)
-    assert set(found.seconds) == {"preprocess", "networks", "postprocess"}
+    assert set(found.outputs.seconds) == {"preprocess", "networks", "postprocess"}
 
 
 def test_corners_connect_across_slices(phantom_case: Case):

@@ -26,6 +26,7 @@ from ctpdeploy.runtime.backends.cuda.workspace import Workspace
 from ctpdeploy.runtime.backends.engine import Engine
 from ctpdeploy.runtime.backends.reference_path import run_reference_path
 from ctpdeploy.runtime.data.case import Case
+from ctpdeploy.runtime.data.finding import Finding, finding
 from ctpdeploy.runtime.data.prediction import CaseOutputs, EngineInfo
 from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
@@ -89,7 +90,7 @@ class CudaEngine:
         preprocessed = time.perf_counter()
         outputs = self._outputs(case.series.shape[1])
         inputs = {name: getattr(batch, name) for name in self._network.inputs}
-        warnings = self._batches.run(inputs, outputs)
+        findings = self._batches.run(inputs, outputs)
         networks_done = device.record(workspace.kernels)
         queued = postprocessor.queue(case, outputs["probability"], outputs.get("pseudo_dwi"))
         device.synchronise(networks_done)
@@ -98,7 +99,7 @@ class CudaEngine:
         try:
             mask, probability, pseudo_dwi = postprocessor.collect(queued)
         except GuardError as error:
-            return self._again(case, config, error, warnings, seconds)
+            return self._again(case, config, error, findings, seconds)
         return CaseOutputs(
             mask=mask,
             probability=probability,
@@ -106,7 +107,7 @@ class CudaEngine:
             window=batch.window,
             engine=self.info,
             seconds={**seconds, "postprocess": time.perf_counter() - computed},
-            warnings=warnings,
+            findings=findings,
         )
 
     @contextmanager
@@ -142,7 +143,7 @@ class CudaEngine:
         case: Case,
         config: PreprocessConfig,
         error: GuardError,
-        warnings: tuple[str, ...],
+        findings: tuple[Finding, ...],
         seconds: Mapping[str, float],
     ) -> CaseOutputs:
         """The case once more on the host, since the device returned NaN or infinity."""
@@ -154,12 +155,12 @@ class CudaEngine:
             raise GuardError(f"{error} It cannot be run again in float32: {reason}") from error
         outputs = run_reference_path(self._second, case, config)
         first, second = self._network.info, self._second.info
-        warning = (
+        sentence = (
             f"In {first.precision} on {first.device} the networks returned NaN or infinity: "
             f"this case was run again in {second.precision}, by {second.backend} on {second.device}."
         )
         return replace(
             outputs,
             seconds={stage: spent + seconds.get(stage, 0.0) for stage, spent in outputs.seconds.items()},
-            warnings=(*warnings, *outputs.warnings, warning),
+            findings=(*findings, *outputs.findings, finding("run-again-in-float32", sentence)),
         )

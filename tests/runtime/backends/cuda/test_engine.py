@@ -19,6 +19,7 @@ from ctpdeploy.runtime.backends.cuda.graph_cache import MOST_GRAPHS, Replays
 from ctpdeploy.runtime.backends.engine import CaseEngine
 from ctpdeploy.runtime.backends.reference_path import run_reference_path
 from ctpdeploy.runtime.data.case import Case
+from ctpdeploy.runtime.data.finding import Finding
 from ctpdeploy.runtime.data.prediction import CaseOutputs
 from ctpdeploy.runtime.preprocess.postprocess import THRESHOLD
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, preprocess
@@ -69,7 +70,7 @@ def test_one_engine_takes_case_after_case(make_workspace: MakeWorkspace, make_ca
             case = make_case(shape, frames, dtype, seed=10 * seed + i)
             found = engine.run_case(case, CONFIG)
             assert_as_on_the_host(found, case, rtol=0.0 if shape[1:] == GRID else 1e-6)
-            assert found.warnings == ()
+            assert found.findings == ()
     assert network.replays > 0
     assert found.engine == engine.info == dataclasses.replace(network.info, cuda_graph="yes")
 
@@ -84,18 +85,18 @@ def test_another_configuration_is_another_preprocessing(engine: CudaEngine, make
 
 def test_slices_from_the_host_give_what_the_engine_of_the_host_gives(engine: CudaEngine, make_case: MakeCase):
     for slices in (11, 11, 11, 3):
-        batch = preprocess(make_case((slices, *GRID), 9, seed=slices), CONFIG)
+        batch = preprocess(make_case((slices, *GRID), 9, seed=slices), CONFIG)[0]
         found, expected = engine.run(batch), HostTwin().run(batch)
         assert_array_equal(found.probability, expected.probability)
         assert_array_equal(found.pseudo_dwi, expected.pseudo_dwi)
         assert_array_equal(found.extractor, expected.extractor)
     before = found.probability.copy()
-    engine.run(preprocess(make_case((3, *GRID), 9, seed=99), CONFIG))
+    engine.run(preprocess(make_case((3, *GRID), 9, seed=99), CONFIG)[0])
     assert_array_equal(found.probability, before)  # it is the caller's
 
 
 def test_slices_of_another_shape_are_refused(engine: CudaEngine, make_case: MakeCase):
-    batch = preprocess(make_case((2, *GRID), 9), CONFIG)
+    batch = preprocess(make_case((2, *GRID), 9), CONFIG)[0]
     with pytest.raises(InputError, match=r"takes features of shape \(5, 8, 12\), not \(4, 8, 12\)"):
         engine.run(dataclasses.replace(batch, features=batch.features[:, :4]))
     assert_array_equal(engine.run(batch).probability, HostTwin().run(batch).probability)
@@ -149,15 +150,14 @@ def test_batches_are_halved_until_they_fit_and_stay_so(engine: CudaEngine, netwo
     found = engine.run_case(case, CONFIG)
     assert_as_on_the_host(found, case)
     assert network.batches == [5, 2, 2, 2, 2, 2]
-    assert found.warnings == (
-        "The device has not enough memory for 5 slices at once: from this case on, at most 2 go at once.",
-    )
+    sentence = "The device has not enough memory for 5 slices at once: from this case on, at most 2 go at once."
+    assert found.findings == (Finding("batches-halved", "note", sentence),)
     network.batches.clear()
     case = make_case((3, *GRID), 5)
     found = engine.run_case(case, CONFIG)
     assert_as_on_the_host(found, case)
     assert network.batches == [2, 1]
-    assert found.warnings == ()
+    assert found.findings == ()
 
 
 def test_a_batch_that_fails_in_the_middle_of_a_case_goes_on_from_there(workspace: Workspace, make_case: MakeCase):
@@ -261,15 +261,16 @@ def test_nan_is_run_again_in_float32(network: SmallNetwork, make_case: MakeCase)
         found = engine.run_case(case, CONFIG)
         assert_as_on_the_host(found, case)
         assert found.engine.backend == "twin"
-        assert found.warnings == (
-            "In fp16 on host the networks returned NaN or infinity: this case was run again in fp32, by twin on host.",
+        sentence = (
+            "In fp16 on host the networks returned NaN or infinity: this case was run again in fp32, by twin on host."
         )
+        assert found.findings == (Finding("run-again-in-float32", "note", sentence),)
     assert len(opened) == 1
     network.added = 0.0
     found = engine.run_case(case, CONFIG)
     assert_as_on_the_host(found, case)
     assert found.engine.backend == "small"
-    assert found.warnings == ()
+    assert found.findings == ()
 
 
 def missing() -> HostTwin:
@@ -316,7 +317,7 @@ def test_a_network_without_graphs_runs_as_it_is(engine: CudaEngine, network: Sma
         case = make_case((3, *GRID), 9, seed=i)
         found = engine.run_case(case, CONFIG)
         assert_as_on_the_host(found, case)
-        assert found.warnings == ()
+        assert found.findings == ()
         assert found.engine.cuda_graph == "no"
     assert network.batches == [3, 3, 3]
     assert network.captures == 1
@@ -330,18 +331,13 @@ def test_a_graph_that_does_something_else_is_never_used(
     workspace = make_workspace(seed)
     network = SmallNetwork(workspace, GRID, most_slices=2, replay=wrong)
     engine = CudaEngine(network, workspace)
-    warnings = []
+    codes = []
     for i in range(4):
         case = make_case((5, *GRID), 9, seed=i)
         found = engine.run_case(case, CONFIG)
         assert_as_on_the_host(found, case)
-        warnings.append(found.warnings)
-    assert warnings == [
-        (),
-        ("CUDA graphs are off from this case on: one of them did not give what the networks give.",),
-        (),
-        (),
-    ]
+        codes.append([finding.code for finding in found.findings])
+    assert codes == [[], ["graphs-disabled"], [], []]
     assert network.replays == 1
     assert found.engine.cuda_graph == engine.info.cuda_graph == "off"
 
@@ -496,7 +492,7 @@ def test_another_thread_is_refused(engine: CudaEngine, make_case: MakeCase):
     def use() -> None:
         for call in (
             lambda: engine.run_case(case, CONFIG),
-            lambda: engine.run(preprocess(case, CONFIG)),
+            lambda: engine.run(preprocess(case, CONFIG)[0]),
         ):
             try:
                 call()

@@ -39,7 +39,7 @@ def engine(bundle: Bundle, request: pytest.FixtureRequest) -> Engine:
 @pytest.fixture(scope="module")
 def slices(phantom_case: Case, bundle: Bundle) -> SliceBatch:
     """Two slices of a patient, and the same two turned around, which are other slices to a network."""
-    batch = preprocess(phantom_case, bundle.preprocess)
+    batch = preprocess(phantom_case, bundle.preprocess)[0]
     both = {name: np.concatenate([value, value[..., ::-1]]) for name, value in named(batch).items()}
     return replace(batch, **both)
 

@@ -63,8 +63,8 @@ def test_a_case_is_what_the_cpu_makes_of_it(
         assert_array_equal(found.mask, reference.mask)
         assert_allclose(found.probability, reference.probability, rtol=1e-6)
     assert 0 < found.mask.sum() < found.mask.size
-    assert found.engine.cuda_graph == "yes"
-    assert found.engine.backend == "tensorrt"
+    assert found.outputs.engine.cuda_graph == "yes"
+    assert found.outputs.engine.backend == "tensorrt"
 
 
 @pytest.mark.parametrize("package", PACKAGES)
