@@ -62,13 +62,19 @@ TOGETHER: dict[str, tuple[str, ...]] = {
     "runtime/bundle/test_onnx_check.py": ("runtime/bundle/protobuf.py",),
     # attacks on a bundle, whoever has to notice them
     "runtime/bundle/test_refusals.py": ("cli/verify.py", "runtime/bundle/archive.py", "runtime/bundle/signature.py"),
-    "runtime/io/test_nifti_case.py": ("runtime/data/case.py", "runtime/io/nifti.py"),
+    # from files to a case, by one layout and the other
+    "runtime/io/test_cases.py": ("runtime/io/case_ref.py", "runtime/io/layout.py"),
+    "runtime/io/test_geometry.py": ("runtime/data/geometry.py",),
+    "runtime/io/test_nifti_case.py": (
+        *("runtime/data/case.py", "runtime/data/source.py", "runtime/io/assembly.py", "runtime/io/nifti.py"),
+    ),
     "runtime/report/test_writers.py": (
         *("runtime/report/overview.py", "runtime/report/overview_columns.py", "runtime/report/report_json.py"),
         *("runtime/report/slice_view.py",),
     ),
     "runtime/test_pipeline.py": (
-        *("runtime/backends/reference_path.py", "runtime/data/prediction.py", "runtime/data/slices.py"),
+        *("runtime/backends/reference_path.py", "runtime/data/finding.py", "runtime/data/prediction.py"),
+        *("runtime/data/slices.py", "runtime/io/arrays.py"),
     ),
     "train/networks/test_parameters.py": ("train/networks/slnet.py", "train/networks/unet.py"),
     "train/networks/test_segmenters.py": ("train/networks/squeeze_excite.py",),

@@ -1,6 +1,6 @@
 """From files to files by a clock of one's own: the stages have all of the time, or it shows."""
 
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +8,7 @@ from support.bundles import write_bundle
 from support.clocks import Clock
 
 from ctpdeploy.benchmark import stages
-from ctpdeploy.runtime import Pipeline
+from ctpdeploy.runtime import Pipeline, find_cases
 from ctpdeploy.runtime.report import writers
 
 
@@ -22,11 +22,12 @@ def test_time_between_the_stages_is_unaccounted_for(
     pipeline: Pipeline, phantom_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unseen: float
 ):
     clock = Clock(monkeypatch)
-    monkeypatch.setattr(stages, "read_case", clock.taking(20.0, stages.read_case))
+    (case,) = find_cases(phantom_folder / "case_1")
+    slow = replace(case, reader=clock.taking(20.0, case.reader))
     monkeypatch.setattr(pipeline.engine, "run", clock.taking(8.0, pipeline.engine.run))
     monkeypatch.setattr(writers, "write_overview", clock.taking(2.0, writers.write_overview))
     monkeypatch.setattr(stages, "write_prediction", clock.taking(unseen, stages.write_prediction))
-    found = stages.run_files(pipeline, phantom_folder / "case_1", tmp_path)
+    found = stages.run_files(pipeline, slow, tmp_path)
     assert (found.wall, found.predict) == (30.0 + unseen, 8.0)
     assert (found.seconds["read"], found.seconds["networks"], found.seconds["overview"]) == (20.0, 8.0, 2.0)
     assert found.unaccounted == pytest.approx(unseen / found.wall)
@@ -37,6 +38,5 @@ def test_a_folder_takes_its_time_by_its_cases(
 ):
     clock = Clock(monkeypatch)
     monkeypatch.setattr(pipeline.engine, "run", clock.taking(8.0, pipeline.engine.run))
-    folders: Sequence[Path] = [phantom_folder / "case_1", phantom_folder / "case_2"]
-    assert stages.run_folder(pipeline, folders, tmp_path) == 8.0
-    assert sorted(path.name for path in tmp_path.glob("case_*")) == ["case_1", "case_2"]
+    assert stages.run_folder(pipeline, find_cases(phantom_folder), tmp_path) == 8.0
+    assert sorted(path.name for path in tmp_path.glob("case_*")) == ["case_1", "case_2", "case_3", "case_4"]
