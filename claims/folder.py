@@ -25,11 +25,12 @@ from widen_networks import wide_bundle
 from ctpdeploy.benchmark.ceilings import Ceilings, measure_ceilings
 from ctpdeploy.benchmark.checks import require_right
 from ctpdeploy.benchmark.interleave import interleave
-from ctpdeploy.benchmark.machine import OtherLoad, describe_machine, versions_of
+from ctpdeploy.benchmark.machine import OtherLoad, describe_machine
 from ctpdeploy.benchmark.quantiles import Quantiles
 from ctpdeploy.benchmark.stages import run_folder
 from ctpdeploy.phantom import PhantomConfig, write_dataset
 from ctpdeploy.runtime import Bundle, CaseRef, Pipeline, find_cases
+from ctpdeploy.runtime.backends.packages import versions_of
 from ctpdeploy.runtime.backends.registry import AUTO, choose, open_engine
 from ctpdeploy.runtime.data.slices import SliceBatch
 from ctpdeploy.runtime.preprocess.preprocess import preprocess

@@ -32,12 +32,13 @@ from peers import plain
 
 from ctpdeploy.benchmark.checks import require_right, require_same_way
 from ctpdeploy.benchmark.interleave import interleave, rounds_within, timed
-from ctpdeploy.benchmark.machine import OtherLoad, describe_machine, versions_of
+from ctpdeploy.benchmark.machine import OtherLoad, describe_machine
 from ctpdeploy.benchmark.processes import run_infer
 from ctpdeploy.benchmark.quantiles import Quantiles
 from ctpdeploy.benchmark.subsample import middle_slices
 from ctpdeploy.errors import BackendError, CtpdeployError, ExitCode, GuardError
 from ctpdeploy.runtime import Bundle, Case, Pipeline, read_case
+from ctpdeploy.runtime.backends.packages import versions_of
 from ctpdeploy.runtime.backends.registry import BACKENDS, open_engine
 from ctpdeploy.runtime.data.slices import SliceBatch
 from ctpdeploy.runtime.gate.gate import reference_of

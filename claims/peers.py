@@ -25,10 +25,11 @@ from peer_networks import PEERS, Networks, Peer
 from peer_turns import measure_cases, measure_networks
 from published_results import SCHEMAS
 
-from ctpdeploy.benchmark.machine import OtherLoad, describe_machine, versions_of
+from ctpdeploy.benchmark.machine import OtherLoad, describe_machine
 from ctpdeploy.benchmark.quantiles import Quantiles
 from ctpdeploy.errors import CtpdeployError
 from ctpdeploy.runtime import Bundle, read_case
+from ctpdeploy.runtime.backends.packages import versions_of
 from ctpdeploy.runtime.preprocess.preprocess import preprocess
 
 __all__ = ["measure", "plain"]

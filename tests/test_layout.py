@@ -46,6 +46,7 @@ TOGETHER: dict[str, tuple[str, ...]] = {
         *("runtime/backends/ncnn_cpu/layers.py", "runtime/backends/ncnn_cpu/network.py"),
     ),
     "runtime/backends/ncnn_cpu/test_translate.py": ("runtime/backends/ncnn_cpu/translation_state.py",),
+    "runtime/backends/test_registry.py": ("runtime/backends/backend.py",),
     # every backend against the reference, operator by operator
     "runtime/backends/onnx_graph/test_operators.py": (
         *("runtime/backends/onnx_graph/graph.py", "runtime/backends/onnx_graph/numpy_reference.py"),
@@ -56,8 +57,8 @@ TOGETHER: dict[str, tuple[str, ...]] = {
     ),
     "runtime/backends/trt/test_build.py": ("runtime/backends/trt/build_options.py",),
     "runtime/backends/trt/test_deserialise.py": ("runtime/backends/trt/callbacks.py",),
-    "cli/test_warmup.py": ("runtime/backends/trt/last_warmup.py", "runtime/gate/backend_ranking.py"),
-    "runtime/bundle/test_bundle.py": ("runtime/backends/ort_cpu.py", "runtime/backends/registry.py"),
+    "cli/test_warmup.py": ("runtime/backends/trt/last_warmup.py",),
+    "runtime/bundle/test_bundle.py": ("runtime/backends/ort_cpu.py",),
     "runtime/bundle/test_manifest.py": ("runtime/bundle/json_schema.py",),
     "runtime/bundle/test_onnx_check.py": ("runtime/bundle/protobuf.py",),
     # attacks on a bundle, whoever has to notice them

@@ -3,6 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -85,12 +86,12 @@ def run_benchmark(plan: Plan, progress: Progress = lambda *_: None) -> Results:
         GuardError: an engine's answers changed between rounds.
     """
     start, load = time.perf_counter(), OtherLoad()
-    with Bundle.open(plan.bundle) as bundle, tempfile.TemporaryDirectory() as scratch:
+    with Bundle.open(plan.bundle) as bundle, tempfile.TemporaryDirectory() as scratch, ExitStack() as opened:
         pipelines, open_s = {}, {}
         for name in plan.backends:
             progress(f"opening {name}", 0.0)
             before = time.perf_counter()
-            pipelines[name] = Pipeline(open_engine(bundle, name), bundle.preprocess)
+            pipelines[name] = opened.enter_context(Pipeline(open_engine(bundle, name), bundle.preprocess))
             open_s[name] = time.perf_counter() - before
         progress("checking outputs against float64", 0.05)
         trials = require_right(bundle, pipelines)

@@ -49,7 +49,8 @@ def demo(
     cases = find_cases(out / "test")
     print_reports(infer_with_progress(bundle, cases, out / "results").reports, out / "results")
     say("5/5  scores of the test patients")
-    summary = evaluate_with_progress(Pipeline.open(bundle), cases, out / "evaluation")
+    with Pipeline.open(bundle) as pipeline:
+        summary = evaluate_with_progress(pipeline, cases, out / "evaluation")
     print_scores(summary)
     say(f"\nDone in {time.perf_counter() - start:.0f} s. Look at {out / 'results'}/*/overview.png.")
     say(f"Synthetic patients: these scores are not clinical. {INTENDED_USE}")

@@ -32,10 +32,11 @@ def evaluate(
     """
     from ctpdeploy.runtime import find_cases
 
-    pipeline, cases = _open(model, backend, require_signature), find_cases(data)
+    cases = find_cases(data)
     say_found(len(cases), data)
-    _warn_of_training_cases(model, cases)
-    summary = evaluate_with_progress(pipeline, cases, out)
+    with _open(model, backend, require_signature) as pipeline:
+        _warn_of_training_cases(model, cases)
+        summary = evaluate_with_progress(pipeline, cases, out)
     if as_json:
         print_json(summary)
     else:

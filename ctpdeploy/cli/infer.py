@@ -109,8 +109,7 @@ def infer_with_progress(
     """:func:`ctpdeploy.runtime.cohort.run.infer_cases` with a progress bar; the error of an only case is raised."""
     from ctpdeploy.runtime import Pipeline, infer_cases
 
-    pipeline = Pipeline.open(bundle, backend, key)
-    with progress() as display:
+    with Pipeline.open(bundle, backend, key) as pipeline, progress() as display:
         task = display.add_task("infer", total=len(cases), text="")
 
         def show(outcome: "CaseOutcome") -> None:

@@ -3,6 +3,7 @@
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
 from ctpdeploy.runtime.backends.engine import CaseEngine, Engine
 from ctpdeploy.runtime.backends.reference_path import run_reference_path
@@ -19,7 +20,7 @@ __all__ = ["Pipeline"]
 
 
 class Pipeline:
-    """Predicts lesions, one case after the other; built once, used for as many cases as there are.
+    """Predicts lesions, one case after the other; built once, used for as many cases as there are, then closed.
 
     Args:
         engine: runs the networks; a :class:`CaseEngine` also what comes before and after them.
@@ -53,6 +54,16 @@ class Pipeline:
                 backend_because=choice.because,
             )
             return cls(open_engine(opened, choice.backend), opened.preprocess, provenance)
+
+    def close(self) -> None:
+        """Close the engine; nothing is predicted any more."""
+        self.engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def predict(self, case: Case) -> Prediction:
         """Find the lesion of a case.

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import bundle_tables
 import numpy as np
@@ -17,7 +16,8 @@ from ctpdeploy.benchmark.tables import heading, remarks, tables
 from ctpdeploy.errors import BackendError, GateError, GuardError, UsageError
 from ctpdeploy.runtime import Bundle, find_cases
 from ctpdeploy.runtime.backends import ort_cpu
-from ctpdeploy.runtime.backends.registry import BACKENDS
+from ctpdeploy.runtime.backends.engine import Engine
+from ctpdeploy.runtime.backends.registry import BACKENDS, Backend
 from ctpdeploy.runtime.data.prediction import EngineInfo
 from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
 
@@ -100,7 +100,7 @@ def test_results_are_json_and_tables(results: Results):
     assert len(tables(alone)) == len(tables(results)) - 1  # nothing to compare with
 
 
-class Fading:
+class Fading(Engine):
     """ONNX Runtime as long as it is looked at, and after that labels the wrong way round."""
 
     def __init__(self, bundle: Bundle) -> None:
@@ -134,7 +134,7 @@ def plan_with(
     engine: type[Fading], monkeypatch: pytest.MonkeyPatch, folder: Path, cases: Path, backends: list[str]
 ) -> Plan:
     """A plan for a further backend."""
-    backend = SimpleNamespace(open_engine=engine, unavailable_because=lambda: None)
+    backend = Backend(extra=None, packages=(), open=engine)
     monkeypatch.setitem(BACKENDS, "fading", backend)
     case = only_case(cases / "case_1")
     return Plan(bundle=write_bundle(folder), cases=[case, case], synthetic=True, backends=backends, rounds=3)
@@ -165,7 +165,7 @@ def test_backends_are_those_asked_for_or_all_that_can_run(monkeypatch: pytest.Mo
     assert chosen_backends(["ncnn", "ort-cpu"]) == ["ncnn", "ort-cpu"]
     with pytest.raises(UsageError, match="twice"):
         chosen_backends(["ncnn", "ncnn"])
-    nothing = SimpleNamespace(unavailable_because=lambda: "it is broken.")
+    nothing = Backend(extra=None, packages=(), open=Fading, unavailable_because=lambda: "it is broken.")
     for name in BACKENDS:
         monkeypatch.setitem(BACKENDS, name, nothing)
     with pytest.raises(BackendError, match="No backend can run here"):

@@ -1,6 +1,7 @@
 """``ctpdeploy infer`` of one case."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +82,7 @@ def test_resume_skips_what_this_bundle_has_done(bundle_folder: Path, case: Path,
 
 
 def test_a_backend_that_is_not_there(bundle_folder: Path, case: Path, tmp_path: Path, monkeypatch):  # noqa: ANN001
-    monkeypatch.setattr("ctpdeploy.runtime.backends.ort_cpu.available", lambda _: False)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
     arguments = ["infer", str(bundle_folder), str(case), "--out", str(tmp_path / "out"), "--backend", "ort-cpu"]
     assert run(arguments) == ExitCode.BACKEND
     assert not (tmp_path / "out").exists()
@@ -94,7 +95,6 @@ def test_a_gpu_backend_without_a_gpu(tmp_path: Path, case: Path, capsys, backend
     bundle = write_bundle(tmp_path / "small.ctpbundle")
     arguments = ["infer", str(bundle), str(case), "--out", str(tmp_path / "out"), "--backend", backend]
     assert run(arguments) == ExitCode.BACKEND
-    error = capsys.readouterr().err
+    _, error = capsys.readouterr().err.splitlines()  # after the number of cases found
     assert error.startswith(f"Error: The backend {backend} cannot run: ")
-    assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()

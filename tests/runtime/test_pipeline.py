@@ -6,6 +6,7 @@ import numpy as np
 from numpy.testing import assert_array_equal
 
 from ctpdeploy.runtime import Case, Pipeline
+from ctpdeploy.runtime.backends.engine import Engine
 from ctpdeploy.runtime.backends.reference_path import run_reference_path
 from ctpdeploy.runtime.data.finding import by_severity, finding
 from ctpdeploy.runtime.data.prediction import CaseOutputs, EngineInfo
@@ -18,7 +19,7 @@ ANOTHER = finding("run-again-in-float32", "Another did it.")
 AS_READ = finding("interval-assumed", "As read.")
 
 
-class Slices:
+class Slices(Engine):
     """An engine that finds lesion where CBF is low."""
 
     info = EngineInfo(backend="slices", device="host", precision="fp32")
@@ -51,6 +52,20 @@ def test_both_kinds_of_engine_give_the_same_finding(phantom_case: Case):
     assert found.volume_ml == expected.volume_ml > 0
     assert found.findings == by_severity((*expected.findings, ANOTHER))
     assert AS_READ in expected.findings
+
+
+def test_a_pipeline_closes_its_engine():
+    class Closing(Slices):
+        closes = 0
+
+        def close(self) -> None:
+            self.closes += 1
+
+    engine = Closing()
+    with Pipeline(engine, CONFIG) as pipeline:
+        assert pipeline.engine is engine
+        assert engine.closes == 0
+    assert engine.closes == 1
 
 
 def test_the_report_is_of_what_really_ran(phantom_case: Case):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from ctpdeploy.errors import BackendError
 from ctpdeploy.paper.systems import SYSTEMS
 from ctpdeploy.runtime.backends.engine import Engine
 from ctpdeploy.runtime.data.slices import SliceBatch
@@ -48,3 +49,13 @@ def test_outputs_belong_to_the_caller(engine: Engine) -> None:
 def test_info_says_what_runs(engine: Engine) -> None:
     assert (engine.info.backend, engine.info.precision) == ("torch", "fp32")
     assert engine.info.versions["torch"] == torch.__version__
+
+
+def test_a_closed_engine_says_so(engine: Engine) -> None:
+    with TorchEngine(engine._chain) as another:
+        info = another.info
+    another.close()
+    assert another.info == info
+    with pytest.raises(BackendError, match="The engine of torch is closed"):
+        another.run(batch(1))
+    assert engine.run(batch(1)).probability.any()

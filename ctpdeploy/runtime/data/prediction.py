@@ -23,15 +23,16 @@ class EngineInfo:
         device: the processor in words.
         precision: number format of the network's arithmetic.
         versions: versions of the packages involved.
-        cuda_graph: on a GPU, whether batches that come again are replayed as CUDA graphs: ``"yes"``; ``"no"``, not so
-            far or not by this engine; ``"off"``, not any more, since a replay gave something else. None elsewhere.
+        cuda_graph: on a GPU, whether batches that come again are replayed as CUDA graphs: ``"active"``; ``"pending"``,
+            not so far or not by this engine; ``"disabled"``, not any more, since a replay gave something else. None
+            elsewhere.
     """
 
     backend: str
     device: str
     precision: str
     versions: dict[str, str] = field(default_factory=dict)
-    cuda_graph: Literal["yes", "no", "off"] | None = None
+    cuda_graph: Literal["active", "pending", "disabled"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

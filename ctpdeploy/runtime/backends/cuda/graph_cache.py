@@ -56,11 +56,11 @@ class Replays:
         self._off = False
 
     @property
-    def state(self) -> Literal["yes", "no", "off"]:
-        """As in :class:`ctpdeploy.runtime.backends.engine.EngineInfo`."""
+    def state(self) -> Literal["active", "pending", "disabled"]:
+        """As in :class:`ctpdeploy.runtime.data.prediction.EngineInfo`."""
         if self._off:
-            return "off"
-        return "yes" if any(graph.proven for graph in self._graphs.values()) else "no"
+            return "disabled"
+        return "active" if any(graph.proven for graph in self._graphs.values()) else "pending"
 
     def run(self, inputs: Arrays, outputs: Arrays) -> tuple[Finding, ...]:
         """Queue a batch, as :meth:`DeviceNetwork.run`; a finding, if graphs are given up for it."""

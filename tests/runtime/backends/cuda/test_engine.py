@@ -5,6 +5,7 @@ import gc
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from ctpdeploy.runtime.backends.reference_path import run_reference_path
 from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.data.finding import Finding
 from ctpdeploy.runtime.data.prediction import CaseOutputs
+from ctpdeploy.runtime.data.slices import PerfusionWindow, SliceBatch
 from ctpdeploy.runtime.preprocess.postprocess import THRESHOLD
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, preprocess
 
@@ -72,7 +74,7 @@ def test_one_engine_takes_case_after_case(make_workspace: MakeWorkspace, make_ca
             assert_as_on_the_host(found, case, rtol=0.0 if shape[1:] == GRID else 1e-6)
             assert found.findings == ()
     assert network.replays > 0
-    assert found.engine == engine.info == dataclasses.replace(network.info, cuda_graph="yes")
+    assert found.engine == engine.info == dataclasses.replace(network.info, cuda_graph="active")
 
 
 def test_another_configuration_is_another_preprocessing(engine: CudaEngine, make_case: MakeCase):
@@ -308,7 +310,7 @@ def test_a_batch_runs_twice_before_its_graph_does(engine: CudaEngine, network: S
         case = make_case((10, *GRID), 9, seed=i)
         assert_as_on_the_host(engine.run_case(case, CONFIG), case)
         ran.append((len(network.batches), network.captures, network.replays, engine.info.cuda_graph))
-    assert ran == [(2, 2, 0, "no"), (4, 2, 2, "yes"), (4, 2, 4, "yes"), (4, 2, 6, "yes")]
+    assert ran == [(2, 2, 0, "pending"), (4, 2, 2, "active"), (4, 2, 4, "active"), (4, 2, 6, "active")]
 
 
 def test_a_network_without_graphs_runs_as_it_is(engine: CudaEngine, network: SmallNetwork, make_case: MakeCase):
@@ -318,7 +320,7 @@ def test_a_network_without_graphs_runs_as_it_is(engine: CudaEngine, network: Sma
         found = engine.run_case(case, CONFIG)
         assert_as_on_the_host(found, case)
         assert found.findings == ()
-        assert found.engine.cuda_graph == "no"
+        assert found.engine.cuda_graph == "pending"
     assert network.batches == [3, 3, 3]
     assert network.captures == 1
 
@@ -339,7 +341,7 @@ def test_a_graph_that_does_something_else_is_never_used(
         codes.append([finding.code for finding in found.findings])
     assert codes == [[], ["graphs-disabled"], [], []]
     assert network.replays == 1
-    assert found.engine.cuda_graph == engine.info.cuda_graph == "off"
+    assert found.engine.cuda_graph == engine.info.cuda_graph == "disabled"
 
 
 def test_nan_does_not_prove_a_graph_that_does_nothing(network: SmallNetwork, make_case: MakeCase):
@@ -351,7 +353,7 @@ def test_nan_does_not_prove_a_graph_that_does_nothing(network: SmallNetwork, mak
     network.added = 0.0
     case = make_case((3, *GRID), 9, seed=4)
     assert_as_on_the_host(engine.run_case(case, CONFIG), case)
-    assert engine.info.cuda_graph == "off"
+    assert engine.info.cuda_graph == "disabled"
 
 
 def test_graphs_of_memory_that_was_replaced_are_dropped(engine: CudaEngine, network: SmallNetwork, make_case: MakeCase):
@@ -360,7 +362,7 @@ def test_graphs_of_memory_that_was_replaced_are_dropped(engine: CudaEngine, netw
         assert_as_on_the_host(engine.run_case(case, CONFIG), case)
     assert not network.graphs_alive[0]
     assert network.graphs_alive[-1]
-    assert engine.info.cuda_graph == "yes"
+    assert engine.info.cuda_graph == "active"
 
 
 def test_graphs_are_dropped_where_memory_ends(engine: CudaEngine, network: SmallNetwork, make_case: MakeCase):
@@ -505,3 +507,60 @@ def test_another_thread_is_refused(engine: CudaEngine, make_case: MakeCase):
     assert len(refused) == 2
     assert all("opened in another thread" in message for message in refused)
     assert_as_on_the_host(engine.run_case(case, CONFIG), case)
+
+
+def test_slices_of_another_type_are_refused(engine: CudaEngine, network: SmallNetwork):
+    frames, features = (np.zeros((2, n, *GRID)) for n in (6, 5))
+    window = PerfusionWindow(start=0, end=0, frames=(), curve=np.empty(0))
+    with pytest.raises(InputError, match="takes frames in float32, not float64"):
+        engine.run(SliceBatch(frames=frames, features=features.astype(np.float32), window=window))
+    assert network.batches == []
+
+
+# ---- Closing ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_closed_engine_has_given_all_back(host_library: Path, make_case: MakeCase):
+    workspace, twin = Workspace(CountingDevice(host_library)), HostTwin()
+    network = SmallNetwork(workspace, GRID, most_slices=2)
+    case = make_case((5, *GRID), 9)
+    with CudaEngine(network, workspace, in_float32=lambda: twin) as engine:
+        for added in (0.0, 0.0, np.nan):
+            network.added = added
+            found = engine.run_case(case, CONFIG)
+        info = engine.info
+        assert workspace.device.in_use > 0
+        assert any(network.graphs_alive)
+    assert found.engine.backend == "twin"
+    assert not any(network.graphs_alive)
+    assert workspace.device.in_use == 0
+    engine.close()
+    assert (network.closes, twin.closes) == (1, 1)
+    assert engine.info == info
+    assert info.cuda_graph == "active"
+    for run in (lambda: engine.run_case(case, CONFIG), lambda: engine.run(preprocess(case, CONFIG))):
+        with pytest.raises(BackendError, match="The engine of small is closed: open another one"):
+            run()
+
+
+def test_a_lost_device_gives_nothing_back_and_raises_nothing(
+    network: SmallNetwork, make_case: MakeCase, monkeypatch: pytest.MonkeyPatch
+):
+    def lost(_: object = None) -> None:
+        raise BackendError("The GPU is lost to this process: start again.")
+
+    engine = CudaEngine(network, network.workspace)
+    engine.run_case(make_case((3, *GRID), 9), CONFIG)
+    monkeypatch.setattr(network.device, "synchronise", lost)
+    engine.close()
+    assert network.closes == 0
+    with pytest.raises(BackendError, match="is closed"):
+        engine.run_case(make_case((3, *GRID), 9), CONFIG)
+
+
+def test_another_thread_closes_nothing(engine: CudaEngine, network: SmallNetwork, make_case: MakeCase):
+    with ThreadPoolExecutor(1) as pool, pytest.raises(BackendError, match="opened in another thread"):
+        pool.submit(engine.close).result()
+    case = make_case((3, *GRID), 9)
+    assert_as_on_the_host(engine.run_case(case, CONFIG), case)
+    assert network.closes == 0
