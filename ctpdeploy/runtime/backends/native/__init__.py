@@ -6,6 +6,6 @@ Where there is no compiler or no AVX2, the backend says so and another one runs.
 
 ::
 
-    Graph -> Network ─ operator ─► Image ─► Kernels ─► kernels.cpp
+    Graph -> Network ─ operator ─► Image ─► Kernels ─► cpp/
                           └─ column ─► NumPy
 """

@@ -29,12 +29,12 @@ class Kernels:
 
     def __init__(self, threads: int) -> None:
         self._library = load_library()
-        self._pool = self._library.pool_new(threads)
+        self._pool = self._library.ctp_pool_new(threads)
         self._memory = Memory()
 
     def __del__(self) -> None:
         if hasattr(self, "_pool"):
-            self._library.pool_free(self._pool)
+            self._library.ctp_pool_free(self._pool)
 
     def image(self, array: NDArray[Any]) -> Image:
         """An image of an array ``(1, C, H, W)``."""
@@ -72,7 +72,7 @@ class Kernels:
         outputs, inputs, rows, columns = weight.shape
         begins = np.cumsum([0, *(image.pixels.array.shape[2] for image in parts)])
         channels = [begin + np.arange(image.channels) for begin, image in zip(begins, parts, strict=False)]
-        places, panels, depth = np.concatenate(channels).astype(ctypes.c_long), -(-outputs // PANEL), int(begins[-1])
+        places, panels, depth = np.concatenate(channels).astype(ctypes.c_ssize_t), -(-outputs // PANEL), int(begins[-1])
         packed = np.zeros((panels, _FREQUENCIES if winograd else rows * columns, depth, PANEL), np.float32)
         given = address(weight), outputs, inputs, rows * columns, address(places), depth, winograd
         self._run("pack", *given, address(packed))
@@ -114,7 +114,7 @@ class Kernels:
         """Twice as many rows and columns, each pixel four times."""
         height, width = image.size
         made = self._new(2 * height, 2 * width, image.channels)
-        self._call("enlarge", [image.bare()], height, width, address(made.pixels.array))
+        self._call("upsample2x", [image.bare()], height, width, address(made.pixels.array))
         return replace(image, pixels=made.pixels)
 
     def moments(self, image: Image) -> tuple[Column, Column]:
@@ -154,7 +154,7 @@ class Kernels:
         self._run(name, sources, *arguments)
 
     def _run(self, name: str, *arguments: Any) -> None:  # noqa: ANN401  as ctypes
-        if not getattr(self._library, name)(self._pool, *arguments):
+        if not getattr(self._library, f"ctp_{name}")(self._pool, *arguments):
             raise BackendError("There is not enough memory for the networks: free some, or use another backend.")
 
 

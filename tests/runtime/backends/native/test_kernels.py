@@ -185,7 +185,7 @@ def test_memory_is_used_again_and_never_shared(kernels: Kernels):
 
 
 def test_memory_that_runs_out_is_said(kernels: Kernels, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(kernels, "_library", type("Full", (), {"enlarge": staticmethod(lambda *_: False)}))
+    monkeypatch.setattr(kernels, "_library", type("Full", (), {"ctp_upsample2x": staticmethod(lambda *_: False)}))
     image = Kernels(1).image(np.ones((1, 8, 5, 5), np.float32))
     with pytest.raises(BackendError, match="not enough memory"):
         kernels.enlarge(image)
