@@ -24,11 +24,12 @@ from widen_networks import wide_bundle
 from ctpdeploy.benchmark.ceilings import Ceilings, measure_ceilings
 from ctpdeploy.benchmark.checks import require_right
 from ctpdeploy.benchmark.interleave import interleave
-from ctpdeploy.benchmark.machine import OtherLoad, describe_machine, versions_of
+from ctpdeploy.benchmark.machine import OtherLoad, describe_machine
 from ctpdeploy.benchmark.quantiles import Quantiles
 from ctpdeploy.benchmark.stages import run_folder
 from ctpdeploy.phantom import PhantomConfig, write_dataset
-from ctpdeploy.runtime import Bundle, Pipeline, case_name, read_case
+from ctpdeploy.runtime import Bundle, CaseRef, Pipeline, find_cases
+from ctpdeploy.runtime.backends.packages import versions_of
 from ctpdeploy.runtime.backends.registry import AUTO, choose, open_engine
 from ctpdeploy.runtime.data.slices import SliceBatch
 from ctpdeploy.runtime.preprocess.preprocess import preprocess
@@ -63,33 +64,33 @@ def cost_of(run: Callable[[], object]) -> Cost:
     return Cost(seconds=time.perf_counter() - start, core_seconds=time.process_time() - used)
 
 
-def compare(pipeline: Pipeline, folders: Sequence[Path], out: Path, rounds: int) -> dict[str, Any]:
+def compare(pipeline: Pipeline, cases: Sequence[CaseRef], out: Path, rounds: int) -> dict[str, Any]:
     """Take turns.
 
     Args:
         pipeline: is open; its outputs are right.
-        folders: of cases of different names.
+        cases: of different names.
         out: folder of results.
         rounds: how many.
     """
-    batches = [preprocess(read_case(folder), pipeline.config) for folder in folders]
+    batches = [preprocess(case.read(), pipeline.config)[0] for case in cases]
     ceilings: list[Ceilings] = []
     stages: list[dict[str, float]] = []
     tasks: dict[str, Callable[[], Cost]] = {
         MACHINE: lambda: cost_of(lambda: ceilings.append(measure_ceilings())),
         NETWORKS: lambda: cost_of(lambda: run_networks(pipeline, batches)),
-        FOLDER: lambda: cost_of(lambda: run_folder(pipeline, folders, out)),
+        FOLDER: lambda: cost_of(lambda: run_folder(pipeline, cases, out)),
     }
-    run_folder(pipeline, folders[:1], out)  # the first time, packages are imported
+    run_folder(pipeline, cases[:1], out)  # the first time, packages are imported
     load = OtherLoad()
     taken = interleave(tasks, rounds=rounds, seed=0)
     slices = sum(len(batch.frames) for batch in batches)
-    for folder in folders:
-        report = json.loads((out / case_name(folder) / REPORT).read_text(encoding="utf-8"))
+    for case in cases:
+        report = json.loads((out / case.name / REPORT).read_text(encoding="utf-8"))
         stages.append(report["seconds"])
     networks, whole = ([cost.seconds for cost in taken[name]] for name in (NETWORKS, FOLDER))
     beside = [
-        (folder.core_seconds - alone.core_seconds) / len(folders)
+        (folder.core_seconds - alone.core_seconds) / len(cases)
         for folder, alone in zip(taken[FOLDER], taken[NETWORKS], strict=True)
     ]
     return {
@@ -110,13 +111,13 @@ def run_networks(pipeline: Pipeline, batches: Sequence[SliceBatch]) -> None:
         pipeline.engine.run(batch)
 
 
-def patients(folder: Path, *, cases: int, slices: int, size: int) -> list[Path]:
+def patients(folder: Path, *, cases: int, slices: int, size: int) -> list[CaseRef]:
     """Synthetic patients on disk, made once."""
     made = folder / f"patients-{size}-{slices}-{FRAMES}-{cases}"
     if not made.exists():
         config = PhantomConfig(size=size, slices=slices, frames=FRAMES)
         write_dataset(made, cases=cases, seed=SEED, config=config)
-    return [made / f"case_{number}" for number in range(1, cases + 1)]
+    return find_cases(made)
 
 
 def rounded(value: Any) -> Any:  # noqa: ANN401  any JSON value
@@ -144,12 +145,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         work = options.work or Path(scratch)
         path = wide_bundle(work, width=options.width, size=options.size, run=options.run)
-        folders = patients(work, cases=options.cases, slices=options.slices, size=options.size)
+        cases = patients(work, cases=options.cases, slices=options.slices, size=options.size)
         with Bundle.open(path) as bundle:
             backend = choose(bundle, options.backend).backend
             pipeline = Pipeline(open_engine(bundle, backend), bundle.preprocess)
             require_right(bundle, {backend: pipeline})
-        found = compare(pipeline, folders, Path(scratch) / "results", options.rounds)
+        found = compare(pipeline, cases, Path(scratch) / "results", options.rounds)
     machine = describe_machine()
     result = {
         "schema": SCHEMA,

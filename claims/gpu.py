@@ -32,12 +32,13 @@ from peers import plain
 
 from ctpdeploy.benchmark.checks import require_right, require_same_way
 from ctpdeploy.benchmark.interleave import interleave, rounds_within, timed
-from ctpdeploy.benchmark.machine import OtherLoad, describe_machine, versions_of
+from ctpdeploy.benchmark.machine import OtherLoad, describe_machine
 from ctpdeploy.benchmark.processes import run_infer
 from ctpdeploy.benchmark.quantiles import Quantiles
 from ctpdeploy.benchmark.subsample import middle_slices
 from ctpdeploy.errors import BackendError, CtpdeployError, ExitCode, GuardError
 from ctpdeploy.runtime import Bundle, Case, Pipeline, read_case
+from ctpdeploy.runtime.backends.packages import versions_of
 from ctpdeploy.runtime.backends.registry import BACKENDS, open_engine
 from ctpdeploy.runtime.data.slices import SliceBatch
 from ctpdeploy.runtime.gate.gate import reference_of
@@ -205,7 +206,9 @@ class Evidence:
     def _torch(self, name: str) -> None:
         variant = VARIANTS[name]
         chain = random_chain(self._work, width=self.scale.width, size=self.scale.size)
-        batch = preprocess(middle_slices(self.case, self.scale.compiled if variant.compiled else SLICES), self.config)
+        batch = preprocess(middle_slices(self.case, self.scale.compiled if variant.compiled else SLICES), self.config)[
+            0
+        ]
         expected = truth(chain, batch, self.scale.device)
         networks = TorchNetworks(chain, variant, self.scale.device)
         found = networks.run(batch)
@@ -244,7 +247,7 @@ class Evidence:
     def _measure(self, count: int, seconds: float) -> None:
         """All contestants at so many slices."""
         case = middle_slices(self.case, count)
-        batch = preprocess(case, self.config)
+        batch = preprocess(case, self.config)[0]
         tasks: dict[str, Callable[[], float]] = {}
         contestants = {name: found for name, found in self.contestants.items() if found.only in (None, count)}
         networks: dict[str, list[float]] = {name: [] for name in contestants}

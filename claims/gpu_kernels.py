@@ -161,13 +161,14 @@ def measure_kernels(
 def _require_right(workspace: Workspace, case: Case, config: PreprocessConfig) -> None:
     """Preprocessing and postprocessing against NumPy."""
     preprocessor = CudaPreprocessor(workspace, config)
-    expected, batch = preprocess(case, config), preprocessor.run(case)
+    expected, window = preprocess(case, config)
+    batch = preprocessor.run(case)
     found = preprocessor.fetch(batch)
     same_grid = case.series.shape[2:] == config.slice_shape
     for name in ("frames", "features"):
         _require_near(name, getattr(found, name), getattr(expected, name), 0.0 if same_grid else _TOLERANCE)
-    if found.window.frames != expected.window.frames:
-        raise GateError(f"The GPU finds the frames {found.window.frames}, not {expected.window.frames}.")
+    if batch.window.frames != window.frames:
+        raise GateError(f"The GPU finds the frames {batch.window.frames}, not {window.frames}.")
     probability = np.ascontiguousarray(expected.features[:, 0])
     on_device = workspace.sent("probability", probability)
     postprocessor = CudaPostprocessor(workspace, config)

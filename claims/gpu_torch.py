@@ -112,7 +112,7 @@ class TorchNetworks:
 
     def predict(self, case: Case, config: PreprocessConfig) -> NDArray[np.bool_]:
         """Series in memory to mask in memory, with NumPy before and after."""
-        probability = self.run(preprocess(case, config))
+        probability = self.run(preprocess(case, config)[0])
         return from_network_grid(probability, case, config) > 0.5
 
     def without_copies(self, batch: SliceBatch) -> Callable[[], None]:

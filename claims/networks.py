@@ -73,7 +73,7 @@ def random_chain(folder: Path, *, width: int, size: int) -> Chain:
         constants = PreprocessConfig(slice_shape=(size, size))
         sample = read_case(case_folder(folder, size=size, slices=_REFERENCE_SLICES, frames=_FRAMES))
         config = TrainConfig(system=SYSTEM, width=width, preprocess=constants)
-        chain = _drawn(config, preprocess(sample, constants))
+        chain = _drawn(config, preprocess(sample, constants)[0])
         RunFolder(run).begin(config, Split(train=(), validation=()), "random weights")
         checkpoint = run / "checkpoints" / "best"
         checkpoint.mkdir()

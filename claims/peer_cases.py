@@ -22,9 +22,8 @@ from peer_networks import OURS, Networks, open_ours
 from torch import Tensor, nn
 
 from ctpdeploy.benchmark.stages import run_files
-from ctpdeploy.runtime import Case, Pipeline, read_case
+from ctpdeploy.runtime import Case, Pipeline, find_cases, read_case
 from ctpdeploy.runtime.data.case import MAP_NAMES
-from ctpdeploy.runtime.io.cases import case_files
 from ctpdeploy.runtime.io.nifti_case import TENTHS
 from ctpdeploy.runtime.preprocess.preprocess import preprocess
 from ctpdeploy.train.networks.chain import Chain
@@ -68,9 +67,10 @@ def _ctpdeploy(backend: str) -> Callable[[Job], Run]:
     def make(job: Job) -> Run:
         bundle = job.networks.bundle
         pipeline = Pipeline(open_ours(bundle, backend), bundle.preprocess)
+        (ref,) = find_cases(job.folder)
 
         def run() -> tuple[float, NDArray[np.bool_]]:
-            done = run_files(pipeline, job.folder, job.scratch / backend)
+            done = run_files(pipeline, ref, job.scratch / backend)
             return done.wall - done.seconds["overview"], done.prediction.mask
 
         return run
@@ -88,11 +88,11 @@ def _script(job: Job) -> Run:
 
     def run() -> tuple[float, NDArray[np.bool_]]:
         start = time.perf_counter()
-        batch = preprocess(_read_plainly(job.folder, known), config)
+        batch = preprocess(_read_plainly(job.folder, known), config)[0]
         image = torch.from_numpy(np.concatenate([batch.frames, batch.features], axis=1))
         with torch.inference_mode():
             mask = inferer(image, network).argmax(1).bool().numpy()
-        image_out = nib.Nifti1Image(known.geometry.to_file(mask.astype(np.uint8)), None, known.geometry.header)
+        image_out = nib.Nifti1Image(known.geometry.to_source(mask.astype(np.uint8)), known.geometry.affine)
         nib.save(image_out, job.scratch / "script.nii.gz")
         return time.perf_counter() - start, mask
 
@@ -101,7 +101,7 @@ def _script(job: Job) -> Run:
 
 def _read_plainly(folder: Path, known: Case) -> Case:
     """The volumes as ``get_fdata`` gives them, on the geometry of a case that is known."""
-    arrays = {part: nib.load(file).get_fdata(dtype=np.float32) for part, file in case_files(folder).items()}
+    arrays = {part: nib.load(file).get_fdata(dtype=np.float32) for part, file in find_cases(folder)[0].files.items()}
     to_case = known.geometry.to_case
     maps = {name: to_case(arrays[name]) * (TENTHS if name in _FLOWS else 1.0) for name in MAP_NAMES}
     return replace(known, series=to_case(arrays["ctp"]), maps=maps, dwi=None, lesion=None)
@@ -140,16 +140,14 @@ def _nnunet(job: Job) -> Run:
 
 def _channel_files(case: Case, job: Job) -> list[str]:
     """Network input as nnU-Net takes it: a file a channel. A number next to nothing in two corners keeps it whole."""
-    batch = preprocess(case, job.networks.bundle.preprocess)
+    batch = preprocess(case, job.networks.bundle.preprocess)[0]
     channels = np.moveaxis(np.concatenate([batch.frames, batch.features], axis=1), 1, 0).copy()
     channels[0, [0, -1], [0, -1], [0, -1]] += np.float32(1e-30)
-    header, files = case.geometry.header.copy(), []
-    header.set_data_dtype(np.float32)
-    header.set_slope_inter(1, 0)
+    files = []
     affine = np.diag([*reversed(case.geometry.spacing), 1.0])
     for number, channel in enumerate(channels):
         files.append(str(job.scratch / f"case_{number:04d}.nii.gz"))
-        nib.save(nib.Nifti1Image(case.geometry.to_file(channel), affine), files[-1])
+        nib.save(nib.Nifti1Image(case.geometry.to_source(channel), affine), files[-1])
     return files
 
 

@@ -22,7 +22,7 @@ from ctpdeploy.runtime.backends.engine import Engine
 from ctpdeploy.runtime.backends.ort_cuda import backend as ort_cuda
 from ctpdeploy.runtime.backends.registry import BACKENDS, open_engine
 from ctpdeploy.runtime.backends.trt import FLAVOURS
-from ctpdeploy.runtime.data.slices import PerfusionWindow, SliceBatch
+from ctpdeploy.runtime.data.slices import SliceBatch
 from ctpdeploy.train.networks.chain import Chain
 
 __all__ = ["EAGER", "ORT", "OURS", "PEERS", "Lesion", "Networks", "Peer", "on_slices", "open_ours"]
@@ -36,7 +36,6 @@ OURS: Final[Mapping[str, str]] = {
 }
 """Every backend of ctpdeploy that runs on the processor, by what it is called here."""
 ORT: Final = "ctpdeploy ort-cpu"
-NO_WINDOW: Final = PerfusionWindow(start=0, end=0, frames=(), curve=np.empty(0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,9 +118,7 @@ def _plain_onnx(networks: Networks) -> Peer:
 def _backend(name: str) -> Callable[[Networks], Peer]:
     def make(networks: Networks) -> Peer:
         engine = open_ours(networks.bundle, name)
-        return lambda frames, features: (
-            engine.run(SliceBatch(frames=frames, features=features, window=NO_WINDOW)).probability
-        )
+        return lambda frames, features: engine.run(SliceBatch(frames=frames, features=features)).probability
 
     return make
 

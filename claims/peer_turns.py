@@ -100,7 +100,7 @@ def measure_cases(
         BackendError: one of ctpdeploy's refuses the networks.
     """
     peers, missing, _ = make_all(makers, job)
-    batch = preprocess(read_case(job.folder), job.networks.bundle.preprocess)
+    batch = preprocess(read_case(job.folder), job.networks.bundle.preprocess)[0]
     slices = [x[:, None].astype(np.float64) for x in (batch.frames, batch.features)]
     double = _in_float64(job.networks.chain)
     truth = np.concatenate([double(*inputs) > 0.5 for inputs in zip(*slices, strict=True)])

@@ -25,10 +25,11 @@ from peer_networks import PEERS, Networks, Peer
 from peer_turns import measure_cases, measure_networks
 from published_results import SCHEMAS
 
-from ctpdeploy.benchmark.machine import OtherLoad, describe_machine, versions_of
+from ctpdeploy.benchmark.machine import OtherLoad, describe_machine
 from ctpdeploy.benchmark.quantiles import Quantiles
 from ctpdeploy.errors import CtpdeployError
 from ctpdeploy.runtime import Bundle, read_case
+from ctpdeploy.runtime.backends.packages import versions_of
 from ctpdeploy.runtime.preprocess.preprocess import preprocess
 
 __all__ = ["measure", "plain"]
@@ -76,7 +77,7 @@ def measure(
         GuardError: a backend of ctpdeploy is wrong.
         BackendError: a backend of ctpdeploy refuses the networks.
     """
-    batch, load = preprocess(read_case(folder), networks.bundle.preprocess), OtherLoad()
+    batch, load = preprocess(read_case(folder), networks.bundle.preprocess)[0], OtherLoad()
     middle = slice(len(batch.frames) // 2, len(batch.frames) // 2 + 1)
     inputs = batch.frames[middle], batch.features[middle]
     one_slice = measure_networks(peers, networks, inputs, gflop=gflop, rounds=rounds, say=say)

@@ -32,6 +32,7 @@ import numpy as np
 import torch
 
 from ctpdeploy.phantom import PhantomConfig, write_dataset
+from ctpdeploy.runtime import CaseRef, find_cases
 from ctpdeploy.train.cache import CaseCache
 from ctpdeploy.train.dataset import Batch, SliceDataset, read_labelled
 from ctpdeploy.train.learner import Learner
@@ -65,14 +66,14 @@ class Run:
 class Setting:
     """What all variants share."""
 
-    folders: list[Path]
+    cases: list[CaseRef]
     config: TrainConfig
     device: torch.device
     epochs: range
 
     def read(self, cache: CaseCache | None = None) -> SliceDataset:
         """All cases, from disk or from a cache."""
-        return SliceDataset([read_labelled(folder, self.config, cache) for folder in self.folders])
+        return SliceDataset([read_labelled(case, self.config, cache) for case in self.cases])
 
 
 def plain_epoch(setting: Setting, epoch: int) -> Iterator[Batch]:
@@ -253,10 +254,10 @@ def main() -> None:
     config = replace(TrainConfig(), width=options.width)
     with tempfile.TemporaryDirectory() as folder:
         data, cache = Path(folder) / "data", Path(folder) / "cache"
-        folders = write_dataset(data, cases=options.cases, config=PHANTOM, workers=os.cpu_count() or 1)
+        write_dataset(data, cases=options.cases, config=PHANTOM, workers=os.cpu_count() or 1)
         if options.compressed:
             compress(data)
-        setting = Setting(folders, config, torch.device(options.device), range(1, options.epochs + 1))
+        setting = Setting(find_cases(data), config, torch.device(options.device), range(1, options.epochs + 1))
         check(setting, cache)
         augmented = replace(setting, config=replace(config, augment=AugmentConfig(flip=True, rotation=15, scaling=0.1)))
         variants = {

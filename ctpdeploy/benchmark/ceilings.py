@@ -4,7 +4,6 @@ Other work on the machine, its own or that of its neighbours, slows these as it 
 in the same rounds.
 """
 
-import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,9 @@ from typing import Final
 
 import numpy as np
 
-__all__ = ["Ceilings", "measure_ceilings", "usable_cores"]
+from ctpdeploy.runtime.backends.processor import usable_cores
+
+__all__ = ["Ceilings", "measure_ceilings"]
 
 _ORDER: Final = 1024
 _BYTES_A_CORE: Final = 32 << 20
@@ -51,11 +52,6 @@ def measure_ceilings() -> Ceilings:
         sgemm_gflops=2e-9 * _ORDER**3 * products_a_second,
         copy_gb_per_s=2e-9 * _BYTES_A_CORE * len(sources) * copies_a_second,
     )
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _a_second(run: Callable[[], object]) -> float:

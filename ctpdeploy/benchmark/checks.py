@@ -50,7 +50,7 @@ def require_same_way(bundle: Bundle, name: str, pipeline: Pipeline, case: Case) 
     """
     if not isinstance(pipeline.engine, CaseEngine):
         return
-    outputs = pipeline.engine.run(preprocess(case, pipeline.config))
+    outputs = pipeline.engine.run(preprocess(case, pipeline.config)[0])
     expected, _, _ = postprocess(outputs, case, pipeline.config)
     dice = agreement(pipeline.predict(case).mask, expected, 1.0).dice
     least = limits_of(bundle.precision, static_norm=bundle.static_norm).dice or _DICE

@@ -1,6 +1,5 @@
 """What figures were measured on: the machine, its versions, and who else was using it."""
 
-import importlib.metadata
 import os
 import platform
 import time
@@ -8,11 +7,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from ctpdeploy import __version__
-from ctpdeploy.benchmark.ceilings import usable_cores
 from ctpdeploy.errors import BackendError
 from ctpdeploy.runtime.backends.cuda.driver import probe
+from ctpdeploy.runtime.backends.packages import versions_of
+from ctpdeploy.runtime.backends.processor import processor_name, usable_cores
 
-__all__ = ["OtherLoad", "describe_machine", "versions_of"]
+__all__ = ["OtherLoad", "describe_machine"]
 
 _BUSY: Final = (0, 1, 2, 5, 6, 7)
 """Columns of ``/proc/stat``: user, nice, system, interrupts, soft interrupts, stolen by other guests of the host."""
@@ -22,30 +22,11 @@ def describe_machine() -> dict[str, Any]:
     """System, processor, cores that may be used, GPUs and their CUDA, and versions of what every backend needs."""
     return {
         "system": platform.system(),
-        "processor": processor(),
+        "processor": processor_name(),
         "cores": usable_cores(),
         **_gpus(),
         "versions": {"ctpdeploy": __version__, "python": platform.python_version()} | versions_of("numpy", "scipy"),
     }
-
-
-def processor() -> str:
-    """Name of the processor."""
-    file = Path("/proc/cpuinfo")
-    lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor() or platform.machine()
-
-
-def versions_of(*packages: str) -> dict[str, str]:
-    """Versions of those of some packages that are installed."""
-    installed = {}
-    for package in packages:
-        try:
-            installed[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return installed
 
 
 class OtherLoad:

@@ -15,7 +15,7 @@ from ctpdeploy.benchmark.interleave import timed
 from ctpdeploy.benchmark.per_network import networks_alone
 from ctpdeploy.benchmark.stages import FileRun, run_files
 from ctpdeploy.benchmark.subsample import middle_slices, write_every_nth_frame
-from ctpdeploy.runtime import Bundle, Case, Pipeline, read_case, write_prediction
+from ctpdeploy.runtime import Bundle, Case, CaseRef, Pipeline, read_case, write_prediction
 from ctpdeploy.runtime.gate.gate import reference_of
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, preprocess
 
@@ -56,7 +56,7 @@ class Turns:
     Args:
         bundle: is open.
         pipelines: on that bundle, by backend; checked.
-        folder: of the case.
+        ref: of the case.
         scratch: folder for what is written.
 
     Attributes:
@@ -66,9 +66,9 @@ class Turns:
         ceilings: of each round.
     """
 
-    def __init__(self, bundle: Bundle, pipelines: Mapping[str, Pipeline], folder: Path, scratch: Path) -> None:
-        self.case = read_case(folder)
-        self._pipelines, self._folder, self._scratch, self._steady = pipelines, folder, scratch, Steady()
+    def __init__(self, bundle: Bundle, pipelines: Mapping[str, Pipeline], ref: CaseRef, scratch: Path) -> None:
+        self.case = ref.read()
+        self._pipelines, self._ref, self._scratch, self._steady = pipelines, ref, scratch, Steady()
         self._slices = self.case.series.shape[1]
         self._cut = {count: middle_slices(self.case, count) for count in {1, -(-self._slices // 2)} - {self._slices}}
         self._counts = sorted({*self._cut, self._slices})
@@ -82,7 +82,7 @@ class Turns:
             )
             for name in pipelines
         }
-        self._thinned = _thinned(folder, self.case, bundle.preprocess, scratch)
+        self._thinned = _thinned(ref, self.case, bundle.preprocess, scratch)
         self.frames = {count: FrameTurns() for count in self._thinned}
         self.ceilings: list[Ceilings] = []
 
@@ -92,7 +92,7 @@ class Turns:
         for name, pipeline in self._pipelines.items():
             case = middle_slices(self.case, 1)
             prediction = pipeline.predict(case)
-            write = partial(write_prediction, self._scratch / name, case, prediction, source={}, read_seconds=0.0)
+            write = partial(write_prediction, self._scratch / name, case, prediction)
             write()  # the first time, packages are imported
             one_slice = timed(partial(pipeline.predict, case))()
             seconds += (sum(self._counts) + bool(self._alone[name])) * one_slice + timed(write)()
@@ -108,19 +108,19 @@ class Turns:
         return tasks | {f"{count} frames": partial(self._prepare, count) for count in self._thinned}
 
     def _run_files(self, name: str) -> None:
-        run = run_files(self._pipelines[name], self._folder, self._scratch / name)
+        run = run_files(self._pipelines[name], self._ref, self._scratch / name)
         self._steady.require(f"{name}, {self.case.identifier}", run.prediction)
         backend = self.backends[name]
         backend.files.append(run)
         backend.latency[self._slices].append(run.predict)
-        backend.networks[self._slices].append(run.prediction.seconds["networks"])
+        backend.networks[self._slices].append(run.prediction.outputs.seconds["networks"])
 
     def _predict(self, name: str, count: int) -> None:
         case = self._cut[count]
         start = time.perf_counter()
         prediction = self._pipelines[name].predict(case)
         self.backends[name].latency[count].append(time.perf_counter() - start)
-        self.backends[name].networks[count].append(prediction.seconds["networks"])
+        self.backends[name].networks[count].append(prediction.outputs.seconds["networks"])
         self._steady.require(f"{name}, {case.identifier}", prediction)
 
     def _run_alone(self, name: str, role: str) -> None:
@@ -135,11 +135,11 @@ class Turns:
         self.frames[count].read.append(read - start)
 
 
-def _thinned(folder: Path, case: Case, config: PreprocessConfig, scratch: Path) -> dict[int, Path]:
+def _thinned(ref: CaseRef, case: Case, config: PreprocessConfig, scratch: Path) -> dict[int, Path]:
     """Folders of the case with fewer frames, enough for the networks, by their number."""
     found = {}
     for step in _FRAME_STEPS:
         count = len(np.arange(len(case.series))[::step])
         if count >= config.frames:
-            found[count] = write_every_nth_frame(folder, step, scratch / f"{count} frames")
+            found[count] = write_every_nth_frame(ref, step, scratch / f"{count} frames")
     return found

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from ctpdeploy.errors import BackendError, ExitCode, GuardError
-from ctpdeploy.runtime import case_name
+from ctpdeploy.runtime import CaseRef
 from ctpdeploy.runtime.report.writers import REPORT
 
 __all__ = ["ProcessRun", "gpu_bytes", "run_infer"]
@@ -38,7 +38,7 @@ class ProcessRun:
     gpu_peak_bytes: int | None
 
 
-def run_infer(bundle: Path, case: Path, backend: str) -> ProcessRun:
+def run_infer(bundle: Path, case: CaseRef, backend: str) -> ProcessRun:
     """Run ``ctpdeploy infer`` on a case.
 
     Raises:
@@ -46,8 +46,8 @@ def run_infer(bundle: Path, case: Path, backend: str) -> ProcessRun:
     """
     with tempfile.TemporaryDirectory() as folder:
         out, log = Path(folder, "results"), Path(folder, "log")
-        report = out / case_name(case) / REPORT
-        command = [sys.executable, "-m", "ctpdeploy", "infer", str(bundle), str(case), "--out", str(out)]
+        report = out / case.name / REPORT
+        command = [sys.executable, "-m", "ctpdeploy", "infer", str(bundle), str(case.folder), "--out", str(out)]
         gpu_before = gpu_bytes()
         with log.open("wb") as errors:
             start = time.perf_counter()

@@ -4,12 +4,11 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Final
 
-from ctpdeploy.runtime import Pipeline, Prediction, read_case, write_prediction
-from ctpdeploy.runtime.cohort.run import infer_all
+from ctpdeploy.runtime import CaseRef, Pipeline, Prediction, write_prediction
+from ctpdeploy.runtime.cohort.run import CaseOutcome, predict_cases
 from ctpdeploy.runtime.report.writers import REPORT
 
 __all__ = ["UNACCOUNTED", "FileRun", "run_files", "run_folder"]
@@ -40,41 +39,44 @@ class FileRun:
         return 1.0 - sum(self.seconds.values()) / self.wall
 
 
-def run_files(pipeline: Pipeline, folder: Path, out: Path) -> FileRun:
+def run_files(pipeline: Pipeline, ref: CaseRef, out: Path) -> FileRun:
     """Read a case, predict, and write all that ``ctpdeploy infer`` writes.
 
     Args:
         pipeline: is warm.
-        folder: of the case.
+        ref: of the case.
         out: folder of results.
 
     Raises:
-        InputError, GuardError: as :func:`read_case` and :meth:`Pipeline.predict`.
+        InputError, GuardError: as :meth:`CaseRef.read` and :meth:`Pipeline.predict`.
     """
     start = time.perf_counter()
-    case = read_case(folder)
+    case = ref.read()
     read = time.perf_counter() - start
     prediction = pipeline.predict(case)
     predicted = time.perf_counter() - start - read
-    written = write_prediction(out, case, prediction, source={}, read_seconds=read)
+    written = write_prediction(out, case, prediction, seconds={"read": read})
     wall = time.perf_counter() - start
     report = json.loads((written / REPORT).read_text(encoding="utf-8"))
     return FileRun(seconds=report["seconds"], wall=wall, predict=predicted, prediction=prediction)
 
 
-def run_folder(pipeline: Pipeline, folders: Sequence[Path], out: Path) -> float:
+def run_folder(pipeline: Pipeline, cases: Sequence[CaseRef], out: Path) -> float:
     """Run all cases as ``ctpdeploy infer`` does, whose stages overlap from case to case; returns seconds a case.
 
     Args:
         pipeline: is warm.
-        folders: of cases of different names.
+        cases: of different names.
         out: folder of results.
 
     Raises:
         InputError, GuardError: as :func:`run_files`.
     """
     start = time.perf_counter()
-    with infer_all([partial(read_case, folder) for folder in folders], pipeline, out, {}) as done:
-        for written in done:
-            written.result()
-    return (time.perf_counter() - start) / len(folders)
+    predict_cases(cases, pipeline, out, _require)
+    return (time.perf_counter() - start) / len(cases)
+
+
+def _require(outcome: CaseOutcome) -> None:
+    if outcome.error is not None:
+        raise outcome.error

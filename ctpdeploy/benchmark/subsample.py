@@ -6,8 +6,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from ctpdeploy.runtime import Case
-from ctpdeploy.runtime.io.cases import case_files
+from ctpdeploy.runtime import Case, CaseRef
 
 __all__ = ["middle_slices", "write_every_nth_frame"]
 
@@ -26,14 +25,14 @@ def middle_slices(case: Case, count: int) -> Case:
     )
 
 
-def write_every_nth_frame(folder: Path, step: int, target: Path) -> Path:
-    """A copy of the case in ``folder`` with every ``step``-th frame, so that the bolus stays whole; maps are links.
+def write_every_nth_frame(case: CaseRef, step: int, target: Path) -> Path:
+    """A copy of a case with every ``step``-th frame, so that the bolus stays whole; maps are links.
 
     Returns:
         ``target``, which is made.
     """
-    for part, file in case_files(folder).items():
-        copy = target / file.relative_to(folder)
+    for part, file in case.files.items():
+        copy = target / file.relative_to(case.folder)
         copy.parent.mkdir(parents=True, exist_ok=True)
         if part == "ctp":
             image = nib.Nifti1Image.from_filename(file)

@@ -3,6 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +17,7 @@ from ctpdeploy.benchmark.quantiles import Quantiles
 from ctpdeploy.benchmark.results import BackendResults, Check, FrameCost, Results, SliceCost
 from ctpdeploy.benchmark.stages import run_folder
 from ctpdeploy.errors import BackendError, UsageError
-from ctpdeploy.runtime import Bundle, Pipeline, case_name
+from ctpdeploy.runtime import Bundle, CaseRef, Pipeline
 from ctpdeploy.runtime.backends.registry import BACKENDS, open_engine
 from ctpdeploy.runtime.gate.reference import CHAIN
 from ctpdeploy.runtime.gate.verification import Comparison
@@ -37,7 +38,7 @@ class Plan:
 
     Attributes:
         bundle: folder or zip.
-        cases: folders of different names: the first is measured in detail, throughput over all.
+        cases: of different names: the first is measured in detail, throughput over all.
         synthetic: whether they are made of equations.
         backends: names, the first of which the others are compared with.
         rounds: how many; as many as fit into a time if None.
@@ -45,7 +46,7 @@ class Plan:
     """
 
     bundle: Path
-    cases: Sequence[Path]
+    cases: Sequence[CaseRef]
     synthetic: bool
     backends: Sequence[str]
     rounds: int | None = None
@@ -85,12 +86,12 @@ def run_benchmark(plan: Plan, progress: Progress = lambda *_: None) -> Results:
         GuardError: an engine's answers changed between rounds.
     """
     start, load = time.perf_counter(), OtherLoad()
-    with Bundle.open(plan.bundle) as bundle, tempfile.TemporaryDirectory() as scratch:
+    with Bundle.open(plan.bundle) as bundle, tempfile.TemporaryDirectory() as scratch, ExitStack() as opened:
         pipelines, open_s = {}, {}
         for name in plan.backends:
             progress(f"opening {name}", 0.0)
             before = time.perf_counter()
-            pipelines[name] = Pipeline(open_engine(bundle, name), bundle.preprocess)
+            pipelines[name] = opened.enter_context(Pipeline(open_engine(bundle, name), bundle.preprocess))
             open_s[name] = time.perf_counter() - before
         progress("checking outputs against float64", 0.05)
         trials = require_right(bundle, pipelines)
@@ -201,7 +202,7 @@ def _check(trial: Comparison) -> Check:
 
 def _describe_case(plan: Plan, turns: Turns) -> Mapping[str, Any]:
     frames, slices, rows, columns = turns.case.series.shape
-    name = "synthetic" if plan.synthetic else case_name(plan.cases[0])
+    name = "synthetic" if plan.synthetic else plan.cases[0].name
     return {
         "name": name,
         "synthetic": plan.synthetic,

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +10,6 @@ import typer
 
 from ctpdeploy import INTENDED_USE
 from ctpdeploy.cli.terminal import print_json, print_table, progress, say
-from ctpdeploy.errors import UsageError
 
 if TYPE_CHECKING:
     from ctpdeploy.benchmark import Results
@@ -52,19 +51,20 @@ def benchmark(
     """
     from ctpdeploy.benchmark import Plan, chosen_backends, run_benchmark
     from ctpdeploy.runtime import Bundle, find_cases
+    from ctpdeploy.runtime.io.case_ref import by_name
 
     backends = chosen_backends(backend or [])
     with tempfile.TemporaryDirectory() as scratch, progress() as display:
         task = display.add_task("benchmark", total=_STEPS, text="making a synthetic patient")
         if cases:
-            folders = [case for folder in cases for case in find_cases(folder)]
+            found = [case for folder in cases for case in find_cases(folder)]
         else:
             with Bundle.open(bundle) as opened:
-                folders = [_synthetic_case(Path(scratch), opened)]
-        if len(folders) == 1:
-            folders.append(_again(folders[0], Path(scratch)))
-        _require_names(folders)
-        plan = Plan(bundle=bundle, cases=folders, synthetic=not cases, backends=backends, rounds=rounds)
+                found = find_cases(_synthetic_case(Path(scratch), opened))
+        if len(found) == 1:  # a folder of one says nothing of the second
+            found.append(replace(found[0], name=f"{found[0].name}-again"))
+        named = list(by_name(found).values())
+        plan = Plan(bundle=bundle, cases=named, synthetic=not cases, backends=backends, rounds=rounds)
         results = run_benchmark(plan, lambda text, done: display.update(task, completed=done * _STEPS, text=text))
         display.update(task, completed=_STEPS, text="")
     if out is not None:
@@ -81,23 +81,6 @@ def _synthetic_case(folder: Path, bundle: "Bundle") -> Path:
 
     config = PhantomConfig(size=max(bundle.preprocess.slice_shape), slices=SLICES, frames=FRAMES)
     return write_dataset(folder / "synthetic", cases=1, seed=SEED, config=config)[0]
-
-
-def _again(case: Path, folder: Path) -> Path:
-    """The same case under another name: a folder of one says nothing of the second."""
-    from ctpdeploy.runtime import case_name
-
-    link = folder / f"{case_name(case)}-again"
-    link.symlink_to(case.absolute(), target_is_directory=True)
-    return link
-
-
-def _require_names(folders: Sequence[Path]) -> None:
-    from ctpdeploy.runtime import case_name
-
-    names = [case_name(folder) for folder in folders]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise UsageError(f"Two cases are called {twice[0]}: give cases of different names.")
 
 
 def _write(results: "Results", out: Path) -> None:

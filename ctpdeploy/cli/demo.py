@@ -23,10 +23,9 @@ def demo(
 
     Takes a few minutes on two cores. Patients are synthetic: the scores say that the road works, nothing clinical.
     """
-    from ctpdeploy.cli.batch import case_readers, infer_cases
-    from ctpdeploy.cli.evaluate import evaluate_cases, print_scores
+    from ctpdeploy.cli.evaluate import evaluate_with_progress, print_scores
     from ctpdeploy.cli.export import export_bundle
-    from ctpdeploy.cli.infer import print_reports
+    from ctpdeploy.cli.infer import infer_with_progress, print_reports
     from ctpdeploy.cli.phantom import make_cases
     from ctpdeploy.cli.train import train_run
     from ctpdeploy.errors import UsageError
@@ -47,10 +46,11 @@ def demo(
     bundle = out / "demo.ctpbundle"
     export_bundle(out / "run", bundle)
     say("4/5  inference of the test patients from disk, without torch")
-    reports, _ = infer_cases(bundle, case_readers([out / "test"]), out / "results")
-    print_reports(reports, out / "results")
+    cases = find_cases(out / "test")
+    print_reports(infer_with_progress(bundle, cases, out / "results").reports, out / "results")
     say("5/5  scores of the test patients")
-    summary = evaluate_cases(Pipeline.open(bundle), find_cases(out / "test"), out / "evaluation")
+    with Pipeline.open(bundle) as pipeline:
+        summary = evaluate_with_progress(pipeline, cases, out / "evaluation")
     print_scores(summary)
     say(f"\nDone in {time.perf_counter() - start:.0f} s. Look at {out / 'results'}/*/overview.png.")
     say(f"Synthetic patients: these scores are not clinical. {INTENDED_USE}")

@@ -1,9 +1,8 @@
 """``ctpdeploy doctor``: what this machine has, and what each backend says of it."""
 
-import importlib.metadata
 import os
 import platform
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -13,11 +12,9 @@ from ctpdeploy.errors import BackendError
 
 __all__ = ["doctor"]
 
-PACKAGES = (
-    *("numpy", "scipy", "nibabel", "matplotlib", "onnxruntime", "onnxruntime-gpu", "pycuda", "tensorrt-cu13"),
-    *("tensorrt-rtx", "ncnn", "openvino", "torch", "onnx", "onnxscript"),
-)
-RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
+PACKAGES: Final = ("numpy", "scipy", "nibabel", "pillow", "torch", "onnx", "onnxscript")
+"""Beside those of the backends."""
+RUNTIMES: Final = ("onnxruntime", "onnxruntime-gpu")
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False) -> None:
@@ -31,7 +28,9 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findi
     typer.echo(INTENDED_USE + "\n")
     print_table(["package", "version"], [[name, version or "-"] for name, version in findings["packages"].items()])
     typer.echo("")
-    print_table(["backend", ""], [[name, reason or "ready"] for name, reason in findings["backends"].items()], words=2)
+    extras = findings["extras"]
+    backends = [[name, extras[name] or "-", reason or "ready"] for name, reason in findings["backends"].items()]
+    print_table(["backend", "extra", ""], backends, words=3)
     typer.echo("")
     builders = [[name, reason or "ready"] for name, reason in findings["builders"].items()]
     print_table(["builder of engines", ""], builders, words=2)
@@ -42,12 +41,15 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findi
 
 def examine() -> dict[str, Any]:
     """Machine, package versions, why each backend and builder is unavailable (None: it is ready), and problems."""
-    from ctpdeploy.runtime.backends.registry import BACKENDS
+    from ctpdeploy.runtime.backends.packages import versions_of
+    from ctpdeploy.runtime.backends.processor import processor_name
+    from ctpdeploy.runtime.backends.registry import BACKENDS, packages
     from ctpdeploy.runtime.backends.trt import FLAVOURS, unavailable_because
 
-    packages = {name: _version(name) for name in PACKAGES}
+    names = [name for name in dict.fromkeys((*PACKAGES, *packages())) if name != "ctpdeploy"]
+    versions = versions_of(*names)
     problems = []
-    if all(packages[name] for name in RUNTIMES):
+    if all(name in versions for name in RUNTIMES):
         problems.append(
             "onnxruntime and onnxruntime-gpu overwrite each other: run pip uninstall -y onnxruntime onnxruntime-gpu, "
             "then install ctpdeploy with one of its extras."
@@ -56,13 +58,14 @@ def examine() -> dict[str, Any]:
         "ctpdeploy": __version__,
         "machine": {
             "system": platform.platform(),
-            "processor": platform.processor() or platform.machine(),
+            "processor": processor_name(),
             "python": platform.python_version(),
             "cores": os.cpu_count(),
         },
-        "packages": packages,
+        "packages": {name: versions.get(name) for name in names},
         "gpus": _gpus(),
         "backends": {name: backend.unavailable_because() for name, backend in BACKENDS.items()},
+        "extras": {name: backend.extra for name, backend in BACKENDS.items()},
         "builders": {name: unavailable_because(flavour) for name, flavour in FLAVOURS.items()},
         "problems": problems,
     }
@@ -85,10 +88,3 @@ def _in_words(gpus: dict[str, Any]) -> str:
     if gpus["none_because"]:
         return str(gpus["none_because"])
     return f"{', '.join(gpus['found'])}; driver {gpus['driver'] or 'of unknown version'}, CUDA {gpus['cuda']} or older"
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None

@@ -10,9 +10,9 @@ from ctpdeploy.cli.terminal import mean_and_std, print_json, print_table, progre
 from ctpdeploy.cli.verify import KEY_HELP
 
 if TYPE_CHECKING:
-    from ctpdeploy.runtime import Pipeline
+    from ctpdeploy.runtime import CaseRef, Pipeline
 
-__all__ = ["evaluate", "evaluate_cases", "print_scores"]
+__all__ = ["evaluate", "evaluate_with_progress", "print_scores"]
 
 
 def evaluate(
@@ -32,9 +32,10 @@ def evaluate(
     """
     from ctpdeploy.runtime import find_cases
 
-    pipeline, folders = _open(model, backend, require_signature), find_cases(data)
-    _warn_of_training_cases(model, folders)
-    summary = evaluate_cases(pipeline, folders, out)
+    cases = find_cases(data)
+    with _open(model, backend, require_signature) as pipeline:
+        _warn_of_training_cases(model, cases)
+        summary = evaluate_with_progress(pipeline, cases, out)
     if as_json:
         print_json(summary)
     else:
@@ -54,35 +55,33 @@ def _open(model: Path, backend: str, key: Path | None) -> "Pipeline":
     return open_run(model)
 
 
-def _warn_of_training_cases(model: Path, folders: list[Path]) -> None:
+def _warn_of_training_cases(model: Path, cases: "list[CaseRef]") -> None:
     """Say so if cases have the names of those that a run was trained on: such scores flatter."""
-    from ctpdeploy.runtime import case_name
-
     if not (model / "split.json").is_file():  # a bundle
         return
     from ctpdeploy.train.run_folder import RunFolder
 
-    known = sorted({case_name(folder) for folder in folders} & set(RunFolder(model).split().train))
+    known = sorted({case.name for case in cases} & set(RunFolder(model).split().train))
     if known:
         say(f"Warning: {len(known)} cases are called as cases of the training, {known[0]} among them.")
 
 
-def evaluate_cases(pipeline: "Pipeline", folders: list[Path], out: Path) -> dict[str, Any]:
+def evaluate_with_progress(pipeline: "Pipeline", cases: "list[CaseRef]", out: Path) -> dict[str, Any]:
     """Score the cases and write ``scores.csv``, ``scores.json`` and ``summary.json`` into ``out``; the summary.
 
     Without scikit-image everything but SSIM is measured, and a line says how to get that too.
     """
     from ctpdeploy.optional import available
-    from ctpdeploy.runtime.cohort.evaluation import evaluate_folders
+    from ctpdeploy.runtime.cohort.evaluation import evaluate_cases
 
     ssim = available("skimage")
     with progress() as display:
-        task = display.add_task("evaluate", total=len(folders), text="")
+        task = display.add_task("evaluate", total=len(cases), text="")
 
         def show(done: int, _: int) -> None:
-            display.update(task, completed=done, text=folders[done - 1].name)
+            display.update(task, completed=done, text=cases[done - 1].name)
 
-        summary = evaluate_folders(pipeline, folders, out, ssim=ssim, on_case=show)
+        summary = evaluate_cases(pipeline, cases, out, ssim=ssim, on_case=show)
     if not ssim and summary["networks"]["global_psnr"]["n"]:
         say("SSIM was not measured: run pip install 'ctpdeploy[evaluate]'.")
     return summary

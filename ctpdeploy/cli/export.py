@@ -155,9 +155,9 @@ def _checked_password(key: Path) -> str | None:
 
 
 def _read(cases: Path) -> "list[Case]":
-    from ctpdeploy.runtime import find_cases, read_case
+    from ctpdeploy.runtime import find_cases
 
-    return [read_case(folder) for folder in find_cases(cases)]
+    return [case.read() for case in find_cases(cases)]
 
 
 def _synthetic_cases(count: int, seed: int) -> "list[Case]":

@@ -1,23 +1,22 @@
-"""``ctpdeploy infer``: from a study on disk to a lesion mask on disk."""
+"""``ctpdeploy infer``: from a case on disk to a lesion mask on disk."""
 
-import json
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ctpdeploy import INTENDED_USE
-from ctpdeploy.cli.batch import CaseReader, case_readers, infer_cases
 from ctpdeploy.cli.options import with_emulator
-from ctpdeploy.cli.terminal import print_json, print_table, say
+from ctpdeploy.cli.terminal import print_json, print_table, progress, say
 from ctpdeploy.cli.verify import KEY_HELP
 from ctpdeploy.errors import BatchError, UsageError
 
 if TYPE_CHECKING:
+    from ctpdeploy.runtime import CaseRef
+    from ctpdeploy.runtime.cohort.run import CaseOutcome, Cohort
     from ctpdeploy.runtime.report.submission import Submission
 
-__all__ = ["infer", "print_reports"]
+__all__ = ["infer", "infer_with_progress", "print_reports"]
 
 EXPLICIT = "A case given by its files; leave out all four maps to have them computed from the series."
 
@@ -55,7 +54,6 @@ def infer(
 
     Example: ctpdeploy infer demo/demo.ctpbundle demo/test --out results
     """
-    from ctpdeploy.runtime.io.nifti_case import read_nifti_case
     from ctpdeploy.runtime.report.submission import SUBMISSION, Submission
 
     files = {"ctp": ctp, "cbf": cbf, "cbv": cbv, "mtt": mtt, "tmax": tmax}
@@ -64,39 +62,62 @@ def infer(
         raise UsageError("Give either cases or the files of one case (--ctp ...), for example: infer BUNDLE CASE.")
     if Path(name).name != name or name in ("", ".."):
         raise UsageError(f"'{name}' is no name for a case: give one without slashes.")
-    explicit = {name: CaseReader(read=partial(read_nifti_case, name, given), files=lambda: given)}
     planned = None if submission is None else Submission(submission)
-    readers = explicit if given else case_readers(inputs or [])
-    if planned and SUBMISSION in readers:
+    cases = _explicit(name, given) if given else _found(inputs or [])
+    if planned and SUBMISSION in {case.name for case in cases}:
         raise UsageError(f"A case called {SUBMISSION} would lie where the submission goes: rename the case.")
-    reports, refused = infer_cases(
-        bundle, readers, out, backend=backend, resume=resume, submission=planned, key=require_signature
+    cohort = infer_with_progress(
+        bundle, cases, out, backend=backend, resume=resume, submission=planned, key=require_signature
     )
-    if planned and reports:
-        _submit(planned, reports, out)
+    if cohort.submission:
+        say(f"{len(cohort.reports)} masks to submit are in {cohort.submission}.")
     if as_json:
-        print_json({"cases": reports, "refused": refused})
-    elif reports:
-        print_reports(reports, out)
-    if refused:
-        names = ", ".join(refused)
+        print_json({"cases": cohort.reports, "refused": cohort.refused})
+    elif cohort.reports:
+        print_reports(cohort.reports, out)
+    if cohort.refused:
+        names = ", ".join(cohort.refused)
         where = f"{out} and in the submission" if planned else f"{out}"
-        raise BatchError(f"{len(refused)} of {len(readers)} cases failed ({names}); the others are in {where}.")
+        raise BatchError(f"{len(cohort.refused)} of {len(cases)} cases failed ({names}); the others are in {where}.")
 
 
-def _submit(submission: "Submission", reports: list[dict[str, Any]], out: Path) -> None:
-    """Write the submission, then name each case's file in its report, in memory and on disk."""
-    from ctpdeploy.atomic import atomic_replace
-    from ctpdeploy.runtime.report.submission import SUBMISSION
-    from ctpdeploy.runtime.report.writers import REPORT
+def _explicit(name: str, files: dict[str, Path]) -> "list[CaseRef]":
+    from ctpdeploy.runtime.io.layout import case_of_files
 
-    masks = {report["case"]: out / report["case"] / report["outputs"]["mask"] for report in reports}
-    files = submission.write(out / SUBMISSION, masks)
-    for report in reports:
-        report["submission"] = f"{SUBMISSION}/{files[report['case']]}"
-        with atomic_replace(out / report["case"] / REPORT) as partial_report:
-            partial_report.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    say(f"{len(files)} masks to submit are in {out / SUBMISSION / submission.name}.zip.")
+    return [case_of_files(name, files)]
+
+
+def _found(folders: list[Path]) -> "list[CaseRef]":
+    """The cases under some folders, counted aloud before anything long."""
+    from ctpdeploy.runtime import find_cases
+
+    return [case for folder in folders for case in find_cases(folder)]
+
+
+def infer_with_progress(
+    bundle: Path,
+    cases: "list[CaseRef]",
+    out: Path,
+    *,
+    backend: str = "auto",
+    resume: bool = False,
+    submission: "Submission | None" = None,
+    key: Path | None = None,
+) -> "Cohort":
+    """:func:`ctpdeploy.runtime.cohort.run.infer_cases` with a progress bar; the error of an only case is raised."""
+    from ctpdeploy.runtime import Pipeline, infer_cases
+
+    with Pipeline.open(bundle, backend, key) as pipeline, progress() as display:
+        task = display.add_task("infer", total=len(cases), text="")
+
+        def show(outcome: "CaseOutcome") -> None:
+            if outcome.error is not None:
+                if len(cases) == 1:
+                    raise outcome.error
+                say(f"Error: {outcome.case}: {outcome.refusal}")
+            display.update(task, advance=1, text=outcome.case)
+
+        return infer_cases(pipeline, cases, out, resume=resume, submission=submission, on_case=show)
 
 
 def print_reports(reports: list[dict[str, Any]], out: Path) -> None:
@@ -108,14 +129,26 @@ def print_reports(reports: list[dict[str, Any]], out: Path) -> None:
             str(len(report["lesion"]["components"])),
             report["engine"]["backend"],
             f"{_file_to_mask(report):.2f}",
-            str(len(report["warnings"])),
+            _count(report),
         ]
         for report in reports
     ]
-    print_table(["case", "lesion ml", "components", "backend", "file to mask s", "warnings"], rows)
+    print_table(["case", "lesion ml", "components", "backend", "file to mask s", "findings"], rows)
+    for report in reports:
+        for found in report.get("findings", ()):
+            if found["severity"] == "serious":
+                say(f"{report['case']}: {found['sentence']}")
     say(f"Masks, reports and overview.png are in {out}. {INTENDED_USE}")
 
 
 def _file_to_mask(report: dict[str, Any]) -> float:
     """Seconds from reading to the masks on disk: everything but the picture."""
     return sum(value for stage, value in report["seconds"].items() if stage != "overview")
+
+
+def _count(report: dict[str, Any]) -> str:
+    """``1 serious, 2 note``, the gravest first; sentences alone where an earlier version wrote the report."""
+    severities = [found["severity"] for found in report.get("findings", ())]
+    if not severities:
+        return str(len(report["warnings"]) or "-")
+    return ", ".join(f"{severities.count(severity)} {severity}" for severity in dict.fromkeys(severities))

@@ -32,8 +32,8 @@ def with_emulator(backend: str) -> str:
     Wheels leave ``ctpdeploy.emulator`` out; it is of a checkout alone.
     """
     if backend == EMULATED and find_spec("ctpdeploy.emulator"):
-        from ctpdeploy.emulator.backend import open_engine
+        from ctpdeploy.emulator.backend import BACKEND
         from ctpdeploy.runtime.backends.registry import HIDDEN
 
-        HIDDEN[EMULATED] = open_engine
+        HIDDEN[EMULATED] = BACKEND
     return backend

@@ -68,12 +68,13 @@ def warmup(
 def _rank(bundle: Path, *, key: Path | None, as_json: bool) -> None:
     """Measure all backends that can run here, and remember."""
     from ctpdeploy.runtime import Bundle
+    from ctpdeploy.runtime.backends.registry import packages
     from ctpdeploy.runtime.backends.timings import remember
     from ctpdeploy.runtime.gate.backend_ranking import rank_backends
 
     with _shown() as show, Bundle.open(bundle, key) as opened:
         ranking = rank_backends(opened, show)
-        file = remember(opened, ranking.speeds)
+        file = remember(opened, ranking.speeds, packages())
     seconds = ranking.speeds.seconds
     if as_json:
         trials = {name: dataclasses.asdict(trial) for name, trial in ranking.trials.items()}

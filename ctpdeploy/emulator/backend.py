@@ -7,15 +7,18 @@ never takes it: it runs where ``--backend cuda-host`` is asked for.
 
 import tempfile
 from pathlib import Path
+from typing import Final
 
 from ctpdeploy.emulator.build import build_host_library
 from ctpdeploy.emulator.device import HostDevice
-from ctpdeploy.emulator.network import NAME, HostNetwork
+from ctpdeploy.emulator.network import PACKAGES, HostNetwork
+from ctpdeploy.runtime.backends import ort_cpu
+from ctpdeploy.runtime.backends.backend import Backend
 from ctpdeploy.runtime.backends.cuda.engine import CudaEngine
 from ctpdeploy.runtime.backends.cuda.workspace import Workspace
 from ctpdeploy.runtime.bundle.bundle import PIPELINE, Bundle
 
-__all__ = ["NAME", "open_engine"]
+__all__ = ["BACKEND", "open_engine"]
 
 
 def open_engine(bundle: Bundle) -> CudaEngine:
@@ -34,3 +37,8 @@ def open_engine(bundle: Bundle) -> CudaEngine:
     return CudaEngine(
         HostNetwork(device, workspace, bundle.network_file(PIPELINE), bundle.precision, called), workspace
     )
+
+
+BACKEND: Final = Backend(
+    extra=None, packages=PACKAGES, open=open_engine, unavailable_because=ort_cpu.unavailable_because
+)

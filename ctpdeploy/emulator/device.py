@@ -241,4 +241,5 @@ class _Memory:
             self._address = 0
 
     def __del__(self) -> None:
+        # as PyCUDA's: what fails between allocating and keeping leaves nothing behind
         self.free()

@@ -1,7 +1,5 @@
 """ONNX Runtime on the CPU as a network on a :class:`HostDevice`: a stand-in for the engines of a GPU."""
 
-import importlib.metadata
-import platform
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -11,11 +9,14 @@ from ctpdeploy.errors import BackendError
 from ctpdeploy.runtime.backends.cuda.device import DeviceArray
 from ctpdeploy.runtime.backends.cuda.workspace import Workspace
 from ctpdeploy.runtime.backends.ort_cpu import open_session
+from ctpdeploy.runtime.backends.packages import versions_of
+from ctpdeploy.runtime.backends.processor import processor_name
 from ctpdeploy.runtime.data.prediction import EngineInfo
 
-__all__ = ["NAME", "HostNetwork"]
+__all__ = ["NAME", "PACKAGES", "HostNetwork"]
 
 NAME: Final = "cuda-host"
+PACKAGES: Final = ("onnxruntime",)
 
 _MOST_SLICES: Final = 8
 """Few, so that a case of usual size goes in several batches."""
@@ -48,9 +49,9 @@ class HostNetwork:
         """What really runs."""
         return EngineInfo(
             backend=NAME,
-            device=platform.processor() or platform.machine(),
+            device=processor_name(),
             precision=self._precision,
-            versions={"onnxruntime": importlib.metadata.version("onnxruntime")},
+            versions=versions_of(*PACKAGES),
         )
 
     @property
@@ -77,6 +78,10 @@ class HostNetwork:
     ) -> Callable[[], None] | None:
         """A replay of ``run`` on these very arrays."""
         return self._device.capture(self._workspace.kernels, lambda: self.run(inputs, outputs))
+
+    def close(self) -> None:
+        """Drop the session."""
+        self._session = None
 
     def _compute(self, inputs: Mapping[str, DeviceArray], outputs: Mapping[str, DeviceArray]) -> None:
         given = {name: host_view(array) for name, array in inputs.items()}

@@ -143,12 +143,11 @@ def _read_config(run: Path) -> dict[str, object]:
 
 
 def _slices(cases: Sequence[Case], constants: PreprocessConfig) -> SliceBatch:
-    """The slices of all cases; the perfusion window is that of the first."""
-    batches = [preprocess(case, constants) for case in cases]
+    """The slices of all cases."""
+    batches = [preprocess(case, constants)[0] for case in cases]
     return SliceBatch(
         frames=np.concatenate([batch.frames for batch in batches]),
         features=np.concatenate([batch.features for batch in batches]),
-        window=batches[0].window,
     )
 
 

@@ -2,14 +2,56 @@
 
 ::
 
-    read_case -> Case -> preprocess -> SliceBatch -> Engine.run -> SliceOutputs -> postprocess -> Prediction -> write_*
+    find_cases -> CaseRef.read -> Case -> preprocess -> SliceBatch -> Engine.run -> SliceOutputs -> postprocess
+        -> Prediction -> write_prediction
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
 from ctpdeploy.runtime.bundle.bundle import Bundle
 from ctpdeploy.runtime.data.case import Case
+from ctpdeploy.runtime.data.finding import Finding
 from ctpdeploy.runtime.data.prediction import Prediction
-from ctpdeploy.runtime.io.cases import case_name, find_cases, read_case
+from ctpdeploy.runtime.io.arrays import case_from_arrays
+from ctpdeploy.runtime.io.case_ref import CaseRef
+from ctpdeploy.runtime.io.cases import find_cases, read_case
 from ctpdeploy.runtime.pipeline import Pipeline
 from ctpdeploy.runtime.report.writers import write_prediction
 
-__all__ = ["Bundle", "Case", "Pipeline", "Prediction", "case_name", "find_cases", "read_case", "write_prediction"]
+if TYPE_CHECKING:
+    from ctpdeploy.runtime.cohort.evaluation import score_case
+    from ctpdeploy.runtime.cohort.run import infer_cases
+    from ctpdeploy.runtime.perfusion.maps import perfusion_maps
+    from ctpdeploy.runtime.perfusion.threshold_rule import threshold_rule
+
+__all__ = [
+    "Bundle",
+    "Case",
+    "CaseRef",
+    "Finding",
+    "Pipeline",
+    "Prediction",
+    "case_from_arrays",
+    "find_cases",
+    "infer_cases",
+    "perfusion_maps",
+    "read_case",
+    "score_case",
+    "threshold_rule",
+    "write_prediction",
+]
+
+_LATER: Final = {
+    "infer_cases": "ctpdeploy.runtime.cohort.run",
+    "perfusion_maps": "ctpdeploy.runtime.perfusion.maps",
+    "score_case": "ctpdeploy.runtime.cohort.evaluation",
+    "threshold_rule": "ctpdeploy.runtime.perfusion.threshold_rule",
+}
+"""Imported when they are used: SciPy's linear algebra costs a quarter of a second, which an inference need not pay."""
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  of whatever kind it is
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LATER[name]), name)

@@ -18,7 +18,7 @@ import platformdirs
 import scipy
 
 from ctpdeploy.atomic import atomic_replace
-from ctpdeploy.runtime.io.cases import case_files, case_name, read_case
+from ctpdeploy.runtime.io.case_ref import CaseRef
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 from ctpdeploy.train.prepared_case import PreparedCase, pack, prepare, unpack
 
@@ -69,24 +69,24 @@ class CaseCache:
         self._folder = folder
         self._code = _code()
 
-    def read(self, folder: Path, config: PreprocessConfig) -> PreparedCase:
-        """The prepared case of a case folder: from its entry, or else prepared and kept.
+    def read(self, ref: CaseRef, config: PreprocessConfig) -> PreparedCase:
+        """The prepared case: from its entry, or else prepared and kept.
 
         An entry that is damaged is made anew. Where none can be written the case is returned all the same.
 
         Raises:
             InputError: the case cannot be read, or has no lesion.
         """
-        files = case_files(folder)
+        ref.require_sound()
         try:
-            before = _state(files)
-            entry = self._folder / f"{self._key(case_name(folder), files, config)}.safetensors"
+            before = _state(ref.files)
+            entry = self._folder / f"{self._key(ref.name, ref.files, config)}.safetensors"
         except OSError:
-            return prepare(read_case(folder), config)  # which says in a sentence what is wrong with the file
+            return prepare(ref.read(), config)  # which says in a sentence what is wrong with the file
         if (kept := unpack(entry)) is not None:
             return kept
-        case = prepare(read_case(folder), config)
-        if _state(files) == before:  # else what was read may not be what was digested
+        case = prepare(ref.read(), config)
+        if _state(ref.files) == before:  # else what was read may not be what was digested
             self._keep(entry, case)
         return case
 

@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.case import BoolArray, Case
-from ctpdeploy.runtime.io.cases import read_case
+from ctpdeploy.runtime.io.case_ref import CaseRef
 from ctpdeploy.train.cache import CaseCache
 from ctpdeploy.train.losses.weight_map import weight_map
 from ctpdeploy.train.prepared_case import PreparedCase, prepare
@@ -35,11 +34,11 @@ class LabelledCase(PreparedCase):
     weight: NDArray[np.float32]
 
 
-def read_labelled(folder: Path, config: TrainConfig, cache: CaseCache | None = None) -> LabelledCase:
-    """Read a case folder and preprocess it for training; the raw series is not kept.
+def read_labelled(case: CaseRef, config: TrainConfig, cache: CaseCache | None = None) -> LabelledCase:
+    """Read a case and preprocess it for training; the raw series is not kept.
 
     Args:
-        folder: of the case.
+        case: to be read.
         config: of the run.
         cache: where the case is taken from if it is there, and kept if not.
 
@@ -47,8 +46,8 @@ def read_labelled(folder: Path, config: TrainConfig, cache: CaseCache | None = N
         InputError: the case cannot be read, has no lesion, or has no DWI and the system needs it.
     """
     if cache is None:
-        return label(read_case(folder), config)
-    return _weighted(cache.read(folder, config.preprocess), config)
+        return label(case.read(), config)
+    return _weighted(cache.read(case, config.preprocess), config)
 
 
 def label(case: Case, config: TrainConfig) -> LabelledCase:

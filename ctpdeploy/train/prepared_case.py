@@ -17,7 +17,7 @@ from safetensors.numpy import save
 
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.case import BoolArray, Case
-from ctpdeploy.runtime.data.slices import PerfusionWindow, SliceBatch
+from ctpdeploy.runtime.data.slices import SliceBatch
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, preprocess, to_network_grid
 
 __all__ = ["PreparedCase", "pack", "prepare", "unpack"]
@@ -48,7 +48,7 @@ def prepare(case: Case, config: PreprocessConfig) -> PreparedCase:
         raise InputError(f"{case.identifier} has no lesion mask, the target of segmentation: leave the case out.")
     return PreparedCase(
         identifier=case.identifier,
-        inputs=preprocess(case, config),
+        inputs=preprocess(case, config)[0],
         lesion=to_network_grid(case.lesion.astype(np.float32), case, config) >= 0.5,
     )
 
@@ -56,12 +56,11 @@ def prepare(case: Case, config: PreprocessConfig) -> PreparedCase:
 def pack(case: PreparedCase) -> bytes:
     """A case as the content of a file; equal cases are equal files."""
     inputs = case.inputs
-    arrays = {"frames": inputs.frames, "features": inputs.features, "lesion": case.lesion, "curve": inputs.window.curve}
+    arrays = {"frames": inputs.frames, "features": inputs.features, "lesion": case.lesion}
     if inputs.dwi is not None:
         arrays["dwi"] = inputs.dwi
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    window = {key: getattr(inputs.window, key) for key in ("start", "end", "frames", "warnings")}
-    text = json.dumps({"identifier": case.identifier, "window": window})
+    text = json.dumps({"identifier": case.identifier})
     # one entry of metadata: safetensors writes several in random order
     return save(arrays, metadata={"case": json.dumps([text, _digest(text, arrays)])})
 
@@ -76,22 +75,9 @@ def unpack(file: Path) -> PreparedCase | None:
         return None
     if digest != _digest(text, arrays):
         return None
-    description = json.loads(text)
-    window = description["window"]
     return PreparedCase(
-        identifier=description["identifier"],
-        inputs=SliceBatch(
-            frames=arrays["frames"],
-            features=arrays["features"],
-            window=PerfusionWindow(
-                start=window["start"],
-                end=window["end"],
-                frames=tuple(window["frames"]),
-                curve=arrays["curve"],
-                warnings=tuple(window["warnings"]),
-            ),
-            dwi=arrays.get("dwi"),
-        ),
+        identifier=json.loads(text)["identifier"],
+        inputs=SliceBatch(frames=arrays["frames"], features=arrays["features"], dwi=arrays.get("dwi")),
         lesion=arrays["lesion"],
     )
 

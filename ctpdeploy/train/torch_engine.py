@@ -5,17 +5,19 @@ import torch
 from numpy.typing import NDArray
 
 from ctpdeploy.errors import InputError
+from ctpdeploy.runtime.backends.engine import Engine, closed
 from ctpdeploy.runtime.data.prediction import EngineInfo
 from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
 from ctpdeploy.train.networks.chain import Chain
 
 __all__ = ["TorchEngine", "run_chain"]
 
+_NAME = "torch"
 SLICES_AT_ONCE = 4
 """Bounds the memory; a slice gives the same outputs in every batch."""
 
 
-class TorchEngine:
+class TorchEngine(Engine):
     """Runs a chain where its weights are, in float32; fulfils :class:`ctpdeploy.runtime.backends.engine.Engine`.
 
     Args:
@@ -23,7 +25,7 @@ class TorchEngine:
     """
 
     def __init__(self, chain: Chain) -> None:
-        self._chain = chain.eval()
+        self._chain: Chain | None = chain.eval()
         self._device = next(chain.parameters()).device
 
     @property
@@ -31,7 +33,7 @@ class TorchEngine:
         """What really runs."""
         on_gpu = self._device.type == "cuda"
         return EngineInfo(
-            backend="torch",
+            backend=_NAME,
             device=torch.cuda.get_device_name(self._device) if on_gpu else "CPU",
             precision="fp32",
             versions={"torch": torch.__version__},
@@ -42,10 +44,17 @@ class TorchEngine:
 
         Raises:
             InputError: rows or columns are no multiples of 16, or the networks see a DWI that the case has not.
+            BackendError: the engine is closed.
         """
+        if self._chain is None:
+            raise closed(_NAME)
         outputs = run_chain(self._chain, batch)
         logits = torch.from_numpy(outputs.pop("logits"))
         return SliceOutputs(probability=logits.softmax(dim=1)[:, 1].numpy(), **outputs)
+
+    def close(self) -> None:
+        """Let go of the chain, which belongs to whoever made it."""
+        self._chain = None
 
 
 @torch.inference_mode()

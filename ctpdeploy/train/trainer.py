@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ctpdeploy.errors import GuardError, InputError, UsageError
-from ctpdeploy.runtime.io.cases import case_name, find_cases, take_inventory
+from ctpdeploy.errors import GuardError, InputError
+from ctpdeploy.runtime.io.case_ref import CaseRef, by_name
+from ctpdeploy.runtime.io.cases import find_cases, take_inventory
 from ctpdeploy.train.cache import CaseCache
 from ctpdeploy.train.dataset import LabelledCase, SliceDataset, read_labelled
 from ctpdeploy.train.distributed import Processes, join_processes
@@ -81,11 +82,11 @@ def train(
         GuardError: the loss, a gradient or the outputs are not finite; the last checkpoint stays.
     """
     start = time.perf_counter()
-    folders = _by_name(find_cases(data))
-    _check_dwi(list(folders.values()), config.system)
+    found = by_name(find_cases(data))
+    _check_dwi(list(found.values()), config.system)
     table = read_patients(patients) if patients else None
     split = split_cases(
-        list(folders), table, share=config.validation_share, test_share=config.test_share, seed=config.split_seed
+        list(found), table, share=config.validation_share, test_share=config.test_share, seed=config.split_seed
     )
     run = RunFolder(out)
     if resume:
@@ -94,7 +95,7 @@ def train(
         report = on_progress if on_progress and processes.first else _ignore
         if processes.first and not resume:
             run.check_empty()
-        cases = _read_cases({name: folders[name] for name in (*split.train, *split.validation)}, config, cache, report)
+        cases = _read_cases({name: found[name] for name in (*split.train, *split.validation)}, config, cache, report)
         dataset = SliceDataset([cases.pop(name) for name in split.train])  # which copies: no need to keep both
         if resume:
             run.check_data(dataset.sha256())
@@ -203,40 +204,25 @@ class Trainer:
         return {**means, "waiting_share": self.loader.waited_s / (time.perf_counter() - begun)}
 
 
-def _by_name(folders: Sequence[Path]) -> dict[str, Path]:
-    """Case folders by the names of the cases.
-
-    Raises:
-        UsageError: two have the same name.
-    """
-    named: dict[str, Path] = {}
-    for folder in folders:
-        name = case_name(folder)
-        if name in named:
-            raise UsageError(f"{named[name]} and {folder} have the same name: rename one.")
-        named[name] = folder
-    return named
-
-
-def _check_dwi(folders: Sequence[Path], system: str) -> None:
+def _check_dwi(cases: Sequence[CaseRef], system: str) -> None:
     """Refuse cases without the DWI that a system is trained with, before any is read.
 
     Raises:
         InputError: a case has none.
     """
-    lack = take_inventory(folders).lack("dwi")
+    lack = take_inventory(cases).lack("dwi")
     if lack and system_named(system).needs_dwi:
         others = ", ".join(name for name, other in SYSTEMS.items() if not other.needs_dwi)
         raise InputError(f"{lack}, which the system {system} is trained with; without it these can be: {others}.")
 
 
 def _read_cases(
-    folders: Mapping[str, Path], config: TrainConfig, cache: CaseCache | None, report: OnProgress
+    found: Mapping[str, CaseRef], config: TrainConfig, cache: CaseCache | None, report: OnProgress
 ) -> dict[str, LabelledCase]:
     cases = {}
-    for step, (name, folder) in enumerate(folders.items(), start=1):
-        cases[name] = read_labelled(folder, config, cache)
-        report(ProgressEvent(stage="reading", step=step, steps=len(folders), epochs=config.epochs))
+    for step, (name, case) in enumerate(found.items(), start=1):
+        cases[name] = read_labelled(case, config, cache)
+        report(ProgressEvent(stage="reading", step=step, steps=len(found), epochs=config.epochs))
     return cases
 
 

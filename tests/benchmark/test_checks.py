@@ -18,7 +18,7 @@ from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 
 
-class OwnWay:
+class OwnWay(CaseEngine):
     """ONNX Runtime as an engine of cases, whose masks are changed on the way."""
 
     def __init__(self, bundle: Bundle, change: Callable[[CaseOutputs], CaseOutputs]) -> None:

@@ -2,6 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from support.nifti_cases import only_case
 
 from ctpdeploy.benchmark.subsample import middle_slices, write_every_nth_frame
 from ctpdeploy.runtime import Case, read_case
@@ -27,7 +28,7 @@ def test_slices_are_taken_from_the_middle(phantom_case: Case):
 
 
 def test_frames_are_thinned_and_all_else_stays(phantom_folder: Path, phantom_case: Case, tmp_path: Path):
-    thinned = read_case(write_every_nth_frame(phantom_folder / "case_1", 4, tmp_path / "thinned"))
+    thinned = read_case(write_every_nth_frame(only_case(phantom_folder / "case_1"), 4, tmp_path / "thinned"))
     np.testing.assert_array_equal(thinned.series, phantom_case.series[::4])
     np.testing.assert_array_equal(thinned.maps["tmax"], phantom_case.maps["tmax"])
     assert thinned.geometry.spacing == phantom_case.geometry.spacing

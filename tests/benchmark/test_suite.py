@@ -3,20 +3,21 @@
 import dataclasses
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import bundle_tables
 import numpy as np
 import pytest
 from support.bundles import write_bundle
+from support.nifti_cases import only_case
 
 from ctpdeploy.benchmark import Plan, Results, chosen_backends, run_benchmark
 from ctpdeploy.benchmark.stages import UNACCOUNTED
 from ctpdeploy.benchmark.tables import heading, remarks, tables
 from ctpdeploy.errors import BackendError, GateError, GuardError, UsageError
-from ctpdeploy.runtime import Bundle
+from ctpdeploy.runtime import Bundle, find_cases
 from ctpdeploy.runtime.backends import ort_cpu
-from ctpdeploy.runtime.backends.registry import BACKENDS
+from ctpdeploy.runtime.backends.engine import Engine
+from ctpdeploy.runtime.backends.registry import BACKENDS, Backend
 from ctpdeploy.runtime.data.prediction import EngineInfo
 from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
 
@@ -26,7 +27,7 @@ ROUNDS = 3
 @pytest.fixture(scope="module")
 def plan(bundle_folder: Path, phantom_folder: Path) -> Plan:
     pytest.importorskip("ncnn")
-    cases = [phantom_folder / "case_1", phantom_folder / "case_2"]
+    cases = find_cases(phantom_folder)[:2]
     return Plan(bundle=bundle_folder, cases=cases, synthetic=True, backends=["ort-cpu", "ncnn"], rounds=ROUNDS)
 
 
@@ -101,7 +102,7 @@ def test_results_are_json_and_tables(results: Results):
     assert len(tables(alone)) == len(tables(results)) - 1  # nothing to compare with
 
 
-class Fading:
+class Fading(Engine):
     """ONNX Runtime as long as it is looked at, and after that labels the wrong way round."""
 
     def __init__(self, bundle: Bundle) -> None:
@@ -135,9 +136,9 @@ def plan_with(
     engine: type[Fading], monkeypatch: pytest.MonkeyPatch, folder: Path, cases: Path, backends: list[str]
 ) -> Plan:
     """A plan for a further backend."""
-    backend = SimpleNamespace(open_engine=engine, unavailable_because=lambda: None)
+    backend = Backend(extra=None, packages=(), open=engine)
     monkeypatch.setitem(BACKENDS, "fading", backend)
-    case = cases / "case_1"
+    case = only_case(cases / "case_1")
     return Plan(bundle=write_bundle(folder), cases=[case, case], synthetic=True, backends=backends, rounds=3)
 
 
@@ -166,7 +167,7 @@ def test_backends_are_those_asked_for_or_all_that_can_run(monkeypatch: pytest.Mo
     assert chosen_backends(["ncnn", "ort-cpu"]) == ["ncnn", "ort-cpu"]
     with pytest.raises(UsageError, match="twice"):
         chosen_backends(["ncnn", "ncnn"])
-    nothing = SimpleNamespace(unavailable_because=lambda: "it is broken.")
+    nothing = Backend(extra=None, packages=(), open=Fading, unavailable_because=lambda: "it is broken.")
     for name in BACKENDS:
         monkeypatch.setitem(BACKENDS, name, nothing)
     with pytest.raises(BackendError, match="No backend can run here"):

@@ -5,6 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 from support.bundles import edit_network, write_bundle
+from support.nifti_cases import only_case
 
 from ctpdeploy.cli import run
 from ctpdeploy.errors import ExitCode
@@ -103,4 +104,4 @@ def test_a_process_that_fails_is_an_error(tmp_path: Path, phantom_folder: Path):
     from ctpdeploy.errors import BackendError
 
     with pytest.raises(BackendError, match=r"ended with exit code 4: .*nowhere"):
-        run_infer(tmp_path / "nowhere", phantom_folder / "case_1", "ort-cpu")
+        run_infer(tmp_path / "nowhere", only_case(phantom_folder / "case_1"), "ort-cpu")

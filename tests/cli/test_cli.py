@@ -1,6 +1,7 @@
 """The command line as its users meet it: results, refusals and exit codes."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -129,7 +130,7 @@ def test_resume_skips_what_this_bundle_has_done(bundle_folder: Path, case: Path,
 
 
 def test_a_backend_that_is_not_there(bundle_folder: Path, case: Path, tmp_path: Path, monkeypatch):  # noqa: ANN001
-    monkeypatch.setattr("ctpdeploy.runtime.backends.ort_cpu.available", lambda _: False)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
     arguments = ["infer", str(bundle_folder), str(case), "--out", str(tmp_path / "out"), "--backend", "ort-cpu"]
     assert run(arguments) == ExitCode.BACKEND
     assert not (tmp_path / "out").exists()

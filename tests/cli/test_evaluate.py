@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from support.predictions import predicted
 
-from ctpdeploy.cli.evaluate import evaluate_cases, print_scores
-from ctpdeploy.runtime import Case, Prediction, find_cases
+from ctpdeploy.cli.evaluate import evaluate_with_progress, print_scores
+from ctpdeploy.runtime import Case, CaseRef, Prediction, find_cases
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, scale_dwi
 
 
@@ -29,12 +29,12 @@ class Oracle:
 
 
 @pytest.fixture
-def folders(phantom_folder: Path) -> list[Path]:
+def cases(phantom_folder: Path) -> list[CaseRef]:
     return find_cases(phantom_folder)
 
 
-def test_the_files_agree_with_the_summary(folders: list[Path], tmp_path: Path):
-    summary = evaluate_cases(Oracle(misses=("case_2",)), folders, tmp_path)
+def test_the_files_agree_with_the_summary(cases: list[CaseRef], tmp_path: Path):
+    summary = evaluate_with_progress(Oracle(misses=("case_2",)), cases, tmp_path)
     assert json.loads((tmp_path / "summary.json").read_text()) == summary
     assert summary["networks"]["dice"] == pytest.approx({"mean": 0.75, "std": 3**0.5 / 4, "n": 4, "undefined": 0})
     assert summary["networks"]["hd_mm"] == {"mean": 0.0, "std": 0.0, "n": 3, "undefined": 1}
@@ -48,8 +48,8 @@ def test_the_files_agree_with_the_summary(folders: list[Path], tmp_path: Path):
         assert (row["hd_mm"] == "") == (case["networks"]["hd_mm"] is None) == (row["case"] == "case_2")
 
 
-def test_the_tables_can_be_read(folders: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    print_scores(evaluate_cases(Oracle(misses=("case_2",)), folders, tmp_path))
+def test_the_tables_can_be_read(cases: list[CaseRef], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    print_scores(evaluate_with_progress(Oracle(misses=("case_2",)), cases, tmp_path))
     text = capsys.readouterr().out
     assert max(len(line) for line in text.splitlines()) <= 100
     lines = text.splitlines()
@@ -71,16 +71,16 @@ def test_the_tables_can_be_read(folders: list[Path], tmp_path: Path, capsys: pyt
     assert "hd_or_diagonal_mm" not in gaps
 
 
-def test_without_a_pseudo_dwi_its_table_is_left_out(folders: list[Path], tmp_path: Path, capsys):  # noqa: ANN001
-    print_scores(evaluate_cases(Oracle(draws=False), folders, tmp_path))
+def test_without_a_pseudo_dwi_its_table_is_left_out(cases: list[CaseRef], tmp_path: Path, capsys):  # noqa: ANN001
+    print_scores(evaluate_with_progress(Oracle(draws=False), cases, tmp_path))
     assert "PSNR" not in capsys.readouterr().out
 
 
-def test_without_scikit_image_only_ssim_is_missing(folders: list[Path], tmp_path: Path, capsys, monkeypatch):  # noqa: ANN001
-    whole = evaluate_cases(Oracle(), folders, tmp_path)
+def test_without_scikit_image_only_ssim_is_missing(cases: list[CaseRef], tmp_path: Path, capsys, monkeypatch):  # noqa: ANN001
+    whole = evaluate_with_progress(Oracle(), cases, tmp_path)
     assert "SSIM" not in capsys.readouterr().err
     monkeypatch.setattr("ctpdeploy.optional.available", lambda module: module != "skimage")
-    without = evaluate_cases(Oracle(), folders, tmp_path)
+    without = evaluate_with_progress(Oracle(), cases, tmp_path)
     said = capsys.readouterr().err
     assert "SSIM was not measured: run pip install 'ctpdeploy[evaluate]'." in said
     changed = {name for name, figure in whole["networks"].items() if without["networks"][name] != figure}
@@ -89,5 +89,5 @@ def test_without_scikit_image_only_ssim_is_missing(folders: list[Path], tmp_path
     assert without["threshold_rule"] == whole["threshold_rule"]
     print_scores(without)
     assert "whole slices" in capsys.readouterr().out
-    evaluate_cases(Oracle(draws=False), folders, tmp_path)
+    evaluate_with_progress(Oracle(draws=False), cases, tmp_path)
     assert "SSIM" not in capsys.readouterr().err  # there is no image to measure

@@ -14,7 +14,7 @@ from ctpdeploy.errors import BackendError, ExitCode, UsageError
 from ctpdeploy.runtime import Bundle, Case
 from ctpdeploy.runtime.backends.engine import CaseEngine
 from ctpdeploy.runtime.backends.reference_path import run_reference_path
-from ctpdeploy.runtime.backends.registry import BACKENDS, HIDDEN, open_engine
+from ctpdeploy.runtime.backends.registry import BACKENDS, HIDDEN, choose, open_engine
 from ctpdeploy.runtime.gate.gate import reference_of, try_engine
 
 AMPLIFIED = 3e-5
@@ -49,8 +49,8 @@ def test_a_case_on_the_networks_grid_gives_what_onnx_runtime_gives(
         assert_array_equal(found.probability, expected.probability)
         assert_array_equal(found.pseudo_dwi, expected.pseudo_dwi)
         assert_array_equal(found.mask, expected.mask)
-        assert found.warnings == ()
-    assert found.engine.cuda_graph == "yes"
+        assert found.findings == ()
+    assert found.engine.cuda_graph == "active"
 
 
 def test_the_gate_holds_with_graphs_too(bundle: Bundle, engine: CaseEngine):
@@ -58,13 +58,13 @@ def test_the_gate_holds_with_graphs_too(bundle: Bundle, engine: CaseEngine):
         trial = try_engine(bundle, engine, reference_of(bundle))
         assert trial.candidate == "cuda-host"
         assert not trial.failures()
-    assert engine.info.cuda_graph == "yes"
+    assert engine.info.cuda_graph == "active"
 
 
 def test_it_is_listed_nowhere(bundle: Bundle, capsys: pytest.CaptureFixture[str]):
     assert list(HIDDEN) == ["cuda-host"]
     assert not set(HIDDEN) & set(BACKENDS)
-    assert open_engine(bundle).info.backend in BACKENDS
+    assert choose(bundle).backend in BACKENDS
     with pytest.raises(UsageError) as refused:
         open_engine(bundle, "cuda")
     run(["infer", "--help"])
@@ -84,7 +84,7 @@ def test_from_files_to_files(host_library: Path, bundle_folder: Path, tmp_path: 
         reports[backend] = json.loads(capsys.readouterr().out)["cases"][0]
     fast, slow = reports["cuda-host"], reports["ort-cpu"]
     assert fast["engine"]["backend"] == fast["backend_requested"] == "cuda-host"
-    assert fast["engine"]["cuda_graph"] == "no"
+    assert fast["engine"]["cuda_graph"] == "pending"
     assert slow["engine"]["cuda_graph"] is None
     assert fast["lesion"] == slow["lesion"]
     assert fast["perfusion_window"] == slow["perfusion_window"]

@@ -126,7 +126,7 @@ def test_an_approximate_bundle_says_so_and_is_used_as_any(
     with Bundle.open(tmp_path / "half.ctpbundle") as bundle:
         assert (bundle.precision, bundle.static_norm) == ("fp16", False)
     pipeline = Pipeline.open(tmp_path / "half.ctpbundle")
-    assert pipeline.predict(read_case(phantom_folder / "case_2")).engine.precision == "fp16"
+    assert pipeline.predict(read_case(phantom_folder / "case_2")).outputs.engine.precision == "fp16"
 
 
 @pytest.mark.usefixtures("quick")
@@ -135,7 +135,7 @@ def test_cases_of_the_gate_do_not_travel(tmp_path: Path, trained_run: Path, phan
     verification = export_run(trained_run, tmp_path / "a.ctpbundle", [phantom_case], cases=[patient])
     assert (verification.slices, verification.cases) == (4, ("case_1", "case_2"))
     with Bundle.open(tmp_path / "a.ctpbundle") as bundle:
-        reference, expected = reference_of(bundle), preprocess(phantom_case, bundle.preprocess)
+        reference, expected = reference_of(bundle), preprocess(phantom_case, bundle.preprocess)[0]
     np.testing.assert_array_equal(reference.frames, expected.frames)
 
 

@@ -21,7 +21,7 @@ from ctpdeploy.export.gate import first_difference, make_reference, try_folded
 from ctpdeploy.export.static_norm import make_static
 from ctpdeploy.runtime import Bundle, Case
 from ctpdeploy.runtime.bundle.bundle import Network
-from ctpdeploy.runtime.data.slices import PerfusionWindow, SliceBatch
+from ctpdeploy.runtime.data.slices import SliceBatch
 from ctpdeploy.runtime.gate.gate import try_networks
 from ctpdeploy.runtime.gate.reference import Reference
 from ctpdeploy.runtime.gate.verification import LIMITS, Comparison
@@ -30,7 +30,6 @@ from ctpdeploy.train.networks import load_chain
 from ctpdeploy.train.networks.chain import Chain
 from ctpdeploy.train.networks.switch_norm import SwitchNorm2d
 
-NO_WINDOW = PerfusionWindow(start=0, end=0, frames=(), curve=np.empty(0))
 NAMES = ("extractor", "generator", "segmenter", "pipeline")
 
 
@@ -41,7 +40,7 @@ def chain(trained_run: Path) -> Chain:
 
 @pytest.fixture(scope="module")
 def reference(chain: Chain, bundle_folder: Path, phantom_case: Case) -> Reference:
-    batch = preprocess(phantom_case, Bundle.open(bundle_folder).preprocess)
+    batch = preprocess(phantom_case, Bundle.open(bundle_folder).preprocess)[0]
     return make_reference(chain, batch)
 
 
@@ -168,7 +167,7 @@ def test_a_missing_n_over_n_minus_one_is_named(chain: Chain, reference: Referenc
     for module in trained.modules():
         if isinstance(module, SwitchNorm2d):
             module.unbiased = True
-    batch = SliceBatch(frames=reference.frames, features=reference.features, window=NO_WINDOW)
+    batch = SliceBatch(frames=reference.frames, features=reference.features)
     expected = make_reference(trained, batch)
     assert try_folded(fold(trained), expected).failures() == []
     with pytest.raises(GateError, match="folded segmenter"):
@@ -203,12 +202,11 @@ def test_the_graph_carries_no_path_of_this_machine_and_no_normalisation(bundle_f
 
 def test_the_exported_mask_is_torchs_mask(trained_run: Path, bundle_folder: Path, phantom_folder: Path):
     """The same weights through the same pipeline, in torch and in ONNX Runtime."""
-    from ctpdeploy.runtime import Pipeline, find_cases, read_case
+    from ctpdeploy.runtime import Pipeline, find_cases
     from ctpdeploy.train import open_run
 
     torch_pipeline, onnx_pipeline = open_run(trained_run), Pipeline.open(bundle_folder)
-    for folder in find_cases(phantom_folder):
-        case = read_case(folder)
+    for case in [ref.read() for ref in find_cases(phantom_folder)]:
         expected, got = torch_pipeline.predict(case), onnx_pipeline.predict(case)
         np.testing.assert_allclose(got.probability, expected.probability, atol=2e-4)
         near = np.abs(expected.probability - 0.5) < 2e-4

@@ -15,7 +15,7 @@ from ctpdeploy.export.graph_builder import Workbench
 from ctpdeploy.export.static_norm import make_static
 from ctpdeploy.export.verified_graphs import Approximation, prove
 from ctpdeploy.runtime import Bundle
-from ctpdeploy.runtime.data.slices import PerfusionWindow, SliceBatch
+from ctpdeploy.runtime.data.slices import SliceBatch
 from ctpdeploy.runtime.gate.gate import reference_of
 from ctpdeploy.runtime.gate.reference import Reference
 from ctpdeploy.train.networks import load_chain
@@ -89,7 +89,6 @@ def test_a_system_without_switchable_normalisation_is_refused(chain: Chain, refe
     batch = SliceBatch(
         frames=reference.frames,
         features=reference.features,
-        window=PerfusionWindow(start=0, end=0, frames=(), curve=np.empty(0)),
     )
     bench = Workbench(chain=plain, constants=constants, reference=make_reference(plain, batch))
     with pytest.raises(UsageError, match="No network of this system has Switchable Normalization"):

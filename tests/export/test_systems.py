@@ -58,7 +58,7 @@ def test_a_system_becomes_a_bundle_that_predicts_the_same(
     expected, got = open_run(run).predict(phantom_case), Pipeline.open(folder).predict(phantom_case)
     np.testing.assert_allclose(got.probability, expected.probability, atol=2e-4)
     assert (got.pseudo_dwi is None) == ("pseudo_dwi" not in outputs)
-    written = write_prediction(tmp_path / "out", phantom_case, got, source={}, read_seconds=0.0)
+    written = write_prediction(tmp_path / "out", phantom_case, got)
     volumes = {file.name.split("_")[-1] for file in written.glob("*.nii.gz")}
     assert volumes == {"mask.nii.gz", "probseg.nii.gz"} | ({"dwi.nii.gz"} if "pseudo_dwi" in outputs else set())
     assert (written / "overview.png").stat().st_size > 10_000

@@ -316,8 +316,8 @@ def test_the_client_finds_what_the_workstation_finds(
         np.asarray(nib.load(tmp_path / f"case_1/sub-case1_desc-lesion_{kind}.nii.gz").dataobj)
         for kind in ("mask", "probseg")
     )
-    np.testing.assert_array_equal(mask, phantom_case.geometry.to_file(expected.mask.astype(np.uint8)))
-    np.testing.assert_array_equal(probability, phantom_case.geometry.to_file(expected.probability))
+    np.testing.assert_array_equal(mask, phantom_case.geometry.to_source(expected.mask.astype(np.uint8)))
+    np.testing.assert_array_equal(probability, phantom_case.geometry.to_source(expected.probability))
     report = json.loads((tmp_path / "case_1/report.json").read_text())
     assert report["engine"]["backend"] == "triton-onnxruntime"
     with Bundle.open(bundle_folder) as bundle:

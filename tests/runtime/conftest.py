@@ -7,7 +7,8 @@ import pytest
 from support.libcuda import Libcuda, compile_libcuda
 
 from ctpdeploy.runtime.backends.cuda import driver_graphs
-from ctpdeploy.runtime.data.case import MAP_NAMES, Case, Geometry
+from ctpdeploy.runtime.data.case import MAP_NAMES, Case
+from ctpdeploy.runtime.data.geometry import Geometry
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def make_case() -> Callable[..., Case]:
             series=np.rint(series).astype(dtype) if np.issubdtype(dtype, np.integer) else series.astype(dtype),
             maps=maps,
             times=np.arange(frames, dtype=float),
-            geometry=Geometry(header=header, spacing=spacing, spacing_source="affine"),
+            geometry=Geometry.of_affine(np.diag([*reversed(spacing), 1.0]), shape[::-1]),
         )
 
     return make

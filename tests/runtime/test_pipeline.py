@@ -6,16 +6,20 @@ import numpy as np
 from numpy.testing import assert_array_equal
 
 from ctpdeploy.runtime import Case, Pipeline
+from ctpdeploy.runtime.backends.engine import Engine
 from ctpdeploy.runtime.backends.reference_path import run_reference_path
+from ctpdeploy.runtime.data.finding import by_severity, finding
 from ctpdeploy.runtime.data.prediction import CaseOutputs, EngineInfo
 from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
 from ctpdeploy.runtime.preprocess.postprocess import components_of
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 
 CONFIG = PreprocessConfig(slice_shape=(64, 64))
+ANOTHER = finding("run-again-in-float32", "Another did it.")
+AS_READ = finding("interval-assumed", "As read.")
 
 
-class Slices:
+class Slices(Engine):
     """An engine that finds lesion where CBF is low."""
 
     info = EngineInfo(backend="slices", device="host", precision="fp32")
@@ -34,26 +38,40 @@ class Cases(Slices):
             outputs,
             engine=dataclasses.replace(self.info, backend="another"),
             seconds={"preprocess": 1.0, "networks": 2.0, "postprocess": 3.0},
-            warnings=("Another did it.",),
+            findings=(ANOTHER,),
         )
 
 
 def test_both_kinds_of_engine_give_the_same_finding(phantom_case: Case):
-    case = dataclasses.replace(phantom_case, warnings=("As read.",))
+    case = dataclasses.replace(phantom_case, findings=(AS_READ,))
     found, expected = Pipeline(Cases(), CONFIG).predict(case), Pipeline(Slices(), CONFIG).predict(case)
     assert 0 < found.mask.sum() < found.mask.size
     assert_array_equal(found.mask, expected.mask)
     assert_array_equal(found.pseudo_dwi, expected.pseudo_dwi)
     assert found.components == expected.components == components_of(found.mask, case)
     assert found.volume_ml == expected.volume_ml > 0
-    assert found.warnings == (*expected.warnings, "Another did it.")
-    assert "As read." in expected.warnings
+    assert found.findings == by_severity((*expected.findings, ANOTHER))
+    assert AS_READ in expected.findings
+
+
+def test_a_pipeline_closes_its_engine():
+    class Closing(Slices):
+        closes = 0
+
+        def close(self) -> None:
+            self.closes += 1
+
+    engine = Closing()
+    with Pipeline(engine, CONFIG) as pipeline:
+        assert pipeline.engine is engine
+        assert engine.closes == 0
+    assert engine.closes == 1
 
 
 def test_the_report_is_of_what_really_ran(phantom_case: Case):
     found = Pipeline(Cases(), CONFIG).predict(phantom_case)
-    assert found.engine.backend == "another"
-    assert Pipeline(Slices(), CONFIG).predict(phantom_case).engine == Slices.info
-    assert found.seconds["preprocess"] == 1.0
-    assert found.seconds["networks"] == 2.0
-    assert 3.0 < found.seconds["postprocess"] < 4.0
+    assert found.outputs.engine.backend == "another"
+    assert Pipeline(Slices(), CONFIG).predict(phantom_case).outputs.engine == Slices.info
+    assert found.outputs.seconds["preprocess"] == 1.0
+    assert found.outputs.seconds["networks"] == 2.0
+    assert 3.0 < found.outputs.seconds["postprocess"] < 4.0

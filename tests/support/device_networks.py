@@ -30,12 +30,16 @@ class HostTwin:
     """An engine that computes the same on the host, or NaN."""
 
     value: float = 0.0
+    closes: int = 0
     info: EngineInfo = field(default_factory=lambda: EngineInfo(backend="twin", device="host", precision="fp32"))
 
     def run(self, batch: SliceBatch) -> SliceOutputs:
         outputs = computed(batch.frames, batch.features)
         outputs["probability"] += self.value
         return SliceOutputs(**outputs)
+
+    def close(self) -> None:
+        self.closes += 1
 
 
 @dataclass
@@ -53,7 +57,7 @@ class SmallNetwork:
         replay: what its graphs do: ``"same"``; ``"none"`` if there are none; wrong are ``"frozen"``, the numbers of the
             capture, ``"silent"``, which writes nothing, and ``"off"`` by a little.
         batches: sizes of the batches that it ran, in order.
-        captures, replays: how often it did.
+        captures, replays, closes: how often it did.
         kept: its graphs.
     """
 
@@ -69,6 +73,7 @@ class SmallNetwork:
     captures: int = 0
     kept: list[weakref.ref] = field(default_factory=list)
     replays: int = 0
+    closes: int = 0
     info: EngineInfo = field(default_factory=lambda: EngineInfo(backend="small", device="host", precision="fp16"))
 
     @property
@@ -93,6 +98,9 @@ class SmallNetwork:
             raise OutOfMemoryError(f"{slices} are too many.")
         fault = self.fault
         self.device.call(self.stream or self.workspace.kernels, lambda: self.compute(inputs, outputs, fault))
+
+    def close(self) -> None:
+        self.closes += 1
 
     def compute(self, inputs: Arrays, outputs: Arrays, fault: BackendError | None) -> None:
         results = computed(**{name: host_view(array) for name, array in inputs.items()})

@@ -1,9 +1,11 @@
-"""Studies written independently of ctpdeploy's own writer, as another hospital's software would."""
+"""Cases written independently of ctpdeploy's own writer, as another hospital's software would."""
 
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+
+from ctpdeploy.runtime import CaseRef, find_cases
 
 SHAPE = (24, 20, 3)
 FRAMES = 12
@@ -75,3 +77,14 @@ def write_isles(
 def find(folder: Path, modality: str) -> Path:
     """The file of a modality such as ``CT_CBF``."""
     return next(folder.glob(f"*/*.{modality}.*.nii*"))
+
+
+def only_case(folder: Path) -> CaseRef:
+    """The one case in a folder."""
+    (case,) = find_cases(folder)
+    return case
+
+
+def files_of(folder: Path) -> dict[str, Path]:
+    """The files of the one case in a folder, by what they hold."""
+    return dict(only_case(folder).files)

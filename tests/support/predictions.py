@@ -3,19 +3,17 @@
 import numpy as np
 
 from ctpdeploy.runtime import Prediction
-from ctpdeploy.runtime.data.prediction import EngineInfo
+from ctpdeploy.runtime.data.prediction import CaseOutputs, EngineInfo
 from ctpdeploy.runtime.data.slices import PerfusionWindow
 
 
 def predicted(mask: np.ndarray, pseudo_dwi: np.ndarray | None = None) -> Prediction:
-    return Prediction(
+    outputs = CaseOutputs(
         mask=mask,
         probability=mask.astype(np.float32),
         pseudo_dwi=pseudo_dwi,
-        components=(),
-        volume_ml=0.0,
         window=PerfusionWindow(start=0, end=1, frames=(0, 1), curve=np.zeros(2)),
         engine=EngineInfo(backend="none", device="none", precision="fp32"),
         seconds={},
-        warnings=(),
     )
+    return Prediction(outputs=outputs, components=(), volume_ml=0.0)

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
+from support.nifti_cases import only_case
 
 import ctpdeploy
 from ctpdeploy.errors import InputError
-from ctpdeploy.runtime.io.cases import read_case
+from ctpdeploy.runtime import Case, CaseRef, read_case
 from ctpdeploy.train import LossConfig, TrainConfig, cache
 from ctpdeploy.train.cache import SOURCES, CaseCache, default_folder
 from ctpdeploy.train.dataset import read_labelled
@@ -38,10 +39,10 @@ def own(data: Path, tmp_path: Path) -> Path:
 def never_read(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """From the call on, reading a case is an error."""
 
-    def fail(folder: Path) -> None:
-        raise AssertionError(f"{folder} was read")
+    def fail(case: CaseRef) -> None:
+        raise AssertionError(f"{case.folder} was read")
 
-    return lambda: monkeypatch.setattr(cache, "read_case", fail)
+    return lambda: monkeypatch.setattr(CaseRef, "read", fail)
 
 
 def entries(folder: Path) -> list[Path]:
@@ -59,10 +60,10 @@ def assert_same(one: PreparedCase, other: PreparedCase) -> None:
 
 
 def test_case_is_prepared_once(data: Path, folder: Path, config: TrainConfig, never_read: Callable[[], None]) -> None:
-    fresh = read_labelled(data / "case_1", config)
-    first = read_labelled(data / "case_1", config, CaseCache(folder))
+    fresh = read_labelled(only_case(data / "case_1"), config)
+    first = read_labelled(only_case(data / "case_1"), config, CaseCache(folder))
     never_read()
-    second = read_labelled(data / "case_1", config, CaseCache(folder))
+    second = read_labelled(only_case(data / "case_1"), config, CaseCache(folder))
     for case in (first, second):
         assert_same(case, fresh)
         np.testing.assert_array_equal(case.weight, fresh.weight)
@@ -72,10 +73,10 @@ def test_case_is_prepared_once(data: Path, folder: Path, config: TrainConfig, ne
 def test_settings_of_the_loss_need_no_other_entry(
     data: Path, folder: Path, config: TrainConfig, never_read: Callable[[], None]
 ) -> None:
-    read_labelled(data / "case_1", config, CaseCache(folder))
+    read_labelled(only_case(data / "case_1"), config, CaseCache(folder))
     never_read()
     heavy = replace(config, loss=LossConfig(lesion_weight=7.0, decay=3.0))
-    case = read_labelled(data / "case_1", heavy, CaseCache(folder))
+    case = read_labelled(only_case(data / "case_1"), heavy, CaseCache(folder))
     assert (case.weight[case.lesion] == 7.0).all()
 
 
@@ -83,9 +84,9 @@ def test_settings_of_the_loss_need_no_other_entry(
 def test_change_of_any_file_is_another_case(
     data: Path, own: Path, folder: Path, config: TrainConfig, part: str
 ) -> None:
-    before = CaseCache(folder).read(own, config.preprocess)
+    before = CaseCache(folder).read(only_case(own), config.preprocess)
     next(own.glob(f"*.{part}.*")).write_bytes(next((data / "case_2").glob(f"*.{part}.*")).read_bytes())
-    after = CaseCache(folder).read(own, config.preprocess)
+    after = CaseCache(folder).read(only_case(own), config.preprocess)
     assert_same(after, prepare(read_case(own), config.preprocess))
     assert pack(after) != pack(before)
     assert len(entries(folder)) == 2
@@ -94,18 +95,20 @@ def test_change_of_any_file_is_another_case(
 def test_other_settings_names_and_code_are_other_cases(
     own: Path, folder: Path, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    CaseCache(folder).read(own, config.preprocess)
-    CaseCache(folder).read(own, replace(config.preprocess, flow_percentile=90.0))
+    CaseCache(folder).read(only_case(own), config.preprocess)
+    CaseCache(folder).read(only_case(own), replace(config.preprocess, flow_percentile=90.0))
     assert len(entries(folder)) == 2
-    assert CaseCache(folder).read(own.rename(own.with_name("case_2")), config.preprocess).identifier == "case_2"
+    assert (
+        CaseCache(folder).read(only_case(own.rename(own.with_name("case_2"))), config.preprocess).identifier == "case_2"
+    )
     assert len(entries(folder)) == 3
     own = own.with_name("case_2")
     file = next(own.glob("*CT_CBF*"))  # names tell in which unit a map is
     file.rename(file.with_name("renamed.CT_CBF.1.nii"))
-    CaseCache(folder).read(own, config.preprocess)
+    CaseCache(folder).read(only_case(own), config.preprocess)
     assert len(entries(folder)) == 4
     monkeypatch.setattr(cache.np, "__version__", "0.0")
-    CaseCache(folder).read(own, config.preprocess)
+    CaseCache(folder).read(only_case(own), config.preprocess)
     assert len(entries(folder)) == 5
 
 
@@ -142,7 +145,7 @@ def _file(module: str) -> Path:
     "damage", ["empty", "half", "one byte short", "one bit", "other name", "no DWI", "no digest", "folder"]
 )
 def test_damaged_entry_is_made_anew(data: Path, folder: Path, config: TrainConfig, damage: str) -> None:
-    CaseCache(folder).read(data / "case_1", config.preprocess)
+    CaseCache(folder).read(only_case(data / "case_1"), config.preprocess)
     (entry,) = entries(folder)
     whole = entry.read_bytes()
     contents = {
@@ -162,7 +165,10 @@ def test_damaged_entry_is_made_anew(data: Path, folder: Path, config: TrainConfi
         entry.unlink()
         entry.mkdir()
     reader = CaseCache(folder)
-    assert_same(reader.read(data / "case_1", config.preprocess), prepare(read_case(data / "case_1"), config.preprocess))
+    assert_same(
+        reader.read(only_case(data / "case_1"), config.preprocess),
+        prepare(read_case(data / "case_1"), config.preprocess),
+    )
     if damage != "folder":  # which is nobody's to remove
         assert entry.read_bytes() == whole
     assert bool(reader.warnings) is (damage == "folder")
@@ -172,7 +178,7 @@ def test_folder_that_cannot_be_made_is_one_sentence(data: Path, tmp_path: Path, 
     (tmp_path / "file").write_text("in the way")
     reader = CaseCache(tmp_path / "file" / "cases")
     for number in (1, 2):
-        assert reader.read(data / f"case_{number}", config.preprocess).identifier == f"case_{number}"
+        assert reader.read(only_case(data / f"case_{number}"), config.preprocess).identifier == f"case_{number}"
     (warning,) = reader.warnings
     assert str(tmp_path / "file" / "cases") in warning
     assert "Not a directory" in warning
@@ -198,34 +204,33 @@ def test_nothing_half_written_stays(
     monkeypatch.setattr(Path, "write_bytes", write_half)
     for number in (1, 2):
         with suppress(StoppedError):
-            reader.read(data / f"case_{number}", config.preprocess)
+            reader.read(only_case(data / f"case_{number}"), config.preprocess)
     assert entries(folder) == []
     full = isinstance(reason, OSError)
     assert len(tried) == (1 if full else 2)
     assert [("No space left" in warning) for warning in reader.warnings] == [True] * full
     monkeypatch.undo()
-    CaseCache(folder).read(data / "case_1", config.preprocess)
+    CaseCache(folder).read(only_case(data / "case_1"), config.preprocess)
     assert len(entries(folder)) == 1
 
 
 def test_writers_do_not_disturb_each_other(data: Path, folder: Path, config: TrainConfig) -> None:
     with ThreadPoolExecutor(4) as pool:
-        cases = list(pool.map(lambda _: CaseCache(folder).read(data / "case_1", config.preprocess), range(8)))
+        cases = list(
+            pool.map(lambda _: CaseCache(folder).read(only_case(data / "case_1"), config.preprocess), range(8))
+        )
     for case in cases:
         assert_same(case, cases[0])
     assert len(entries(folder)) == 1
 
 
-def test_case_that_changes_while_it_is_read_is_not_kept(
-    own: Path, folder: Path, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def read_changed(folder: Path) -> object:
-        os.utime(next(folder.glob("*OT*")), ns=(1, 1))
-        return read_case(folder)
+def test_case_that_changes_while_it_is_read_is_not_kept(own: Path, folder: Path, config: TrainConfig) -> None:
+    def read_changed(case: CaseRef) -> Case:
+        os.utime(next(own.glob("*OT*")), ns=(1, 1))
+        return read_case(case.folder)
 
-    monkeypatch.setattr(cache, "read_case", read_changed)
     reader = CaseCache(folder)
-    assert reader.read(own, config.preprocess).identifier == "case_1"
+    assert reader.read(replace(only_case(own), reader=read_changed), config.preprocess).identifier == "case_1"
     assert (entries(folder), reader.warnings) == ([], ())
 
 
@@ -234,7 +239,7 @@ def test_file_that_cannot_be_read_is_an_input_error(own: Path, folder: Path, con
     file.unlink()
     file.symlink_to(own / "nothing.nii")
     with pytest.raises(InputError, match=r"CT_MTT.*does not exist"):
-        CaseCache(folder).read(own, config.preprocess)
+        CaseCache(folder).read(only_case(own), config.preprocess)
 
 
 def test_case_without_a_target_is_refused_each_time(
@@ -243,13 +248,13 @@ def test_case_without_a_target_is_refused_each_time(
     without_dwi = incomplete_case("MR_DWI")
     for _ in range(2):
         with pytest.raises(InputError, match="has no DWI"):
-            read_labelled(without_dwi, config, CaseCache(folder))
+            read_labelled(only_case(without_dwi), config, CaseCache(folder))
     maps = replace(config, system="slnet")
-    assert read_labelled(without_dwi, maps, CaseCache(folder)).inputs.dwi is None
+    assert read_labelled(only_case(without_dwi), maps, CaseCache(folder)).inputs.dwi is None
     assert len(entries(folder)) == 1
     next(without_dwi.glob("*OT*")).unlink()
     with pytest.raises(InputError, match="has no lesion"):
-        read_labelled(without_dwi, maps, CaseCache(folder))
+        read_labelled(only_case(without_dwi), maps, CaseCache(folder))
     assert len(entries(folder)) == 1
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.nifti_cases import only_case
 
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
@@ -13,7 +14,7 @@ from ctpdeploy.train.dataset import SliceDataset, read_labelled
 
 
 def test_case_becomes_aligned_slices(data: Path, config: TrainConfig) -> None:
-    case = read_labelled(data / "case_1", config)
+    case = read_labelled(only_case(data / "case_1"), config)
     assert case.inputs.frames.shape == (2, 6, 32, 32)
     dwi = case.inputs.dwi
     assert dwi.shape == (2, 1, 32, 32)
@@ -25,7 +26,7 @@ def test_case_becomes_aligned_slices(data: Path, config: TrainConfig) -> None:
 
 def test_targets_follow_the_inputs_to_another_grid(data: Path, config: TrainConfig) -> None:
     finer = replace(config, preprocess=PreprocessConfig(slice_shape=(64, 64), run_length=3))
-    coarse, fine = read_labelled(data / "case_1", config), read_labelled(data / "case_1", finer)
+    coarse, fine = read_labelled(only_case(data / "case_1"), config), read_labelled(only_case(data / "case_1"), finer)
     assert fine.lesion.shape == (2, 64, 64)
     assert fine.lesion.sum() == pytest.approx(4 * coarse.lesion.sum(), rel=0.1)
     late = fine.inputs.features[:, 3] > 0.25
@@ -39,14 +40,14 @@ def test_case_without_a_target_is_refused(
     incomplete_case: Callable[[str], Path], config: TrainConfig, modality: str, words: str
 ) -> None:
     with pytest.raises(InputError, match=f"case_9 has {words}"):
-        read_labelled(incomplete_case(modality), config)
+        read_labelled(only_case(incomplete_case(modality)), config)
 
 
 def test_dwi_is_there_if_all_cases_have_one(
     data: Path, incomplete_case: Callable[[str], Path], config: TrainConfig
 ) -> None:
     config = replace(config, system="slnet")
-    cases = [read_labelled(folder, config) for folder in (data / "case_1", incomplete_case("MR_DWI"))]
+    cases = [read_labelled(only_case(folder), config) for folder in (data / "case_1", incomplete_case("MR_DWI"))]
     assert cases[1].inputs.dwi is None
     dataset = SliceDataset(cases)
     assert (len(dataset), dataset.slices.dwi) == (4, None)
@@ -57,7 +58,7 @@ def test_dwi_is_there_if_all_cases_have_one(
 
 @pytest.fixture
 def dataset(data: Path, config: TrainConfig) -> SliceDataset:
-    return SliceDataset([read_labelled(data / f"case_{number}", config) for number in (1, 2, 3)])
+    return SliceDataset([read_labelled(only_case(data / f"case_{number}"), config) for number in (1, 2, 3)])
 
 
 def test_order_is_a_function_of_seed_and_epoch(dataset: SliceDataset) -> None:

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from support.nifti_cases import only_case
 
 from ctpdeploy.errors import UsageError
 from ctpdeploy.train import TrainConfig, loader
@@ -27,7 +28,7 @@ AUGMENT = AugmentConfig(flip=True, rotation=15.0, scaling=0.1)
 @pytest.fixture(scope="module")
 def dataset(data: Path, config: TrainConfig) -> SliceDataset:
     """Eight slices."""
-    return SliceDataset([read_labelled(data / f"case_{number}", config) for number in (1, 2, 3, 4)])
+    return SliceDataset([read_labelled(only_case(data / f"case_{number}"), config) for number in (1, 2, 3, 4)])
 
 
 @pytest.fixture(params=PLACES)

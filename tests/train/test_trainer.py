@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.nifti_cases import only_case
 from support.training import StopError, same, stop_in, tensors
 
 from ctpdeploy.errors import GuardError, InputError, UsageError
@@ -140,7 +141,7 @@ def test_loss_that_is_no_number_stops_with_epoch_and_step(data: Path, tmp_path: 
 
 
 def test_frozen_context_encoder_stays_as_initialised(data: Path, config: TrainConfig) -> None:
-    dataset = SliceDataset([read_labelled(data / "case_1", config)])
+    dataset = SliceDataset([read_labelled(only_case(data / "case_1"), config)])
     for phi_c, stays in (("frozen", True), ("joint", False)):
         learner = Learner(replace(config, phi_c=phi_c), CPU)
         before = [p.clone() for p in learner.networks["context_encoder"].parameters()]
@@ -151,7 +152,7 @@ def test_frozen_context_encoder_stays_as_initialised(data: Path, config: TrainCo
 
 
 def test_tiny_chain_learns_two_slices_by_heart(data: Path, config: TrainConfig) -> None:
-    case = read_labelled(data / "case_1", config)
+    case = read_labelled(only_case(data / "case_1"), config)
     dataset = SliceDataset([case])
     learner = Learner(config, CPU)
     for epoch in range(40):

@@ -22,16 +22,17 @@ from ctpdeploy.config import merge
 from ctpdeploy.errors import BackendError, CtpdeployError
 from ctpdeploy.optional import require
 from ctpdeploy.runtime import Pipeline, read_case, write_prediction
+from ctpdeploy.runtime.backends.engine import Engine, closed
 from ctpdeploy.runtime.bundle.bundle import MANIFEST, sha256_of
 from ctpdeploy.runtime.bundle.manifest import read_manifest
-from ctpdeploy.runtime.data.prediction import EngineInfo
+from ctpdeploy.runtime.data.prediction import EngineInfo, Provenance
 from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 
 HERE = Path(__file__).resolve().parent
 
 
-class TritonEngine:
+class TritonEngine(Engine):
     """The merged network behind the gRPC port of a Triton server, as one more engine of ctpdeploy.
 
     Args:
@@ -46,6 +47,7 @@ class TritonEngine:
     def __init__(self, url: str, model: str, timeout: float) -> None:
         self._grpc, self._utils = (require(f"tritonclient.{part}", extra="triton") for part in ("grpc", "utils"))
         self._url, self._model, self._timeout = url, model, timeout
+        self._closed = False
         self._client = self._grpc.InferenceServerClient(url)
         self._config = self._ask("get_model_config", model).config
         self._version = self._ask("get_server_metadata").version
@@ -66,10 +68,17 @@ class TritonEngine:
 
     def run(self, batch: SliceBatch) -> SliceOutputs:
         """Run the networks on all slices of a batch, as many at a time as the server takes."""
+        if self._closed:
+            raise closed("triton")
         most = self._config.max_batch_size
         parts = [self._infer(batch, slice(i, i + most)) for i in range(0, len(batch.frames), most)]
         names = [output.name for output in self._config.output]
         return SliceOutputs(**{name: np.concatenate([part.as_numpy(name) for part in parts]) for name in names})
+
+    def close(self) -> None:
+        """Hang up."""
+        self._closed = True
+        self._client.close()
 
     def _infer(self, batch: SliceBatch, slices: slice) -> Any:  # noqa: ANN401  a class of tritonclient
         inputs = []
@@ -97,7 +106,8 @@ def main(
 ) -> None:
     """Find the lesion in a CT perfusion case, with the networks on a Triton server. Research use only."""
     try:
-        typer.echo(f"Mask and report are in {predict(case, out, TritonEngine(url, model, timeout))}. {INTENDED_USE}")
+        with TritonEngine(url, model, timeout) as engine:
+            typer.echo(f"Mask and report are in {predict(case, out, engine)}. {INTENDED_USE}")
     except CtpdeployError as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(error.exit_code) from error
@@ -119,8 +129,13 @@ def predict(case: Path, out: Path, engine: TritonEngine) -> Path:
     start = time.perf_counter()
     read = read_case(case)
     seconds = time.perf_counter() - start
-    source = {"bundle": {"name": engine.parameter("bundle"), "sha256": sha256}, "backend_requested": "triton"}
-    return write_prediction(out, read, Pipeline(engine, config).predict(read), source=source, read_seconds=seconds)
+    provenance = Provenance(
+        bundle={"name": engine.parameter("bundle"), "sha256": sha256},
+        backend_requested="triton",
+        backend_because="It was asked for.",
+    )
+    prediction = Pipeline(engine, config, provenance).predict(read)
+    return write_prediction(out, read, prediction, seconds={"read": seconds})
 
 
 if __name__ == "__main__":

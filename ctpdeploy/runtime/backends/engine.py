@@ -1,40 +1,57 @@
 """What runs the networks: the protocol that every backend fulfils."""
 
-from typing import Protocol, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
+from ctpdeploy.errors import BackendError
 from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.data.prediction import CaseOutputs, EngineInfo
 from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 
-__all__ = [
-    "CaseEngine",
-    "Engine",
-]
+__all__ = ["CaseEngine", "Engine", "closed"]
 
 
 class Engine(Protocol):
     """Runs the networks of a system on slices.
 
+    ::
+
+        with open_engine(bundle, "ort-cpu") as engine:
+            outputs = engine.run(batch)
+
     Contract:
         * ``run`` takes any number of slices N >= 1 of the bundle's height and width, and returns new arrays that
           the caller owns;
         * slices are independent: a slice gives the same outputs in every batch;
-        * outputs may hold NaN or infinity; who asks for them checks.
+        * outputs may hold NaN or infinity; who asks for them checks;
+        * ``close`` gives back memory and threads at once. It is called in the thread that opened the engine, while
+          nothing runs, and may be called again; whatever is run afterwards raises BackendError. As a context manager
+          an engine closes itself.
     """
 
     @property
     def info(self) -> EngineInfo:
-        """What really runs."""
+        """What really runs, or ran until it was closed."""
         ...
 
     def run(self, batch: SliceBatch) -> SliceOutputs:
         """Run the networks on all slices of a batch.
 
         Raises:
-            InputError: the batch is not what the networks take.
+            InputError: the batch is not what the networks take, float32 of their shapes.
+            BackendError: the package behind the engine fails, or the engine is closed.
         """
         ...
+
+    def close(self) -> None:
+        """Give back what the engine holds."""
+        ...
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 @runtime_checkable
@@ -47,6 +64,15 @@ class CaseEngine(Engine, Protocol):
         Raises:
             InputError: the series or a map holds NaN or infinity, or has a type that the device does not take.
             GuardError: the networks returned NaN or infinity, in float32 too.
-            BackendError: the device refuses.
+            BackendError: the device refuses, or the engine is closed.
         """
         ...
+
+
+def closed(backend: str) -> BackendError:
+    """What an engine that was closed raises.
+
+    Args:
+        backend: its name.
+    """
+    return BackendError(f"The engine of {backend} is closed: open another one.")

@@ -22,7 +22,7 @@ def run_reference_path(engine: Engine, case: Case, config: PreprocessConfig) -> 
     """
     seconds: dict[str, float] = {}
     with _stage(seconds, "preprocess"):
-        batch = preprocess(case, config)
+        batch, window = preprocess(case, config)
     with _stage(seconds, "networks"):
         outputs = engine.run(batch)
     with _stage(seconds, "postprocess"):
@@ -31,7 +31,7 @@ def run_reference_path(engine: Engine, case: Case, config: PreprocessConfig) -> 
         mask=mask,
         probability=probability,
         pseudo_dwi=pseudo_dwi,
-        window=batch.window,
+        window=window,
         engine=engine.info,
         seconds=seconds,
     )

@@ -1,55 +1,32 @@
 """The backends by name, and the choice among them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 from ctpdeploy.errors import BackendError, UsageError
 from ctpdeploy.runtime.backends import openvino_cpu, ort_cpu
+from ctpdeploy.runtime.backends.backend import Backend
 from ctpdeploy.runtime.backends.engine import Engine
 from ctpdeploy.runtime.backends.native import engine as native
 from ctpdeploy.runtime.backends.ncnn_cpu import engine as ncnn_cpu
 from ctpdeploy.runtime.backends.ort_cuda import backend as ort_cuda
 from ctpdeploy.runtime.backends.timings import Speeds, recall
-from ctpdeploy.runtime.backends.trt import FLAVOURS
 from ctpdeploy.runtime.backends.trt import backend as trt
 from ctpdeploy.runtime.bundle.bundle import Bundle
 
-__all__ = ["AUTO", "BACKENDS", "HIDDEN", "Backend", "Choice", "choose", "open_engine"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Backend:
-    """A way to run the networks of a bundle.
-
-    Attributes:
-        open_engine: loads them. The engine has read what it needs when it is open: the files of a zipped bundle are
-            gone when the bundle is closed.
-        unavailable_because: why that cannot work here and what to do, or None; asks no more than it has to, and no GPU
-            for memory.
-    """
-
-    open_engine: Callable[[Bundle], Engine]
-    unavailable_because: Callable[[], str | None]
-
+__all__ = ["AUTO", "BACKENDS", "HIDDEN", "Backend", "Choice", "choose", "open_engine", "packages"]
 
 BACKENDS: Final[dict[str, Backend]] = {
-    **{
-        name: Backend(
-            open_engine=partial(trt.open_engine, flavour),
-            unavailable_because=partial(trt.cannot_run_because, flavour),
-        )
-        for name, flavour in FLAVOURS.items()
-    },
-    **{
-        module.NAME: Backend(open_engine=module.open_engine, unavailable_because=module.unavailable_because)
-        for module in (ort_cuda, ort_cpu, native, ncnn_cpu, openvino_cpu)
-    },
+    **trt.BACKENDS,
+    ort_cuda.NAME: ort_cuda.BACKEND,
+    ort_cpu.NAME: ort_cpu.BACKEND,
+    native.NAME: native.BACKEND,
+    ncnn_cpu.NAME: ncnn_cpu.BACKEND,
+    openvino_cpu.NAME: openvino_cpu.BACKEND,
 }
-"""In the order in which ``"auto"`` asks them where nothing was measured."""
+"""In the order in which ``"auto"`` asks them where nothing was measured; whoever has another one adds it."""
 
-HIDDEN: Final[dict[str, Callable[[Bundle], Engine]]] = {}
+HIDDEN: Final[dict[str, Backend]] = {}
 """Backends for developers, added by whoever has them; opened by their names and listed nowhere."""
 
 AUTO: Final = "auto"
@@ -82,7 +59,7 @@ def choose(bundle: Bundle, asked: str = AUTO) -> Choice:
         if asked not in {**BACKENDS, **HIDDEN}:
             raise UsageError(f"There is no backend '{asked}': choose {AUTO} or {', '.join(BACKENDS)}.")
         return Choice(backend=asked, because="It was asked for.")
-    speeds, reasons = recall(bundle), dict[str, str]()
+    speeds, reasons = recall(bundle, packages()), dict[str, str]()
     ranked = [name for name in speeds.seconds if name in BACKENDS] if speeds else []
     for name in dict.fromkeys((*ranked, *BACKENDS)):
         reason = BACKENDS[name].unavailable_because()
@@ -93,14 +70,22 @@ def choose(bundle: Bundle, asked: str = AUTO) -> Choice:
 
 
 def open_engine(bundle: Bundle, backend: str = AUTO) -> Engine:
-    """Open the backend that :func:`choose` gives.
+    """Open the backend that :func:`choose` gives; whoever opens an engine closes it.
 
     Raises:
         UsageError: no backend has this name.
         BackendError: it cannot run here.
     """
     name = choose(bundle, backend).backend
-    return HIDDEN[name](bundle) if name in HIDDEN else BACKENDS[name].open_engine(bundle)
+    chosen = {**BACKENDS, **HIDDEN}[name]
+    if (reason := chosen.unavailable_because()) is not None:
+        raise BackendError(f"The backend {name} cannot run: {reason}")
+    return chosen.open(bundle)
+
+
+def packages() -> tuple[str, ...]:
+    """The distributions that the listed backends depend on, each once."""
+    return tuple(dict.fromkeys(package for backend in BACKENDS.values() for package in backend.packages))
 
 
 def _because(name: str, speeds: Speeds | None) -> str:

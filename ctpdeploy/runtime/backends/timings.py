@@ -6,16 +6,14 @@ package is another question.
 """
 
 import hashlib
-import importlib.metadata
 import json
 import math
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import platformdirs
@@ -23,16 +21,12 @@ import platformdirs
 from ctpdeploy.atomic import atomic_replace
 from ctpdeploy.errors import UsageError
 from ctpdeploy.runtime.backends.engine import Engine
+from ctpdeploy.runtime.backends.packages import versions_of
+from ctpdeploy.runtime.backends.processor import processor_name
 from ctpdeploy.runtime.bundle.bundle import Bundle
 from ctpdeploy.runtime.data.slices import SliceBatch
 
 __all__ = ["Speeds", "measure_speeds", "recall", "remember"]
-
-_PACKAGES: Final = (
-    *("ctpdeploy", "onnxruntime", "onnxruntime-gpu", "ncnn", "openvino", "pycuda"),
-    *("tensorrt", "tensorrt-cu12", "tensorrt-cu13", "tensorrt-rtx"),
-)
-"""A change of version of any of these can change which backend is the fastest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +70,14 @@ def measure_speeds(
     return Speeds(seconds=ranked, date=time.strftime("%Y-%m-%dT%H:%M:%S%z"))
 
 
-def remember(bundle: Bundle, speeds: Speeds, folder: Path | None = None) -> Path:
+def remember(bundle: Bundle, speeds: Speeds, packages: Iterable[str], folder: Path | None = None) -> Path:
     """Keep what was measured with a bundle on this machine.
+
+    Args:
+        bundle: that was run.
+        speeds: what was measured.
+        packages: distributions that it depends on: with another version of any of them it is measured again.
+        folder: of the cache, the user's if None.
 
     Returns:
         The file that it is kept in.
@@ -85,7 +85,7 @@ def remember(bundle: Bundle, speeds: Speeds, folder: Path | None = None) -> Path
     Raises:
         UsageError: the folder cannot be written.
     """
-    file = _file(bundle, folder)
+    file = _file(bundle, packages, folder)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with atomic_replace(file) as partial:
@@ -95,10 +95,13 @@ def remember(bundle: Bundle, speeds: Speeds, folder: Path | None = None) -> Path
     return file
 
 
-def recall(bundle: Bundle, folder: Path | None = None) -> Speeds | None:
-    """What was measured with a bundle on this machine; None if that was not done, or cannot be read any more."""
+def recall(bundle: Bundle, packages: Iterable[str], folder: Path | None = None) -> Speeds | None:
+    """What was measured with a bundle on this machine; None if that was not done, or cannot be read any more.
+
+    Arguments as those of :func:`remember`.
+    """
     try:
-        found = json.loads(_file(bundle, folder).read_text(encoding="utf-8"))
+        found = json.loads(_file(bundle, packages, folder).read_text(encoding="utf-8"))
         seconds = {str(name): float(value) for name, value in found["seconds"].items()}
         if not all(math.isfinite(value) for value in seconds.values()):
             return None
@@ -107,19 +110,12 @@ def recall(bundle: Bundle, folder: Path | None = None) -> Speeds | None:
         return None
 
 
-def _file(bundle: Bundle, folder: Path | None) -> Path:
+def _file(bundle: Bundle, packages: Iterable[str], folder: Path | None) -> Path:
     """Where the answer to this very question is kept."""
     question = {
         "bundle": bundle.sha256,
-        "machine": [platform.node(), platform.machine(), platform.processor(), os.cpu_count()],
-        "versions": {name: _version(name) for name in _PACKAGES},
+        "machine": [platform.node(), platform.machine(), processor_name(), os.cpu_count()],
+        "versions": versions_of("ctpdeploy", *packages),
     }
     key = hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
     return (folder or platformdirs.user_cache_path("ctpdeploy", appauthor=False)) / "speeds" / f"{key}.json"
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None

@@ -20,7 +20,7 @@ from ctpdeploy import INTENDED_USE
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.case import BoolArray, Case
 from ctpdeploy.runtime.data.prediction import Prediction
-from ctpdeploy.runtime.io.cases import read_case
+from ctpdeploy.runtime.io.case_ref import CaseRef
 from ctpdeploy.runtime.metrics.image_quality import ImageQuality, image_quality
 from ctpdeploy.runtime.metrics.overlap import agreement
 from ctpdeploy.runtime.metrics.surface_distance import surface_distance
@@ -35,7 +35,7 @@ __all__ = [
     "CaseScore",
     "as_csv",
     "as_json",
-    "evaluate_folders",
+    "evaluate_cases",
     "score_case",
     "summarise",
 ]
@@ -80,9 +80,9 @@ class CaseScore:
         return "large" if volume > LARGE_ABOVE_ML else "medium"
 
 
-def evaluate_folders(
+def evaluate_cases(
     pipeline: Pipeline,
-    folders: Sequence[Path],
+    cases: Sequence[CaseRef],
     out: Path,
     *,
     ssim: bool = True,
@@ -92,7 +92,7 @@ def evaluate_folders(
 
     Args:
         pipeline: what predicts.
-        folders: of the cases.
+        cases: to read, predict and score.
         out: folder of the three files, which replace earlier ones; nothing is written before all cases are scored.
         ssim: whether to measure SSIM, as for :func:`score_case`.
         on_case: told how many cases of how many are scored.
@@ -106,11 +106,11 @@ def evaluate_folders(
         MissingPackageError: SSIM is to be measured and scikit-image is not installed.
     """
     scores = []
-    for folder in folders:
-        case = read_case(folder)
+    for ref in cases:
+        case = ref.read()
         scores.append(score_case(case, pipeline.predict(case), pipeline.config, ssim=ssim))
         if on_case:
-            on_case(len(scores), len(folders))
+            on_case(len(scores), len(cases))
     summary = {"intended_use": INTENDED_USE, **summarise(scores)}
     files = {
         "scores.csv": as_csv(scores),
@@ -131,7 +131,7 @@ def score_case(case: Case, prediction: Prediction, config: PreprocessConfig, *, 
 
     Args:
         case: with a lesion; without a DWI there is no image quality.
-        prediction: what was found in it; without a pseudo-DWI there is no image quality either.
+        prediction: of that case; without a pseudo-DWI there is no image quality either.
         config: how the DWI is scaled.
         ssim: whether to measure SSIM, which needs scikit-image.
 

@@ -1,53 +1,204 @@
-"""Cases from disk to disk: while one is at the networks, the next is read and the last is written.
+"""Cases from disk to disk: resumed, admitted, predicted, written, or refused by name while the others go on.
 
-At most three cases are in memory, one in each stage. The engine is used in the calling thread alone.
+While one case is at the networks, the next is read and the last is written. At most three are in memory, one in each
+stage; the engine is used in the calling thread alone.
 """
 
+import json
+import logging
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
-from concurrent.futures import Future
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ctpdeploy.atomic import atomic_replace
+from ctpdeploy.errors import CtpdeployError
 from ctpdeploy.runtime.cohort.stage_pipeline import run_stages
 from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.data.prediction import Prediction
+from ctpdeploy.runtime.io.case_ref import CaseRef, by_name
 from ctpdeploy.runtime.pipeline import Pipeline
-from ctpdeploy.runtime.report.writers import write_prediction
+from ctpdeploy.runtime.report.submission import SUBMISSION, Submission
+from ctpdeploy.runtime.report.writers import REPORT, write_prediction
 
-__all__ = ["infer_all"]
+__all__ = ["CaseOutcome", "Cohort", "infer_cases", "predict_cases"]
+
+_log = logging.getLogger(__package__)
 
 
-def infer_all(
-    readers: Iterable[Callable[[], Case]], pipeline: Pipeline, out: Path, source: Mapping[str, Any]
-) -> "closing[Generator[Future[Path], None, None]]":
-    """Read, predict and write cases.
+@dataclass(frozen=True, kw_only=True)
+class CaseOutcome:
+    """One case of a cohort, settled.
 
-    Stages of different cases run at the same time; the seconds in a report are those of its own case's stages.
-
-    Args:
-        readers: each reads a case; called in a thread of its own.
-        pipeline: what finds the lesions, in the thread that opened it.
-        out: folder of results, one folder a case.
-        source: as for :func:`ctpdeploy.runtime.report.writers.write_prediction`.
-
-    Returns:
-        As :func:`ctpdeploy.runtime.cohort.stage_pipeline.run_stages`: for each case the folder of its results, or why
-        there is none.
-        Left early, as by an interruption, it ends when the case that is being written is whole.
+    Attributes:
+        case: its name.
+        report: content of its ``report.json``; None where it was refused.
+        error: the reason why it was refused; None where it was not.
     """
 
-    def read(reader: Callable[[], Case]) -> tuple[Case, float]:
+    case: str
+    report: dict[str, Any] | None = None
+    error: Exception | None = None
+
+    @property
+    def refusal(self) -> str:
+        """The reason in one sentence; an error that is not ours is named with its kind."""
+        if self.error is None or isinstance(self.error, CtpdeployError):
+            return str(self.error or "")
+        return f"Unexpected {type(self.error).__name__} ({self.error}): please report it with the case's files."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cohort:
+    """The outcomes of a run, in the order of its cases.
+
+    Attributes:
+        outcomes: one a case.
+        submission: archive for the challenge, where one was asked for and at least one case is in it.
+    """
+
+    outcomes: Sequence[CaseOutcome]
+    submission: Path | None = None
+
+    @property
+    def reports(self) -> list[dict[str, Any]]:
+        """Reports of the cases that were not refused."""
+        return [outcome.report for outcome in self.outcomes if outcome.report is not None]
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Reasons by the names of the cases that were refused."""
+        return {outcome.case: outcome.refusal for outcome in self.outcomes if outcome.error is not None}
+
+
+def infer_cases(
+    pipeline: Pipeline,
+    cases: Sequence[CaseRef],
+    out: Path | str,
+    *,
+    resume: bool = False,
+    submission: Submission | None = None,
+    on_case: Callable[[CaseOutcome], None] | None = None,
+) -> Cohort:
+    """Find the lesions of cases.
+
+    Any exception of one case is that case's refusal; the others go on.
+
+    Args:
+        pipeline: opened in this thread.
+        cases: of different names.
+        out: folder of results, one folder a case.
+        resume: take over the results of cases that the same bundle has done already.
+        submission: admits cases, or refuses them, before they are read; is written when all are done.
+        on_case: called with each outcome as soon as it is known.
+
+    Raises:
+        UsageError: two cases have one name.
+    """
+    out, named = Path(out), by_name(cases)
+    outcomes: dict[str, CaseOutcome] = {}
+
+    def settle(outcome: CaseOutcome) -> None:
+        outcomes[outcome.case] = outcome
+        _audit(len(outcomes), len(named), outcome)
+        if on_case:
+            on_case(outcome)
+
+    for name, case in named.items():
+        try:
+            if submission:
+                case.require_sound()
+                submission.admit(name, case.files.get("mtt"))
+            done = _finished(out / name, pipeline) if resume else None
+        except Exception as error:  # noqa: BLE001  of this case alone
+            settle(CaseOutcome(case=name, error=error))
+        else:
+            if done:
+                settle(CaseOutcome(case=name, report=done))
+    left = [case for name, case in named.items() if name not in outcomes]
+    predict_cases(left, pipeline, out, settle)
+    cohort = Cohort(outcomes=[outcomes[name] for name in named])
+    if submission and cohort.reports:
+        return Cohort(outcomes=cohort.outcomes, submission=_submit(submission, cohort.reports, out))
+    return cohort
+
+
+def predict_cases(
+    cases: Sequence[CaseRef], pipeline: Pipeline, out: Path, on_case: Callable[[CaseOutcome], None]
+) -> None:
+    """Read, predict and write cases, the stages of different cases at the same time.
+
+    Seconds in a report are those of its own case's stages. Left by an exception, as an interruption, it ends when the
+    case that is being written is whole.
+
+    Args:
+        cases: of different names.
+        pipeline: opened in this thread.
+        out: folder of results, one folder a case.
+        on_case: called with each outcome, in the order of the cases.
+    """
+
+    def read(case: CaseRef) -> tuple[Case, float]:
         start = time.perf_counter()
-        case = reader()
-        return case, time.perf_counter() - start
+        return case.read(), time.perf_counter() - start
 
     def predict(read: tuple[Case, float]) -> tuple[Case, float, Prediction]:
         return *read, pipeline.predict(read[0])
 
-    def write(found: tuple[Case, float, Prediction]) -> Path:
-        case, read_seconds, prediction = found
-        return write_prediction(out, case, prediction, source=source, read_seconds=read_seconds)
+    def write(predicted: tuple[Case, float, Prediction]) -> dict[str, Any]:
+        case, seconds, prediction = predicted
+        return _load(write_prediction(out, case, prediction, seconds={"read": seconds}) / REPORT)
 
-    return run_stages(readers, read, predict, write)
+    with run_stages(cases, read, predict, write) as futures:
+        for case, future in zip(cases, futures, strict=True):
+            error = future.exception()
+            if error is None:
+                on_case(CaseOutcome(case=case.name, report=future.result()))
+            elif isinstance(error, Exception):
+                on_case(CaseOutcome(case=case.name, error=error))
+            else:
+                raise error
+
+
+def _finished(folder: Path, pipeline: Pipeline) -> dict[str, Any] | None:
+    """The report of an earlier run of the same bundle, or None."""
+    try:
+        report = _load(folder / REPORT)
+    except (FileNotFoundError, ValueError):
+        return None
+    same = pipeline.provenance is not None and report.get("bundle") == pipeline.provenance.bundle
+    return report if same else None
+
+
+def _submit(submission: Submission, reports: Sequence[dict[str, Any]], out: Path) -> Path:
+    """Write the submission, then name each case's file in its report, in memory and on disk."""
+    masks = {report["case"]: out / report["case"] / report["outputs"]["mask"] for report in reports}
+    files = submission.write(out / SUBMISSION, masks)
+    for report in reports:
+        report["submission"] = f"{SUBMISSION}/{files[report['case']]}"
+        with atomic_replace(out / report["case"] / REPORT) as partial:
+            partial.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    return out / SUBMISSION / f"{submission.name}.zip"
+
+
+def _load(path: Path) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return report
+
+
+def _audit(number: int, total: int, outcome: CaseOutcome) -> None:
+    """A line for each case, by its number: names can be those of patients."""
+    if outcome.report is None:
+        _log.warning("case %d of %d: refused, %s", number, total, type(outcome.error).__name__)
+        return
+    report: Mapping[str, Any] = outcome.report
+    _log.info(
+        "case %d of %d: lesion %s ml, backend %s, bundle %s, findings %s",
+        number,
+        total,
+        report["lesion"]["volume_ml"],
+        report["engine"]["backend"],
+        report.get("bundle", {}).get("sha256", "none")[:12],
+        ",".join(found["code"] for found in report.get("findings", ())) or "none",
+    )

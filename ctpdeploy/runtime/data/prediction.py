@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctpdeploy.runtime.data.case import BoolArray
+from ctpdeploy.runtime.data.finding import Finding
 from ctpdeploy.runtime.data.slices import PerfusionWindow
 
-__all__ = ["CaseOutputs", "Component", "EngineInfo", "Prediction"]
+__all__ = ["CaseOutputs", "Component", "EngineInfo", "Prediction", "Provenance"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,20 +23,21 @@ class EngineInfo:
         device: the processor in words.
         precision: number format of the network's arithmetic.
         versions: versions of the packages involved.
-        cuda_graph: on a GPU, whether batches that come again are replayed as CUDA graphs: ``"yes"``; ``"no"``, not so
-            far or not by this engine; ``"off"``, not any more, since a replay gave something else. None elsewhere.
+        cuda_graph: on a GPU, whether batches that come again are replayed as CUDA graphs: ``"active"``; ``"pending"``,
+            not so far or not by this engine; ``"disabled"``, not any more, since a replay gave something else. None
+            elsewhere.
     """
 
     backend: str
     device: str
     precision: str
     versions: dict[str, str] = field(default_factory=dict)
-    cuda_graph: Literal["yes", "no", "off"] | None = None
+    cuda_graph: Literal["active", "pending", "disabled"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class CaseOutputs:
-    """What an engine says of a whole case, in the voxels of the case.
+    """An engine's results for a whole case, in the voxels of the case.
 
     Attributes:
         mask: lesion, bool ``(D, H, W)``.
@@ -44,7 +46,7 @@ class CaseOutputs:
         window: the perfusion window.
         engine: what ran the networks of this case.
         seconds: of each stage, by its name in the report: ``preprocess``, ``networks`` and ``postprocess``.
-        warnings: what was done otherwise than asked, one sentence each.
+        findings: what was done otherwise than asked.
     """
 
     mask: BoolArray
@@ -53,7 +55,7 @@ class CaseOutputs:
     window: PerfusionWindow
     engine: EngineInfo
     seconds: Mapping[str, float]
-    warnings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,27 +74,49 @@ class Component:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prediction:
-    """What was found in a case.
+class Provenance:
+    """Where the networks of a prediction came from, for the report.
 
     Attributes:
-        mask: lesion ``(D, H, W)``, in the voxels of the case.
-        probability: of lesion, float32 ``(D, H, W)``.
-        pseudo_dwi: synthesised DWI, float32 ``(D, H, W)``, about [0, 1]; None from a system without synthesis.
-        components: connected pieces, largest first.
-        volume_ml: volume of the mask.
-        window: the perfusion window used.
-        engine: what ran the networks.
-        seconds: time of each stage.
-        warnings: quality flags, one sentence each.
+        bundle: name and SHA-256 of the bundle, as ``name`` and ``sha256``.
+        backend_requested: the backend asked for, ``"auto"`` among them.
+        backend_because: why this backend ran, one sentence.
     """
 
-    mask: BoolArray
-    probability: NDArray[np.float32]
-    pseudo_dwi: NDArray[np.float32] | None
+    bundle: Mapping[str, str]
+    backend_requested: str
+    backend_because: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """The lesion of a case, with all that led to it.
+
+    Attributes:
+        outputs: mask, probability and pseudo-DWI in the voxels of the case, the window, the engine and its seconds.
+        components: connected pieces of the mask, largest first.
+        volume_ml: volume of the mask.
+        findings: of reading, preprocessing, plausibility and the engine, the gravest first.
+        provenance: of the networks; None where they came from no bundle.
+    """
+
+    outputs: CaseOutputs
     components: tuple[Component, ...]
     volume_ml: float
-    window: PerfusionWindow
-    engine: EngineInfo
-    seconds: Mapping[str, float]
-    warnings: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
+    provenance: Provenance | None = None
+
+    @property
+    def mask(self) -> BoolArray:
+        """Lesion, bool ``(D, H, W)``."""
+        return self.outputs.mask
+
+    @property
+    def probability(self) -> NDArray[np.float32]:
+        """Probability of lesion, float32 ``(D, H, W)``."""
+        return self.outputs.probability
+
+    @property
+    def pseudo_dwi(self) -> NDArray[np.float32] | None:
+        """Synthesised DWI, float32 ``(D, H, W)``, about [0, 1]; None from a system without synthesis."""
+        return self.outputs.pseudo_dwi

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctpdeploy.runtime.data.case import FloatArray
+from ctpdeploy.runtime.data.finding import Finding
 
 __all__ = ["PerfusionWindow", "SliceBatch", "SliceOutputs"]
 
@@ -19,14 +20,14 @@ class PerfusionWindow:
         end: T_e, index of the last frame.
         frames: the C_e frames handed to the feature extractor, ascending, T_s and T_e included.
         curve: q(t), float64 ``(T,)``, in HU summed over all voxels.
-        warnings: which fallback was taken, and why.
+        findings: which fallback was taken, and why.
     """
 
     start: int
     end: int
     frames: tuple[int, ...]
     curve: FloatArray
-    warnings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,20 +37,18 @@ class SliceBatch:
     Attributes:
         frames: I*, float32 ``(N, C_e, H, W)`` in [0, 1].
         features: F_o and F_l, float32 ``(N, 5, H, W)`` in [0, 1], channels as in ``FEATURE_NAMES``.
-        window: the perfusion window behind ``frames``.
         dwi: I_d, float32 ``(N, 1, H, W)`` in [0, 1], where the case has a real DWI: the target of synthesis, and input
             of the systems that measure how much a real one would help.
     """
 
     frames: NDArray[np.float32]
     features: NDArray[np.float32]
-    window: PerfusionWindow
     dwi: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class SliceOutputs:
-    """What the networks say of each slice, on their own grid.
+    """Network outputs for each slice, on the networks' grid.
 
     Attributes:
         probability: softmax probability of lesion, float32 ``(N, H, W)``.

@@ -1,6 +1,7 @@
 """All backends of this machine on one bundle: the gate for each, then their speed, in turns."""
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,7 +36,7 @@ class Ranking:
 def rank_backends(bundle: Bundle, progress: Callable[[str, float], None]) -> Ranking:
     """Open every backend that can run here, pass the gate with it, and time those that hold.
 
-    All are open at once, so that they can take turns: the memory of all is taken meanwhile.
+    All are open at once, so that they can take turns: the memory of all is taken until this returns.
 
     Args:
         bundle: whose networks run, on the slices that travel in it.
@@ -48,26 +49,37 @@ def rank_backends(bundle: Bundle, progress: Callable[[str, float], None]) -> Ran
     """
     reference, names = reference_of(bundle), list(BACKENDS)
     engines, trials, refused = dict[str, Engine](), dict[str, Comparison](), dict[str, str]()
-    for i, name in enumerate(names):
-        progress(name, 0.5 * i / len(names))
-        reason = BACKENDS[name].unavailable_because()
-        try:
-            if reason is not None:
-                raise BackendError(reason)
-            engine = BACKENDS[name].open_engine(bundle)
-            trials[name] = try_engine(bundle, engine, reference)
-        except BackendError as error:
-            refused[name] = str(error)
-            continue
-        if failures := trials[name].failures():
-            refused[name] = f"The gate does not hold: {'; '.join(failures)}."
-        else:
-            engines[name] = engine
-    if not engines:
-        why = " ".join(f"{name}: {reason}" for name, reason in refused.items())
-        raise GateError(f"No backend holds here. {why}") if trials else BackendError(f"No backend can run here. {why}")
-    runs, done = ROUNDS * len(engines), iter(range(ROUNDS * len(engines)))
-    speeds = measure_speeds(
-        engines, slices_of(reference), lambda name: progress(name, 0.5 + 0.5 * next(done) / runs), rounds=ROUNDS
-    )
+    with ExitStack() as opened:
+        for i, name in enumerate(names):
+            progress(name, 0.5 * i / len(names))
+            try:
+                engine = _open(bundle, name)
+                opened.callback(engine.close)
+                trials[name] = try_engine(bundle, engine, reference)
+            except BackendError as error:
+                refused[name] = str(error)
+                continue
+            if failures := trials[name].failures():
+                refused[name] = f"The gate does not hold: {'; '.join(failures)}."
+            else:
+                engines[name] = engine
+        if not engines:
+            raise _none(trials, refused)
+        runs, done = ROUNDS * len(engines), iter(range(ROUNDS * len(engines)))
+        speeds = measure_speeds(
+            engines, slices_of(reference), lambda name: progress(name, 0.5 + 0.5 * next(done) / runs), rounds=ROUNDS
+        )
     return Ranking(speeds=speeds, trials=trials, refused=refused)
+
+
+def _open(bundle: Bundle, name: str) -> Engine:
+    """The engine of a backend, or a BackendError with nothing but the reason, since a table has the name."""
+    if (reason := BACKENDS[name].unavailable_because()) is not None:
+        raise BackendError(reason)
+    return BACKENDS[name].open(bundle)
+
+
+def _none(trials: Mapping[str, Comparison], refused: Mapping[str, str]) -> GateError | BackendError:
+    """What is raised where no backend is left."""
+    why = " ".join(f"{name}: {reason}" for name, reason in refused.items())
+    return GateError(f"No backend holds here. {why}") if trials else BackendError(f"No backend can run here. {why}")

@@ -11,7 +11,7 @@ from ctpdeploy.optional import require
 from ctpdeploy.runtime.backends.engine import Engine
 from ctpdeploy.runtime.backends.ort_cpu import session_options
 from ctpdeploy.runtime.bundle.bundle import PIPELINE, Bundle, Network
-from ctpdeploy.runtime.data.slices import PerfusionWindow, SliceBatch
+from ctpdeploy.runtime.data.slices import SliceBatch
 from ctpdeploy.runtime.gate.reference import CHAIN, FILE, Reference
 from ctpdeploy.runtime.gate.verification import Comparison, Limits, compare, limits_of
 
@@ -72,9 +72,8 @@ def try_engine(bundle: Bundle, engine: Engine, reference: Reference) -> Comparis
 
 
 def slices_of(reference: Reference, slices: slice = slice(None)) -> SliceBatch:
-    """Slices of a reference as engines take them; they come from several cases, so there is no window to be found."""
-    no_window = PerfusionWindow(start=0, end=0, frames=(), curve=np.empty(0))
-    return SliceBatch(frames=reference.frames[slices], features=reference.features[slices], window=no_window)
+    """Slices of a reference as engines take them; they may come from several cases."""
+    return SliceBatch(frames=reference.frames[slices], features=reference.features[slices])
 
 
 def _output(network: Network) -> str:

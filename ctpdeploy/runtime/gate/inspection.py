@@ -64,8 +64,9 @@ def repeat_gate(path: Path, backend: str, key: Path | None = None) -> tuple[Comp
         GateError: a limit does not hold here; names each, with the figures.
     """
     with Bundle.open(path, key) as bundle:
-        engine, reference = open_engine(bundle, backend), reference_of(bundle)
-        trials = [try_engine(bundle, engine, reference)]
+        reference = reference_of(bundle)
+        with open_engine(bundle, backend) as engine:
+            trials = [try_engine(bundle, engine, reference)]
         if ort_cpu.unavailable_because() is None:
             limits = limits_of(bundle.precision, static_norm=bundle.static_norm)
             trials.insert(0, try_networks("networks", bundle.networks, bundle.folder, reference, limits))

@@ -1,83 +1,51 @@
-"""Cases on disk, whatever the layout: finding them, reading one, and what they hold by the names of their files."""
+"""Cases on disk, whatever the layout: found in one walk, read one by one, counted by what they hold."""
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.io import isles2018, isles2024
-from ctpdeploy.runtime.io.nifti_case import read_nifti_case
+from ctpdeploy.runtime.io.case_ref import CaseRef
+from ctpdeploy.runtime.io.layout import Layout, walk
 
-__all__ = ["LAYOUTS", "Inventory", "Layout", "case_files", "case_name", "find_cases", "read_case", "take_inventory"]
+__all__ = ["LAYOUTS", "Inventory", "find_cases", "read_case", "take_inventory"]
 
-
-class Layout(Protocol):
-    """How a data set lies on disk; a module each. Layouts look at names alone and open no file.
-
-    Attributes:
-        EXAMPLE: name of a series.
-        CALLED: what file names call ``"dwi"`` and ``"lesion"``.
-        INTEGER_UNIT: what 1 stands for in integer CBF and CBV maps, in ml/100g/min and ml/100g.
-    """
-
-    EXAMPLE: str
-    CALLED: dict[str, str]
-    INTEGER_UNIT: float
-
-    def case_folders(self, volumes: Iterable[Path], root: Path) -> set[Path]:
-        """The folders of the cases among files found under ``root``: each holds a series."""
-        ...
-
-    def parts(self, volumes: Sequence[Path]) -> list[tuple[str, Path]]:
-        """What the files of one case hold: ctp, cbf, cbv, mtt, tmax, dwi, lesion; others are left out."""
-        ...
+LAYOUTS: Final[dict[str, Layout]] = {isles2018.NAME: isles2018, isles2024.NAME: isles2024}
+"""All layouts by name; one more is one more entry."""
 
 
-LAYOUTS: Final[dict[str, Layout]] = {"ISLES 2018": isles2018, "ISLES 2024": isles2024}
-
-_SUFFIXES = (".nii", ".nii.gz")
-_EXPECTED = " or ".join(f"{layout.EXAMPLE} ({name})" for name, layout in LAYOUTS.items())
-
-
-def find_cases(folder: Path) -> list[Path]:
-    """All case folders in ``folder``, at any depth, in natural order; ``[folder]`` if it is a case itself.
+def find_cases(folder: Path | str) -> list[CaseRef]:
+    """All cases in ``folder``, at any depth, in natural order; one if the folder is a case itself.
 
     Raises:
         InputError: the folder does not exist, or no case is in it.
     """
-    volumes = _volumes(folder)
-    cases = set().union(*(layout.case_folders(volumes, folder) for layout in LAYOUTS.values()))
-    if not cases:
-        raise InputError(f"No case in {folder}: a case holds a series named like {_EXPECTED}.")
-    return sorted(cases, key=_natural)
+    root = Path(folder)
+    if not root.is_dir():
+        raise InputError(f"{root} is not a folder: give a case or a folder of cases.")
+    files = walk(root)
+    found = [case for layout in LAYOUTS.values() for case in layout.find(files, root)]
+    if not found:
+        expected = " or ".join(f"{layout.EXAMPLE} ({name})" for name, layout in LAYOUTS.items())
+        raise InputError(f"No case in {root}: a case holds a series named like {expected}.")
+    return sorted(_one_layout_a_folder(found), key=lambda case: _natural(case.folder))
 
 
-def read_case(folder: Path) -> Case:
-    """Read the case in ``folder``.
-
-    Raises:
-        InputError: as :func:`case_files` and :func:`ctpdeploy.runtime.io.nifti_case.read_nifti_case`.
-    """
-    layout, files = _open(folder)
-    return read_nifti_case(case_name(folder), files, integer_unit=layout.INTEGER_UNIT)
-
-
-def case_files(folder: Path) -> dict[str, Path]:
-    """The files of a case by what they hold: ctp, cbf, cbv, mtt, tmax, dwi, lesion; what is missing is left out.
+def read_case(folder: Path | str) -> Case:
+    """Read the one case in ``folder``.
 
     Raises:
-        InputError: the folder does not exist or holds no series, or two files claim to be the same thing.
+        InputError: there is none or more than one, or it cannot be read.
     """
-    return _open(folder)[1]
-
-
-def case_name(folder: Path) -> str:
-    """The name of the case in ``folder``: that of the folder, or of the link to it."""
-    return Path(os.path.abspath(folder)).name  # noqa: PTH100  Path.resolve would follow links
+    cases = find_cases(folder)
+    if len(cases) > 1:
+        raise InputError(f"{folder} holds {len(cases)} cases: name one of them, as {cases[0].folder}.")
+    return cases[0].read()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,57 +73,42 @@ class Inventory:
         return f"A {name} is missing in {len(missing)} of the {total} cases, {missing[0]} among them"
 
 
-def take_inventory(folders: Sequence[Path]) -> Inventory:
-    """Which of some cases have a DWI and which a lesion; looks at names alone, no file is opened.
+def take_inventory(cases: Sequence[CaseRef]) -> Inventory:
+    """Which of some cases have a DWI and which a lesion; no file is opened.
 
     Raises:
-        InputError: as :func:`case_files`.
+        InputError: the files of one make no case.
     """
-    opened = {folder: _open(folder) for folder in folders}
-    layouts = [layout for layout in LAYOUTS.values() if any(layout is used for used, _ in opened.values())]
+    for case in cases:
+        case.require_sound()
+    layouts = [layout for name, layout in LAYOUTS.items() if any(case.layout == name for case in cases)]
 
     def missing(part: str) -> tuple[str, ...]:
-        return tuple(case_name(folder) for folder, (_, files) in opened.items() if part not in files)
+        return tuple(case.name for case in cases if part not in case.files)
 
     def called(part: str) -> str:
         return " or ".join(layout.CALLED[part] for layout in layouts)
 
     return Inventory(
-        cases=tuple(case_name(folder) for folder in folders),
+        cases=tuple(case.name for case in cases),
         without={"dwi": missing("dwi"), "lesion": missing("lesion")},
         called={"dwi": called("dwi"), "lesion": called("lesion")},
     )
 
 
-def _open(folder: Path) -> tuple[Layout, dict[str, Path]]:
-    """The layout of a case folder and its files by what they hold."""
-    volumes = _volumes(folder)
-    found = [(layout, layout.parts(volumes)) for layout in LAYOUTS.values()]
-    found = [(layout, parts) for layout, parts in found if "ctp" in dict(parts)]
-    if not found:
-        raise InputError(f"{folder} has no raw CT perfusion series: expected a file named like {_EXPECTED}.")
-    if len(found) > 1:
-        raise InputError(f"{folder} holds series of {' and '.join(LAYOUTS)}: give each case a folder of its own.")
-    layout, parts = found[0]
-    files: dict[str, Path] = {}
-    for name, path in parts:
-        if name in files:
-            raise InputError(
-                f"{folder} holds two {name.upper()} files, {files[name].name} and {path.name}: remove one."
-            )
-        files[name] = path
-    return layout, files
-
-
-def _volumes(folder: Path) -> list[Path]:
-    """NIfTI files under ``folder``, links followed, without hidden ones: unfinished, or left by macOS."""
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder: give a case or a folder of cases.")
-    found = []
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(parent) / name for name in files if name.endswith(_SUFFIXES) and not name.startswith(".")]
-    return sorted(found)
+def _one_layout_a_folder(cases: Sequence[CaseRef]) -> list[CaseRef]:
+    """The cases; a folder that two layouts claim is one case, at fault."""
+    by_folder: dict[str, list[CaseRef]] = {}
+    for case in cases:
+        by_folder.setdefault(os.path.abspath(case.folder), []).append(case)  # noqa: PTH100  links stay as they are
+    kept = []
+    for claims in by_folder.values():
+        layouts = list(dict.fromkeys(case.layout for case in claims))
+        if len(layouts) > 1:
+            fault = f"{claims[0].folder} holds series of {' and '.join(layouts)}: give each case a folder of its own."
+            claims = [replace(claims[0], fault=fault)]
+        kept += claims
+    return kept
 
 
 def _natural(path: Path) -> list[tuple[bool, int, str]]:

@@ -9,16 +9,19 @@ another. The first release wrote ``MR_`` where later ones write ``CT_``.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
+from ctpdeploy.runtime.io.case_ref import CaseRef
+from ctpdeploy.runtime.io.layout import nifti_cases
 from ctpdeploy.runtime.io.nifti_case import TENTHS
 
-__all__ = ["CALLED", "EXAMPLE", "INTEGER_UNIT", "case_folders", "parts"]
+__all__ = ["CALLED", "EXAMPLE", "NAME", "find"]
 
-EXAMPLE = "SMIR.Brain.XX.O.CT_4DPWI.345561.nii"
-CALLED = {"dwi": "MR_DWI", "lesion": "OT"}
-INTEGER_UNIT = TENTHS
+NAME: Final = "ISLES 2018"
+EXAMPLE: str = "SMIR.Brain.XX.O.CT_4DPWI.345561.nii"
+CALLED: Mapping[str, str] = {"dwi": "MR_DWI", "lesion": "OT"}
 
 _MODALITIES = {
     "CT_4DPWI": "ctp",
@@ -30,12 +33,17 @@ _MODALITIES = {
 }
 
 
-def case_folders(volumes: Iterable[Path], root: Path) -> set[Path]:
+def find(files: Sequence[Path], root: Path) -> list[CaseRef]:
+    """The cases of this layout, as :class:`ctpdeploy.runtime.io.layout.Layout` has it; no file is opened."""
+    return nifti_cases(NAME, files, root, case_folders=_case_folders, parts=_parts, integer_unit=TENTHS)
+
+
+def _case_folders(volumes: Sequence[Path], root: Path) -> set[Path]:
     """The folders of the cases among some files: each holds a series."""
     return {_case_folder(path, root) for path in volumes if _part(path) == "ctp"}
 
 
-def parts(volumes: Sequence[Path]) -> list[tuple[str, Path]]:
+def _parts(volumes: Sequence[Path]) -> list[tuple[str, Path]]:
     """What each file of a case holds; files that hold nothing of use are left out."""
     return [(part, path) for path in volumes if (part := _part(path)) is not None]
 

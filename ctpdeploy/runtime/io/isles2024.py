@@ -17,15 +17,18 @@ align CTP with plain CT well enough. Releases differ in ``rawdata``, ``sub-strok
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-__all__ = ["CALLED", "EXAMPLE", "INTEGER_UNIT", "case_folders", "parts"]
+from ctpdeploy.runtime.io.case_ref import CaseRef
+from ctpdeploy.runtime.io.layout import nifti_cases
 
-EXAMPLE = "sub-stroke0001_ses-01_space-ncct_ctp.nii.gz"
-CALLED = {"dwi": "space-ncct_dwi", "lesion": "lesion-msk"}
-INTEGER_UNIT = 1.0
+__all__ = ["CALLED", "EXAMPLE", "NAME", "find"]
+
+NAME: Final = "ISLES 2024"
+EXAMPLE: str = "sub-stroke0001_ses-01_space-ncct_ctp.nii.gz"
+CALLED: Mapping[str, str] = {"dwi": "space-ncct_dwi", "lesion": "lesion-msk"}
 
 _NAME = re.compile(
     r"sub-[0-9a-z]+(?:_ses-\d+)?(?P<ncct>_space-ncct)?_(?P<part>ctp|cbf|cbv|mtt|tmax|dwi|lesion-msk)\.nii(?:\.gz)?",
@@ -40,7 +43,12 @@ class _File(NamedTuple):
     path: Path
 
 
-def case_folders(volumes: Iterable[Path], root: Path) -> set[Path]:
+def find(files: Sequence[Path], root: Path) -> list[CaseRef]:
+    """The cases of this layout, as :class:`ctpdeploy.runtime.io.layout.Layout` has it; no file is opened."""
+    return nifti_cases(NAME, files, root, case_folders=_case_folders, parts=_parts, integer_unit=1.0)
+
+
+def _case_folders(volumes: Sequence[Path], root: Path) -> set[Path]:
     """The folders of the cases among some files: each holds a series.
 
     A subject that has a series in ``derivatives`` is not listed again for the one in ``raw_data`` beside it.
@@ -53,7 +61,7 @@ def case_folders(volumes: Iterable[Path], root: Path) -> set[Path]:
     return derived | {folder for folder in raw if (folder.name, folder.parent.parent) not in subjects}
 
 
-def parts(volumes: Sequence[Path]) -> list[tuple[str, Path]]:
+def _parts(volumes: Sequence[Path]) -> list[tuple[str, Path]]:
     """What each file of a case holds: the set in NCCT space where its series is there, else the set as scanned."""
     files = list(_files(volumes))
     in_ncct = any(file.part == "ctp" and file.in_ncct for file in files)

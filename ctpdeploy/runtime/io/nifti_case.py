@@ -1,14 +1,18 @@
-"""From the files of a study to a checked case."""
+"""A case from NIfTI files on one grid."""
 
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from nibabel.orientations import aff2axcodes, io_orientation
+from nibabel.orientations import aff2axcodes
 
 from ctpdeploy.errors import InputError
-from ctpdeploy.runtime.data.case import MAP_NAMES, Case, FloatArray, Geometry
+from ctpdeploy.runtime.data.case import MAP_NAMES, Case, FloatArray
+from ctpdeploy.runtime.data.finding import Finding, finding
+from ctpdeploy.runtime.data.geometry import Geometry
+from ctpdeploy.runtime.data.source import NiftiSource
+from ctpdeploy.runtime.io.assembly import assemble_case
 from ctpdeploy.runtime.io.nifti import Volume, read_volume
 
 __all__ = ["TENTHS", "read_nifti_case"]
@@ -22,7 +26,7 @@ _OFFSET_TOLERANCE = 0.5
 
 
 def read_nifti_case(identifier: str, paths: Mapping[str, Path], *, integer_unit: float = TENTHS) -> Case:
-    """Read and check the files of one study.
+    """Read and check the files of one case.
 
     Every volume must lie on the voxels of the series: nothing is resampled here, because an affine says where a
     volume was taken, not whether the patient lay still in between.
@@ -45,41 +49,28 @@ def read_nifti_case(identifier: str, paths: Mapping[str, Path], *, integer_unit:
 
     series = read_volume(paths["ctp"])
     _check_series(series)
-    geometry = _geometry(series)
     others = {name: read_volume(path) for name, path in paths.items() if name != "ctp"}
     for volume in others.values():
         _check_same_grid(volume, series)
 
-    warnings = []
+    findings: tuple[Finding, ...] = ()
     step = series.time_step
     if step == 0.0:
         step = 1.0
-        warnings.append("The header does not say how far apart the frames are: 1 s is assumed.")
-    times = np.arange(series.data.shape[3]) * step
-    oriented = geometry.to_case(series.data)
-    if missing:
-        # linear algebra of SciPy takes a quarter of a second to import: only who computes maps pays for it
-        from ctpdeploy.runtime.perfusion.maps import perfusion_maps
-
-        try:
-            computed = perfusion_maps(oriented, times, geometry.spacing)
-        except InputError as error:
-            raise InputError(f"{series.path} gives no perfusion maps. {error}") from error
-        maps = computed.maps
-        warnings += ["The study has no perfusion maps: they were computed from the series.", *computed.warnings]
-    else:
-        maps = {name: geometry.to_case(_map_values(name, others[name], integer_unit)) for name in MAP_NAMES}
-    return Case(
-        identifier=identifier,
-        series=oriented,
-        maps=maps,
-        times=times,
-        geometry=geometry,
-        dwi=geometry.to_case(others["dwi"].data.astype(np.float32)) if "dwi" in others else None,
-        # masks resampled by other tools read 0.9999
-        lesion=geometry.to_case(others["lesion"].data >= 0.5) if "lesion" in others else None,
+        sentence = "The header does not state how far apart the frames are: 1 s is assumed."
+        findings = (finding("interval-assumed", sentence),)
+    return assemble_case(
+        identifier,
+        series.data,
+        _geometry(series),
+        np.arange(series.data.shape[3]) * step,
+        maps=None if missing else {name: _map_values(name, others[name], integer_unit) for name in MAP_NAMES},
+        called=str(series.path),
+        dwi=others["dwi"].data if "dwi" in others else None,
+        lesion=others["lesion"].data if "lesion" in others else None,
+        source=NiftiSource(header=series.header),
         files={name: path.name for name, path in paths.items()},
-        warnings=tuple(warnings),
+        findings=findings,
     )
 
 
@@ -119,25 +110,15 @@ def _check_same_grid(volume: Volume, series: Volume) -> None:
 
 
 def _geometry(series: Volume) -> Geometry:
-    """The geometry of the series, its voxel size in the order of the case's axes."""
-    axes = io_orientation(series.affine)[:, 0].astype(int)  # file axis -> right, anterior, superior
-    spacing = np.empty(3)
-    spacing[axes] = series.spacing
-    dx, dy, dz = spacing.tolist()
-    return Geometry(
-        header=series.header,
-        spacing=(dz, dy, dx),
-        spacing_source="pixdim" if series.has_identity_affine else "affine",
-    )
+    """The geometry of the series."""
+    x, y, z = series.data.shape[:3]
+    source = "pixdim" if series.has_identity_affine else "affine"
+    return Geometry.of_affine(series.affine, (x, y, z), sizes=series.spacing, spacing_source=source)
 
 
 def _map_values(name: str, volume: Volume, integer_unit: float) -> FloatArray:
-    """A map in its unit, ``max(unit * stored, 0)``.
-
-    No flow, volume or time is negative. Makers of maps mark the outside of the brain with negative numbers (Tmax is
-    -30 there in ISLES 2024); here, as in :mod:`ctpdeploy.runtime.perfusion.maps`, the outside is 0 in every map.
-    """
+    """A map in its unit, ``unit * stored``."""
     values = volume.data.astype(np.float32)
     if name in ("cbf", "cbv") and volume.counts:
         values *= np.float32(integer_unit)
-    return np.maximum(values, 0.0, out=values)
+    return values

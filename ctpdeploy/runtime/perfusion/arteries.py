@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.case import BoolArray, FloatArray
+from ctpdeploy.runtime.data.finding import Finding, finding
 
 __all__ = ["VascularInput", "baseline_frames", "find_vascular_input"]
 
@@ -41,7 +42,7 @@ class VascularInput:
         aif_voxels: voxels behind ``aif``, ``(n, 3)`` indices into ``(D, H, W)``.
         vof_voxels: voxels behind ``vof``, ``(m, 3)``.
         scaling: max(1, area of ``vof`` / area of ``aif``); 1 where no vein was found.
-        warnings: what was not found, one sentence each.
+        findings: what was not found.
     """
 
     aif: FloatArray
@@ -49,7 +50,7 @@ class VascularInput:
     aif_voxels: NDArray[np.int64]
     vof_voxels: NDArray[np.int64]
     scaling: float
-    warnings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 def baseline_frames(curve: FloatArray) -> int:
@@ -108,15 +109,15 @@ def _vascular_input(
     area = curves[:, late].sum(axis=0, dtype=np.float64)
     largest = np.argsort(-area, kind="stable")[:VOF_VOXELS]
     veins = late[largest[area[largest] >= VOF_AREA * area.max(initial=0.0)]]
-    warnings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
     if veins.size:
         vof = curves[:, veins].mean(axis=1, dtype=np.float64)
         scaling = max(1.0, float(vof.sum() / aif.sum()))
     else:
         vof, scaling = np.zeros_like(aif), 1.0
-        warnings = ("No vein found: the arterial input is not corrected for partial volume.",)
+        findings = (finding("no-vein", "No vein found: the arterial input is not corrected for partial volume."),)
     return VascularInput(
-        aif=aif, vof=vof, aif_voxels=voxels[arteries], vof_voxels=voxels[veins], scaling=scaling, warnings=warnings
+        aif=aif, vof=vof, aif_voxels=voxels[arteries], vof_voxels=voxels[veins], scaling=scaling, findings=findings
     )
 
 

@@ -18,6 +18,7 @@ from scipy import linalg, ndimage
 
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.case import MAP_NAMES, BoolArray, FloatArray
+from ctpdeploy.runtime.data.finding import Finding, finding
 from ctpdeploy.runtime.perfusion.arteries import VascularInput, baseline_frames, find_vascular_input
 from ctpdeploy.runtime.perfusion.brain import brain_mask
 
@@ -74,7 +75,7 @@ class PerfusionMaps:
         vessels: the AIF and the VOF as measured, and the voxels behind them.
         scaling: factor put on the AIF.
         times: frame times of the two curves ``(T,)`` in s, uniform.
-        warnings: what was assumed or not found, one sentence each.
+        findings: what was assumed or not found.
     """
 
     maps: dict[str, NDArray[np.float32]]
@@ -82,7 +83,7 @@ class PerfusionMaps:
     vessels: VascularInput
     scaling: float
     times: FloatArray
-    warnings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     @property
     def aif(self) -> FloatArray:
@@ -105,7 +106,8 @@ def perfusion_maps(
 
     Args:
         series: ``(T, D, H, W)`` in HU, skull included.
-        times: frame times ``(T,)`` in s, ascending; unequal intervals are resampled linearly.
+        times: frame times ``(T,)`` in s, ascending, or those of each frame and slice ``(T, D)``; unequal intervals are
+            resampled linearly, slices to common times.
         spacing: voxel size ``(dz, dy, dx)`` in mm.
         config: defaults to ``PerfusionConfig()``.
 
@@ -113,7 +115,7 @@ def perfusion_maps(
         InputError: the series holds no brain or no artery, or its times do not ascend.
     """
     config = config or PerfusionConfig()
-    series, times, warnings = _uniform(series, np.asarray(times, dtype=np.float64))
+    series, times, findings = _uniform(series, np.asarray(times, dtype=np.float64))
     dt = float(times[1] - times[0])
     brain = brain_mask(series.mean(axis=0, dtype=np.float32), spacing)
     if not brain.any():
@@ -132,7 +134,7 @@ def perfusion_maps(
         vessels=vessels,
         scaling=scaling,
         times=times,
-        warnings=warnings + vessels.warnings,
+        findings=findings + vessels.findings,
     )
 
 
@@ -214,18 +216,27 @@ def resample_frames(series: NDArray[Any], times: FloatArray, wanted: FloatArray)
     return (1 - share) * series[right - 1] + share * series[right]
 
 
-def _uniform(series: NDArray[Any], times: FloatArray) -> tuple[NDArray[Any], FloatArray, tuple[str, ...]]:
-    """The series on a uniform time grid, its times, and a warning if it had another."""
-    steps = np.diff(times)
-    if len(times) != len(series) or len(times) < 2 or not np.all(steps > 0):
+def _uniform(series: NDArray[Any], times: FloatArray) -> tuple[NDArray[Any], FloatArray, tuple[Finding, ...]]:
+    """The series on a uniform time grid, its times, and a finding if it had another."""
+    steps = np.diff(times, axis=0)
+    if times.shape not in (series.shape[:1], series.shape[:2]) or len(times) < 2 or not np.all(steps > 0):
         raise InputError(
             f"The frame times ({len(times)} for {len(series)} frames) must ascend, one a frame: check the time tags."
         )
     dt = float(np.median(steps))
-    if np.allclose(steps, dt, rtol=1e-3):
+    if times.ndim == 1 and np.allclose(steps, dt, rtol=1e-3):
         return series, times, ()
-    grid = np.arange(times[0], times[-1] + 1e-6 * dt, dt)
-    return resample_frames(series, times, grid), grid, (f"Unequal frame times were resampled to {dt:g} s.",)
+    of_slices = times[:, None] if times.ndim == 1 else times
+    # what every slice has seen: nothing is extrapolated
+    grid = np.arange(of_slices[0].max(), of_slices[-1].min() + 1e-6 * dt, dt)
+    if len(grid) < 2:
+        raise InputError("The times of the slices have less than two frames in common: check the time tags.")
+    if times.ndim == 1:
+        resampled = resample_frames(series, times, grid)
+    else:
+        slices = zip(np.moveaxis(series, 1, 0), times.T, strict=True)
+        resampled = np.stack([resample_frames(frames, clock, grid) for frames, clock in slices], axis=1)
+    return resampled, grid, (finding("times-resampled", f"Unequal frame times were resampled to {dt:g} s."),)
 
 
 def _parabola(residue: FloatArray, peak: NDArray[np.int64]) -> FloatArray:

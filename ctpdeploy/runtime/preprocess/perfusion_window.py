@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctpdeploy.runtime.data.case import FloatArray
+from ctpdeploy.runtime.data.finding import Finding, finding
 from ctpdeploy.runtime.data.slices import PerfusionWindow
 from ctpdeploy.runtime.preprocess.temporal_summary import summarise
 
@@ -35,32 +36,36 @@ def perfusion_window(curve: FloatArray, *, run_length: int, frames: int) -> Perf
         frames: C_e, how many frames to take, uniformly from T_s to T_e.
 
     Where no run is found, T_s is the first and T_e the last frame; where fewer than C_e frames lie between them,
-    the whole series is taken, with repeated frames if even that is too short. Each fallback leaves a warning.
+    the whole series is taken, with repeated frames if even that is too short. Each fallback is a finding.
     """
     last = len(curve) - 1
     steps = np.diff(curve)
     rising = _run_starts(steps > 0, run_length)
     falling = _run_starts(steps < 0, run_length) + run_length
-    warnings: list[str] = []
+    found: list[Finding] = []
 
     start, end = 0, last
     if rising.size:
         start = int(rising[0])
     else:
-        warnings.append(f"No {run_length} rising steps in q(t): the window starts at the first frame.")
+        sentence = f"No {run_length} rising steps in q(t): the window starts at the first frame."
+        found.append(finding("window-start", sentence))
     falling = falling[falling > start]
     if falling.size:
         end = int(falling[-1])
     else:
-        warnings.append(f"No {run_length} falling steps in q(t) after T_s: the window ends at the last frame.")
+        sentence = f"No {run_length} falling steps in q(t) after T_s: the window ends at the last frame."
+        found.append(finding("window-end", sentence))
     if end - start + 1 < frames:
         start, end = 0, last
-        warnings.append(f"Fewer than {frames} frames in the window: the whole series is taken.")
+        sentence = f"Fewer than {frames} frames in the window: the whole series is taken."
+        found.append(finding("window-short", sentence))
     if last + 1 < frames:
-        warnings.append(f"The series has {last + 1} frames: some of the {frames} are repeated.")
+        sentence = f"The series has {last + 1} frames: some of the {frames} are repeated."
+        found.append(finding("frames-repeated", sentence))
     # floor(x + 0.5), not numpy's banker's rounding, so that C++ and CUDA choose the same frames
     chosen = np.floor(np.linspace(start, end, frames) + 0.5).astype(int)
-    return PerfusionWindow(start=start, end=end, frames=tuple(chosen.tolist()), curve=curve, warnings=tuple(warnings))
+    return PerfusionWindow(start=start, end=end, frames=tuple(chosen.tolist()), curve=curve, findings=tuple(found))
 
 
 def _run_starts(condition: NDArray[np.bool_], length: int) -> NDArray[np.int64]:

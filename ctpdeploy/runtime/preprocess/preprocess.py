@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctpdeploy.runtime.data.case import Case, FloatArray
-from ctpdeploy.runtime.data.slices import SliceBatch
+from ctpdeploy.runtime.data.slices import PerfusionWindow, SliceBatch
 from ctpdeploy.runtime.preprocess.perfusion_window import perfusion_window
 from ctpdeploy.runtime.preprocess.temporal_summary import summarise
 
@@ -58,24 +58,24 @@ class PreprocessConfig:
     dwi_percentile: float = 99.0
 
 
-def preprocess(case: Case, config: PreprocessConfig) -> SliceBatch:
-    """Turn a case into network input."""
+def preprocess(case: Case, config: PreprocessConfig) -> tuple[SliceBatch, PerfusionWindow]:
+    """The network input of a case, and the perfusion window that its frames were taken from."""
     summary = summarise(case.series)
     window = perfusion_window(summary.curve, run_length=config.run_length, frames=config.frames)
-    frames = (_window(case.series[t], *config.cta_window) for t in window.frames)
+    frames = (_clip_to_window(case.series[t], *config.cta_window) for t in window.frames)
     features = (
         _to_percentile(case.maps["cbf"], config.flow_percentile),
         _to_percentile(case.maps["cbv"], config.flow_percentile),
-        _window(case.maps["mtt"], 0.0, config.time_window),
-        _window(case.maps["tmax"], 0.0, config.time_window),
-        _window(summary.maximum, *config.cta_window),
+        _clip_to_window(case.maps["mtt"], 0.0, config.time_window),
+        _clip_to_window(case.maps["tmax"], 0.0, config.time_window),
+        _clip_to_window(summary.maximum, *config.cta_window),
     )
-    return SliceBatch(
+    batch = SliceBatch(
         frames=_channels(frames, config.frames, case, config),
         features=_channels(features, len(features), case, config),
-        window=window,
         dwi=None if case.dwi is None else to_network_grid(scale_dwi(case.dwi, config), case, config)[:, None],
     )
+    return batch, window
 
 
 def _channels(
@@ -136,7 +136,7 @@ def triangle(size_in: int, size_out: int, step: float) -> NDArray[np.float32]:
     return np.divide(weight, total, out=np.zeros_like(weight), where=total > 0).astype(np.float32)
 
 
-def _window(volume: NDArray[Any], low: float, high: float) -> NDArray[np.float32]:
+def _clip_to_window(volume: NDArray[Any], low: float, high: float) -> NDArray[np.float32]:
     """Scale ``low .. high`` to 0 .. 1 and clip."""
     scaled = volume.astype(np.float32)
     scaled -= np.float32(low)
@@ -149,4 +149,4 @@ def _to_percentile(volume: FloatArray, percentile: float) -> NDArray[np.float32]
     low, high = float(volume.min()), float(np.percentile(volume, percentile))
     if high <= low:
         return np.zeros(volume.shape, dtype=np.float32)
-    return _window(volume, low, high)
+    return _clip_to_window(volume, low, high)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ctpdeploy.runtime.data.case import Case
+from ctpdeploy.runtime.data.finding import Finding, finding
 from ctpdeploy.runtime.perfusion.brain import tissue
 
 __all__ = ["implausible"]
@@ -11,19 +12,21 @@ _CENTRAL_VOLUME_RANGE = (0.25, 4.0)
 """MTT = 60 CBV / CBF holds within vendors' smoothing and clipping; swapped maps miss it by far."""
 
 
-def implausible(case: Case) -> tuple[str, ...]:
-    """Sentences on what does not fit together in a case."""
+def implausible(case: Case) -> tuple[Finding, ...]:
+    """What does not fit together in the maps and times of a case."""
     brain = tissue(case)
     if not brain.any():
-        return ("The perfusion maps are empty: are these the right files?",)
+        return (finding("maps-empty", "The perfusion maps are empty: are these the right files?"),)
     findings = []
     cbf, cbv, mtt, tmax = (float(np.median(case.maps[name][brain])) for name in ("cbf", "cbv", "mtt", "tmax"))
     ratio = mtt * cbf / (60.0 * cbv)
     if not _CENTRAL_VOLUME_RANGE[0] < ratio < _CENTRAL_VOLUME_RANGE[1]:
-        findings.append(
+        sentence = (
             f"MTT is {ratio:.2g} times 60 CBV / CBF (medians {mtt:.3g} s, {cbv:.3g}, {cbf:.3g}): are the maps swapped?"
         )
+        findings.append(finding("maps-contradict", sentence))
     length = float(case.times[-1] - case.times[0])
     if tmax > length:
-        findings.append(f"The median Tmax of {tmax:.3g} s is longer than the series of {length:.3g} s.")
+        sentence = f"The median Tmax of {tmax:.3g} s is longer than the series of {length:.3g} s."
+        findings.append(finding("tmax-too-long", sentence))
     return tuple(findings)

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from ctpdeploy.runtime.data.case import MAP_UNITS, Case
 from ctpdeploy.runtime.data.prediction import Prediction
-from ctpdeploy.runtime.report.canvas import outline
-from ctpdeploy.runtime.report.lines import Lines
-from ctpdeploy.runtime.report.slice_view import MAP_RANGES, TRUTH, View
+from ctpdeploy.runtime.report.colours import Scale
+from ctpdeploy.runtime.report.frame import Lines
+from ctpdeploy.runtime.report.slice_view import MAP_RANGES, TRUTH, View, outline
 
 __all__ = ["Column", "columns_of"]
 
@@ -27,7 +27,7 @@ class Column:
         low: what the first colour stands for.
         high: what the last colour stands for.
         unit: of both.
-        colours: name of a colour map of matplotlib.
+        colours: scale of the picture.
         outlines: lines to draw, in pixels of ``picture``, and their colours.
     """
 
@@ -36,13 +36,13 @@ class Column:
     low: float
     high: float
     unit: str
-    colours: str = "gray"
+    colours: Scale = "gray"
     outlines: tuple[tuple[Lines, str], ...] = ()
 
 
 def columns_of(case: Case, prediction: Prediction, view: View) -> list[Column]:
     """CT, its maximum, the maps, what was found, and the truth where there is one."""
-    before, highest = _over_time(case, max(prediction.window.start, 1), view)
+    before, highest = _over_time(case, max(prediction.outputs.window.start, 1), view)
     lesion = outline(view.montage(prediction.mask))
     red, white = ((lesion, _LESION),), ((lesion, "white"),)
     columns = [

@@ -1,4 +1,4 @@
-"""``report.json``: what was found in a case, from what, by what, and how long it took."""
+"""``report.json``: the lesion of a case, its findings, provenance and times."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -11,27 +11,26 @@ from ctpdeploy.runtime.preprocess.postprocess import THRESHOLD
 
 __all__ = ["SCHEMA", "build_report"]
 
-SCHEMA = 1
+SCHEMA = 2
+"""2: ``findings`` with code and severity; ``warnings`` holds their sentences, as readers of schema 1 know them."""
 
 
 def build_report(
     case: Case,
     prediction: Prediction,
     *,
-    source: Mapping[str, Any],
     seconds: Mapping[str, float],
     outputs: Mapping[str, str],
 ) -> dict[str, Any]:
     """The report as JSON values; volumes in ml, times in s, indices from 0.
 
     Args:
-        case: what was read.
-        prediction: what was found.
-        source: bundle and backend asked for.
+        case: as read.
+        prediction: of that case.
         seconds: time of each stage.
         outputs: name of each file written beside the report.
     """
-    window, geometry = prediction.window, case.geometry
+    window, geometry = prediction.outputs.window, case.geometry
     return {
         "schema": SCHEMA,
         "ctpdeploy": __version__,
@@ -56,9 +55,10 @@ def build_report(
             "end_s": float(case.times[window.end]),
             "frames": list(window.frames),
         },
-        "warnings": list(prediction.warnings),
-        "engine": dataclasses.asdict(prediction.engine),
-        **source,
+        "findings": [dataclasses.asdict(found) for found in prediction.findings],
+        "warnings": [found.sentence for found in prediction.findings],
+        "engine": dataclasses.asdict(prediction.outputs.engine),
+        **(dataclasses.asdict(prediction.provenance) if prediction.provenance else {}),
         "input": {
             "files": dict(case.files),
             "frames": len(case.series),

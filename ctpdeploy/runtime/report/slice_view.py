@@ -5,17 +5,15 @@ The patient's right is on the left of the picture, the front at the top.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ctpdeploy.runtime.data.case import BoolArray, Case
+from ctpdeploy.runtime.report.frame import Lines
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-__all__ = ["MAP_RANGES", "NOTICE", "TRUTH", "View", "mark_sides"]
+__all__ = ["MAP_RANGES", "NOTICE", "TRUTH", "View", "outline"]
 
 MAP_RANGES = {"cbf": 60.0, "cbv": 6.0, "mtt": 16.0, "tmax": 12.0}
 """What the last colour stands for, in the units of the map; the first is 0."""
@@ -61,11 +59,16 @@ class View:
         return joined
 
 
-def mark_sides(axes: "Axes", height: float = 0.5) -> None:
-    """Say which side is which, at a height from 0 at the bottom of a picture to 1."""
-    style: dict[str, Any] = {"color": "white", "fontsize": 8, "va": "center", "transform": axes.transAxes}
-    axes.text(0.01, height, "R", **style)
-    axes.text(0.99, height, "L", ha="right", **style)
+def outline(mask: BoolArray) -> Lines:
+    """The borders of a mask ``(H, W)``, in its columns and rows: half way between the pixels inside and outside."""
+    from contourpy import LineType, contour_generator
+
+    generator = contour_generator(z=mask.astype(np.float64), line_type=LineType.ChunkCombinedOffset)
+    found: Any = generator.lines(0.5)
+    (points,), (starts,) = found
+    if points is None:
+        return Lines(points=np.empty((0, 2)), starts=[0])
+    return Lines(points=points, starts=starts.tolist())
 
 
 def _extent(occupied: BoolArray) -> slice:

@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 
 from ctpdeploy import INTENDED_USE
 from ctpdeploy.atomic import atomic_folder
-from ctpdeploy.runtime.data.case import Case, Geometry
+from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.data.prediction import Prediction
+from ctpdeploy.runtime.data.source import NiftiSource
 from ctpdeploy.runtime.io.compression import gzip_bytes
 from ctpdeploy.runtime.report.overview import write_overview
 from ctpdeploy.runtime.report.report_json import build_report
@@ -38,16 +39,15 @@ OVERVIEW = "overview.png"
 
 
 def write_prediction(
-    out: Path, case: Case, prediction: Prediction, *, source: Mapping[str, Any], read_seconds: float
+    out: Path | str, case: Case, prediction: Prediction, *, seconds: Mapping[str, float] | None = None
 ) -> Path:
-    """Write everything that was found in a case.
+    """Write the results of a case.
 
     Args:
         out: folder of results; the case gets a folder of its own in it, replaced if it is there.
-        case: what was read.
-        prediction: what was found.
-        source: what to say in the report of the bundle and the backend asked for.
-        read_seconds: time it took to read the case.
+        case: as read.
+        prediction: of that case.
+        seconds: times of stages before the prediction, for the report, as ``{"read": 0.4}``.
 
     Returns:
         The folder of the case.
@@ -62,31 +62,43 @@ def write_prediction(
     if prediction.pseudo_dwi is None:
         del names["pseudo_dwi"]
     start = time.perf_counter()
-    with atomic_folder(out / case.identifier, replace=True) as folder:
-        write_volume(folder / names["mask"], prediction.mask.astype(np.uint8), case.geometry)
-        write_volume(folder / names["probability"], prediction.probability, case.geometry)
+    with atomic_folder(Path(out) / case.identifier, replace=True) as folder:
+        write_volume(folder / names["mask"], prediction.mask.astype(np.uint8), case)
+        write_volume(folder / names["probability"], prediction.probability, case)
         if prediction.pseudo_dwi is not None:
-            write_volume(folder / names["pseudo_dwi"], prediction.pseudo_dwi, case.geometry)
+            write_volume(folder / names["pseudo_dwi"], prediction.pseudo_dwi, case)
         volumes_written = time.perf_counter()
         write_overview(folder / names["overview"], case, prediction)
-        seconds = {
-            "read": read_seconds,
-            **prediction.seconds,
+        stages = {
+            **(seconds or {}),
+            **prediction.outputs.seconds,
             "write": volumes_written - start,
             "overview": time.perf_counter() - volumes_written,
         }
-        report = build_report(case, prediction, source=source, seconds=seconds, outputs=names)
+        report = build_report(case, prediction, seconds=stages, outputs=names)
         (folder / REPORT).write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    return out / case.identifier
+    return Path(out) / case.identifier
 
 
-def write_volume(path: Path, volume: NDArray[Any], geometry: Geometry) -> None:
-    """Write ``(D, H, W)`` as ``.nii.gz`` in the geometry of the source file."""
-    header = geometry.header.copy()
+def write_volume(path: Path, volume: NDArray[Any], case: Case) -> None:
+    """Write ``(D, H, W)`` as ``.nii.gz`` on the voxels of the case's source, with its header where that is NIfTI."""
+    header = _header(case)
     header.set_data_dtype(volume.dtype)
     header.set_slope_inter(1, 0)
     header["cal_min"] = header["cal_max"] = 0
     header["descrip"] = f"ctpdeploy. {INTENDED_USE}".encode()
     # the affine that the header already states: pixdim and the form codes stay as in the source
-    image = nib.Nifti1Image(geometry.to_file(volume), header.get_best_affine(), header)
+    image = nib.Nifti1Image(case.geometry.to_source(volume), header.get_best_affine(), header)
     path.write_bytes(gzip_bytes(image.to_bytes()))
+
+
+def _header(case: Case) -> nib.Nifti1Header:
+    """A copy of the source's header, or one that states the geometry."""
+    if isinstance(case.source, NiftiSource):
+        return case.source.header.copy()
+    header = nib.Nifti1Header()
+    header.set_data_shape(case.geometry.shape)
+    header.set_xyzt_units("mm")
+    header.set_zooms(nib.affines.voxel_sizes(case.geometry.affine))
+    header.set_sform(case.geometry.affine, code="scanner")
+    return header

@@ -19,8 +19,9 @@ from typing import Any
 import torch
 
 from ctpdeploy.errors import UnknownKeyError, UsageError
-from ctpdeploy.runtime.cohort.evaluation import SUMMARY, evaluate_folders
-from ctpdeploy.runtime.io.cases import case_name, find_cases, take_inventory
+from ctpdeploy.runtime.cohort.evaluation import SUMMARY, evaluate_cases
+from ctpdeploy.runtime.io.case_ref import CaseRef
+from ctpdeploy.runtime.io.cases import find_cases, take_inventory
 from ctpdeploy.train.cache import CaseCache
 from ctpdeploy.train.device import default_device
 from ctpdeploy.train.learner import make_chain
@@ -102,7 +103,7 @@ class Reproduction:
 
         Raises:
             InputError, UsageError, GuardError: as :func:`ctpdeploy.train.train` and
-                :func:`ctpdeploy.runtime.cohort.evaluation.evaluate_folders`.
+                :func:`ctpdeploy.runtime.cohort.evaluation.evaluate_cases`.
         """
         folder = self.folder(system, seed)
         config = self.run_config(system, seed)
@@ -123,7 +124,7 @@ class Reproduction:
             cache=self.cache,
         )
         tested = find_cases(self.test) if self.test else self._of(summary.split.test)
-        evaluate_folders(open_run(folder, device=device), tested, folder / "evaluation", on_case=on_case)
+        evaluate_cases(open_run(folder, device=device), tested, folder / "evaluation", on_case=on_case)
 
     def run_config(self, system: str, seed: int) -> TrainConfig:
         """The configuration of a run."""
@@ -154,5 +155,5 @@ class Reproduction:
         (self.out / f"table-{table}.csv").write_text(comparison_csv(table, found), encoding="utf-8")
         return found
 
-    def _of(self, names: Sequence[str]) -> list[Path]:
-        return [folder for folder in find_cases(self.data) if case_name(folder) in names]
+    def _of(self, names: Sequence[str]) -> list[CaseRef]:
+        return [case for case in find_cases(self.data) if case.name in names]

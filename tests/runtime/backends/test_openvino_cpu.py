@@ -17,7 +17,7 @@ def test_it_passes_the_gate_and_agrees_with_onnx_runtime(bundle_folder: Path, ph
     with Bundle.open(bundle_folder) as bundle:
         engine, other = open_engine(bundle, "openvino"), open_engine(bundle, "ort-cpu")
         assert not try_engine(bundle, engine, reference_of(bundle)).failures()
-        batch = preprocess(phantom_case, bundle.preprocess)
+        batch = preprocess(phantom_case, bundle.preprocess)[0]
     found, expected = engine.run(batch), other.run(batch)
     for output in ("probability", "pseudo_dwi", "extractor"):
         np.testing.assert_allclose(getattr(found, output), getattr(expected, output), rtol=0, atol=1e-4, err_msg=output)
@@ -30,7 +30,7 @@ def test_a_zipped_bundle_may_be_gone_while_it_runs(bundle_folder: Path, phantom_
 
     copy = Path(shutil.copytree(bundle_folder, tmp_path / "copy.ctpbundle"))
     with Bundle.open(copy) as bundle:
-        engine, batch = open_engine(bundle, "openvino"), preprocess(phantom_case, bundle.preprocess)
+        engine, batch = open_engine(bundle, "openvino"), preprocess(phantom_case, bundle.preprocess)[0]
     shutil.rmtree(copy)
     assert np.isfinite(engine.run(batch).probability).all()
 

@@ -5,6 +5,7 @@ addresses of a :class:`HostDevice`, and queues its runs in the device's stream.
 """
 
 import sys
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -124,7 +125,7 @@ def test_a_case_is_what_the_cpu_makes_of_it(
         found = pipeline.predict(phantom_case)
         assert_array_equal(found.mask, reference.mask)
         assert_allclose(found.probability, reference.probability, rtol=1e-6)
-    assert found.engine.cuda_graph == "yes"
+    assert found.outputs.engine.cuda_graph == "active"
 
 
 def test_what_a_network_says_of_itself(workspace: Workspace):
@@ -133,6 +134,17 @@ def test_what_a_network_says_of_itself(workspace: Workspace):
     assert network.outputs == {"probability": (16, 16)}
     assert network.most_slices == 32
     assert network.info == INFO
+
+
+def test_the_session_goes_when_the_network_is_closed(workspace: Workspace):
+    network, session = opened(workspace)
+    inputs, outputs = batch(workspace, 2)
+    network.run(inputs, outputs)
+    workspace.finish()
+    session_left = weakref.ref(session)
+    del session
+    network.close()
+    assert session_left() is None
 
 
 def test_every_capture_has_a_number_of_its_own(workspace: Workspace):
@@ -315,15 +327,15 @@ def test_a_bundle_is_opened(
     package.InferenceSession = lambda onnx, _, **keywords: session_of(onnx, workspace.device, sessions, **keywords)
     pipeline = Pipeline(backend.open_engine(bundle), bundle.preprocess)
     found = pipeline.predict(phantom_case)
-    assert found.engine.backend == "ort-cuda"
-    assert found.engine.device == "RTX 4000 Ada"
-    assert found.engine.versions == {"onnxruntime": "1.31.1", "cuda driver": "13.0"}
+    assert found.outputs.engine.backend == "ort-cuda"
+    assert found.outputs.engine.device == "RTX 4000 Ada"
+    assert found.outputs.engine.versions == {"onnxruntime": "1.31.1", "cuda driver": "13.0"}
     assert 0 < found.mask.sum() < found.mask.size
     monkeypatch.setitem(sys.modules, "onnxruntime", onnxruntime)
     sessions[0].spoils = True
     again = pipeline.predict(phantom_case)
     assert_array_equal(again.mask, found.mask)
-    assert "this case was run again in fp32, by ort-cpu" in again.warnings[-1]
+    assert "this case was run again in fp32, by ort-cpu" in again.findings[-1].sentence
 
 
 def session_of(

@@ -9,13 +9,16 @@ import pytest
 from support.bundles import write_bundle
 
 from ctpdeploy.errors import UsageError
+from ctpdeploy.runtime.backends.engine import Engine
 from ctpdeploy.runtime.backends.timings import Speeds, measure_speeds, recall, remember
 from ctpdeploy.runtime.bundle.bundle import Bundle
 from ctpdeploy.runtime.data.prediction import EngineInfo
-from ctpdeploy.runtime.data.slices import PerfusionWindow, SliceBatch, SliceOutputs
+from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
+
+PACKAGES = ("onnxruntime", "numpy")
 
 
-class Sleeper:
+class Sleeper(Engine):
     """An engine that takes its time, and now and then much more."""
 
     def __init__(self, seconds: float, *, hiccup: int | None = None) -> None:
@@ -38,8 +41,7 @@ def bundle(tmp_path: Path) -> Bundle:
 
 def volume(slices: int) -> SliceBatch:
     frames, features = (np.zeros((slices, n, 2, 2), dtype=np.float32) for n in (6, 5))
-    window = PerfusionWindow(start=0, end=0, frames=(), curve=np.empty(0))
-    return SliceBatch(frames=frames, features=features, window=window)
+    return SliceBatch(frames=frames, features=features)
 
 
 def test_the_median_decides_and_engines_take_turns():
@@ -53,28 +55,29 @@ def test_the_median_decides_and_engines_take_turns():
 
 def test_it_is_remembered_for_the_bundle(bundle: Bundle, tmp_path: Path):
     speeds = Speeds(seconds={"b": 0.5, "a": 1.25}, date="2026-01-02T03:04:05+0000")
-    assert recall(bundle, tmp_path / "cache") is None
-    file = remember(bundle, speeds, tmp_path / "cache")
-    found = recall(bundle, tmp_path / "cache")
+    assert recall(bundle, PACKAGES, tmp_path / "cache") is None
+    file = remember(bundle, speeds, PACKAGES, tmp_path / "cache")
+    found = recall(bundle, PACKAGES, tmp_path / "cache")
     assert found == speeds
     assert str(found) == "b 0.5 s, a 1.25 s a slice, measured on 2026-01-02"
     assert not list(file.parent.glob(".*"))
     other = dataclasses.replace(bundle, precision="fp16", folder=tmp_path / "other")
     other.folder.mkdir()
     other.write_manifest()
-    assert recall(other, tmp_path / "cache") is None
+    assert recall(other, PACKAGES, tmp_path / "cache") is None
+    assert recall(bundle, ("onnxruntime",), tmp_path / "cache") is None
 
 
 @pytest.mark.parametrize(
     "content", ["", "{", "[]", "null", '{"seconds": 3, "date": ""}', '{"seconds": {"a": NaN}, "date": ""}', "[" * 9999]
 )
 def test_what_cannot_be_read_was_not_measured(bundle: Bundle, tmp_path: Path, content: str):
-    file = remember(bundle, Speeds(seconds={"a": 1.0}, date=""), tmp_path)
+    file = remember(bundle, Speeds(seconds={"a": 1.0}, date=""), PACKAGES, tmp_path)
     file.write_text(content)
-    assert recall(bundle, tmp_path) is None
+    assert recall(bundle, PACKAGES, tmp_path) is None
 
 
 def test_a_place_that_cannot_be_written_is_named(bundle: Bundle, tmp_path: Path):
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match=r"file.speeds cannot be written \(.*\): name another --cache"):
-        remember(bundle, Speeds(seconds={"a": 1.0}, date=""), tmp_path / "file")
+        remember(bundle, Speeds(seconds={"a": 1.0}, date=""), PACKAGES, tmp_path / "file")

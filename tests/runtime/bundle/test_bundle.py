@@ -1,6 +1,7 @@
 import hashlib
 import json
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,12 +42,10 @@ def test_slices_are_independent_of_their_batch(bundle_folder: Path, phantom_case
         pytest.skip(reason)
     bundle = Bundle.open(bundle_folder)
     engine = open_engine(bundle, backend)
-    batch = preprocess(phantom_case, bundle.preprocess)
+    batch = preprocess(phantom_case, bundle.preprocess)[0]
     together = engine.run(batch)
     for i in range(len(batch.frames)):
-        alone = engine.run(
-            SliceBatch(frames=batch.frames[i : i + 1], features=batch.features[i : i + 1], window=batch.window)
-        )
+        alone = engine.run(SliceBatch(frames=batch.frames[i : i + 1], features=batch.features[i : i + 1]))
         assert_allclose(alone.probability[0], together.probability[i], atol=1e-6)
         assert_allclose(alone.pseudo_dwi[0], together.pseudo_dwi[i], atol=1e-6)
     assert together.probability.dtype == np.float32
@@ -118,13 +117,13 @@ def test_a_backend_gets_what_it_names_or_nothing(bundle_folder: Path, monkeypatc
     bundle = Bundle.open(bundle_folder)
     with pytest.raises(UsageError, match="no backend 'tpu'"):
         open_engine(bundle, "tpu")
-    monkeypatch.setattr("ctpdeploy.runtime.backends.ort_cpu.available", lambda _: False)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(BackendError, match=r"pip install 'ctpdeploy\[cpu\]'"):
         open_engine(bundle, "ort-cpu")
     assert open_engine(bundle).info.backend == "native"
     monkeypatch.setitem(BACKENDS, "native", replace(BACKENDS["native"], unavailable_because=lambda: "no compiler"))
     assert open_engine(bundle).info.backend == "ncnn"
-    monkeypatch.setattr("ctpdeploy.runtime.backends.ncnn_cpu.engine.available", lambda _: False)
-    monkeypatch.setattr("ctpdeploy.runtime.backends.openvino_cpu.available", lambda _: False)
+    for package in ("ncnn", "openvino"):
+        monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(BackendError, match=r"pip install 'ctpdeploy\[cpu\]'.* pip install 'ctpdeploy\[ncnn\]'"):
         open_engine(bundle)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.nifti_cases import only_case
 from support.predictions import predicted
 
 from ctpdeploy.errors import InputError
@@ -21,7 +22,7 @@ from ctpdeploy.runtime.cohort.evaluation import (
     CaseScore,
     as_csv,
     as_json,
-    evaluate_folders,
+    evaluate_cases,
     score_case,
     summarise,
 )
@@ -201,8 +202,8 @@ def test_folders_are_evaluated_into_three_files(phantom_folder: Path, tmp_path: 
     told = []
     (tmp_path / SUMMARY).write_text("an earlier one")
     (tmp_path / "notes.txt").write_text("the user's")
-    folders = find_cases(phantom_folder)[:3]
-    summary = evaluate_folders(Miss(), folders, tmp_path, on_case=lambda done, of: told.append((done, of)))
+    cases = find_cases(phantom_folder)[:3]
+    summary = evaluate_cases(Miss(), cases, tmp_path, on_case=lambda done, of: told.append((done, of)))
     assert told == [(1, 3), (2, 3), (3, 3)]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt", "scores.csv", "scores.json", SUMMARY]
     assert json.loads((tmp_path / SUMMARY).read_text()) == summary
@@ -215,7 +216,7 @@ def test_a_case_that_fails_leaves_no_scores(phantom_folder: Path, tmp_path: Path
     unlabelled = tmp_path / "case_9"
     shutil.copytree(phantom_folder / "case_1", unlabelled)
     shutil.rmtree(next(unlabelled.glob("*OT*")))
-    folders = [phantom_folder / "case_1", unlabelled]
+    cases = [only_case(phantom_folder / "case_1"), only_case(unlabelled)]
     with pytest.raises(InputError, match="case_9 has no lesion mask"):
-        evaluate_folders(Miss(), folders, tmp_path / "out")
+        evaluate_cases(Miss(), cases, tmp_path / "out")
     assert not (tmp_path / "out").exists()

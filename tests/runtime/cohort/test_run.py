@@ -1,23 +1,27 @@
-"""Cases from disk to disk, with an engine that belongs to one thread."""
+"""Cases from disk to disk: each ends in its folder or in its refusal, with an engine that belongs to one thread."""
 
 import json
+import logging
 import threading
-import time
-from collections.abc import Callable
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ctpdeploy.errors import GuardError, InputError
-from ctpdeploy.runtime import Case, Pipeline, find_cases, read_case
-from ctpdeploy.runtime.cohort.run import infer_all
-from ctpdeploy.runtime.data.prediction import EngineInfo
-from ctpdeploy.runtime.data.slices import SliceOutputs
+from ctpdeploy.runtime import Case, CaseRef, Pipeline, find_cases
+from ctpdeploy.runtime.cohort.run import CaseOutcome, Cohort, infer_cases, predict_cases
+from ctpdeploy.runtime.data.prediction import EngineInfo, Provenance
+from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
+from ctpdeploy.runtime.report.submission import Submission
 
-SOURCE = {"bundle": {"name": "x.ctpbundle", "sha256": "0"}, "backend_requested": "auto"}
-STAGES = {"read", "preprocess", "networks", "postprocess", "write", "overview"}
+CONFIG = PreprocessConfig(slice_shape=(64, 64))
+STAGES = ["read", "preprocess", "networks", "postprocess", "write", "overview"]
+BUNDLE = Provenance(
+    bundle={"name": "x.ctpbundle", "sha256": 64 * "0"}, backend_requested="auto", backend_because="It was asked for."
+)
 
 
 class OneThread:
@@ -25,58 +29,134 @@ class OneThread:
 
     info = EngineInfo(backend="one thread", device="none", precision="fp32")
 
-    def __init__(self, fails: int = -1) -> None:
-        self.thread, self.calls, self.fails = threading.get_ident(), 0, fails
+    def __init__(self, fails: int = -1, error: Exception | None = None) -> None:
+        self.thread, self.calls, self.fails, self.error = threading.get_ident(), 0, fails, error
 
-    def run(self, batch):  # noqa: ANN001
+    def run(self, batch: SliceBatch) -> SliceOutputs:
         assert threading.get_ident() == self.thread
         self.calls += 1
+        if self.calls == self.fails and self.error:
+            raise self.error
         late = batch.features[:, 3]
         return SliceOutputs(probability=late * (float("nan") if self.calls == self.fails else 1.0))
 
 
-def readers(folder: Path) -> list[Callable[[], Case]]:
-    return [partial(read_case, case) for case in find_cases(folder)]
+def damaged(_: CaseRef) -> Case:
+    raise InputError("damaged")
 
 
-def test_every_case_ends_in_its_folder_or_in_its_error(tmp_path: Path, phantom_folder: Path):
-    def damaged() -> Case:
-        raise InputError("damaged")
+def run(cases: list[CaseRef], engine: OneThread, out: Path) -> list[CaseOutcome]:
+    outcomes: list[CaseOutcome] = []
+    predict_cases(cases, Pipeline(engine, CONFIG), out, outcomes.append)
+    return outcomes
 
-    reads = readers(phantom_folder)
-    reads.insert(1, damaged)
-    pipeline = Pipeline(OneThread(fails=2), PreprocessConfig(slice_shape=(64, 64)))
-    with infer_all(reads, pipeline, tmp_path, SOURCE) as outcomes:
-        found = [outcome.exception() or outcome.result().name for outcome in outcomes]
-    assert [found[0], *found[3:]] == ["case_1", "case_3", "case_4"]
-    assert isinstance(found[1], InputError)
-    assert isinstance(found[2], GuardError)
-    assert "case_2" in str(found[2])
+
+def test_every_case_ends_in_its_folder_or_in_its_refusal(tmp_path: Path, phantom_folder: Path):
+    cases = find_cases(phantom_folder)
+    cases.insert(1, replace(cases[0], name="broken", reader=damaged))
+    outcomes = run(cases, OneThread(fails=2), tmp_path)
+    assert [outcome.case for outcome in outcomes] == ["case_1", "broken", "case_2", "case_3", "case_4"]
+    assert [type(outcome.error) for outcome in outcomes] == [
+        type(None),
+        InputError,
+        GuardError,
+        type(None),
+        type(None),
+    ]
+    assert outcomes[1].refusal == "damaged"
+    assert "case_2" in outcomes[2].refusal
     assert sorted(path.name for path in tmp_path.iterdir()) == ["case_1", "case_3", "case_4"]
+    for outcome in outcomes:
+        if outcome.report:
+            assert outcome.report == json.loads((tmp_path / outcome.case / "report.json").read_text())
 
 
-def test_the_stages_of_a_case_are_its_time(tmp_path: Path, phantom_folder: Path):
-    """Within 2 % for a case of full size; this one is small, and the machine may be busy."""
-    pipeline = Pipeline(OneThread(), PreprocessConfig(slice_shape=(64, 64)))
-    start = time.perf_counter()
-    with infer_all(readers(phantom_folder / "case_1"), pipeline, tmp_path, SOURCE) as outcomes:
-        folder = next(outcomes).result()
-    wall = time.perf_counter() - start
-    seconds = json.loads((folder / "report.json").read_text())["seconds"]
-    assert set(seconds) == STAGES
-    assert 0.6 * wall < sum(seconds.values()) < 1.001 * wall
+@pytest.mark.parametrize(
+    "error", [RuntimeError("Non-zero status code"), MemoryError(), KeyError("x"), OSError(28, "full")]
+)
+def test_an_error_that_nobody_foresaw_is_the_refusal_of_its_case(
+    tmp_path: Path, phantom_folder: Path, error: Exception
+):
+    outcomes = run(find_cases(phantom_folder), OneThread(fails=2, error=error), tmp_path)
+    assert [outcome.error for outcome in outcomes] == [None, error, None, None]
+    assert f"Unexpected {type(error).__name__}" in outcomes[1].refusal
+
+
+def test_an_interruption_is_not_a_refusal(tmp_path: Path, phantom_folder: Path):
+    with pytest.raises(KeyboardInterrupt):
+        run(find_cases(phantom_folder), OneThread(fails=2, error=KeyboardInterrupt()), tmp_path)  # type: ignore[arg-type]
+    assert [path.name for path in tmp_path.iterdir()] == ["case_1"]
+
+
+def test_the_report_has_the_seconds_of_every_stage(tmp_path: Path, phantom_folder: Path):
+    (outcome,) = run(find_cases(phantom_folder / "case_1"), OneThread(), tmp_path)
+    assert outcome.report is not None
+    assert list(outcome.report["seconds"]) == STAGES
+    assert all(seconds >= 0 for seconds in outcome.report["seconds"].values())
+    assert outcome.report["seconds"]["read"] > 0
 
 
 def test_no_more_cases_are_read_than_there_is_room_for(tmp_path: Path, phantom_folder: Path):
-    pipeline, begun = Pipeline(OneThread(), PreprocessConfig(slice_shape=(64, 64))), []
+    begun: list[str] = []
 
-    def counting():
-        for reader in readers(phantom_folder):
-            begun.append(reader)
-            yield reader
+    def counted(case: CaseRef) -> Case:
+        begun.append(case.name)
+        return original[case.name].read()
 
-    with infer_all(counting(), pipeline, tmp_path, SOURCE) as outcomes:
-        next(outcomes)
-        assert len(begun) <= 3
-    with pytest.raises(StopIteration):
-        next(outcomes)
+    original = {case.name: case for case in find_cases(phantom_folder)}
+    most: list[int] = []
+    cases = [replace(case, reader=counted) for case in original.values()]
+    predict_cases(cases, Pipeline(OneThread(), CONFIG), tmp_path, lambda _: most.append(len(begun) - len(most)))
+    assert begun == list(original)
+    assert max(most) <= 3
+
+
+def infer(folder: Path, out: Path, engine: OneThread, **options: Any) -> Cohort:
+    return infer_cases(Pipeline(engine, CONFIG, BUNDLE), find_cases(folder), out, **options)
+
+
+def test_a_cohort_is_in_the_order_of_its_cases(tmp_path: Path, phantom_folder: Path):
+    seen: list[str] = []
+    cohort = infer(phantom_folder, tmp_path, OneThread(fails=1), on_case=lambda outcome: seen.append(outcome.case))
+    assert list(cohort.refused) == ["case_1"]
+    assert [report["case"] for report in cohort.reports] == ["case_2", "case_3", "case_4"]
+    assert seen == ["case_1", "case_2", "case_3", "case_4"]
+    assert cohort.submission is None
+    assert cohort.reports[0]["bundle"] == BUNDLE.bundle
+
+
+def test_resuming_takes_over_what_this_bundle_has_done(tmp_path: Path, phantom_folder: Path):
+    first = infer(phantom_folder, tmp_path, OneThread())
+    (tmp_path / "case_2" / "report.json").write_text("{")  # a disk was full
+    other = json.loads((tmp_path / "case_3" / "report.json").read_text())
+    other["bundle"]["sha256"] = 64 * "1"
+    (tmp_path / "case_3" / "report.json").write_text(json.dumps(other))
+    engine = OneThread()
+    again = infer(phantom_folder, tmp_path, engine, resume=True)
+    assert engine.calls == 2
+    assert [report["lesion"] for report in again.reports] == [report["lesion"] for report in first.reports]
+
+
+def test_a_submission_refuses_a_case_before_it_is_read(
+    tmp_path: Path, phantom_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    engine = OneThread()
+    monkeypatch.setattr(Submission, "admit", lambda _, name, mtt: damaged(mtt) if name == "case_2" else None)
+    monkeypatch.setattr(Submission, "write", lambda _, __, masks: dict.fromkeys(masks, "x.nii"))
+    cohort = infer(phantom_folder, tmp_path, engine, submission=Submission("mine"))
+    assert engine.calls == 3
+    assert list(cohort.refused) == ["case_2"]
+    assert cohort.submission == tmp_path / "submission" / "mine.zip"
+    for report in cohort.reports:
+        assert report["submission"] == "submission/x.nii"
+        assert report == json.loads((tmp_path / report["case"] / "report.json").read_text())
+
+
+def test_the_log_has_a_line_a_case_and_no_name(tmp_path: Path, phantom_folder: Path, caplog: pytest.LogCaptureFixture):
+    with caplog.at_level(logging.INFO, logger="ctpdeploy"):
+        infer(phantom_folder, tmp_path, OneThread(fails=2))
+    lines = [record.getMessage() for record in caplog.records if record.name == "ctpdeploy.runtime.cohort"]
+    assert len(lines) == 4
+    assert lines[1] == "case 2 of 4: refused, GuardError"
+    assert "backend one thread, bundle 000000000000" in lines[0]
+    assert "case_" not in "".join(lines)

@@ -7,7 +7,7 @@ from support import isles2024_cases, nifti_cases
 
 from ctpdeploy import runtime
 from ctpdeploy.errors import InputError
-from ctpdeploy.runtime.io.cases import LAYOUTS, case_files, case_name, find_cases, read_case, take_inventory
+from ctpdeploy.runtime.io.cases import LAYOUTS, find_cases, read_case, take_inventory
 
 MODALITIES = ("CT_4DPWI", "CT", "CT_CBF", "CT_CBV", "CT_MTT", "OT", "CT_Tmax")
 
@@ -29,7 +29,7 @@ def touch_isles2018(folder: Path, *modalities: str) -> Path:
 def test_a_tree_may_hold_several_layouts(tmp_path: Path):
     old = nifti_cases.write_isles(tmp_path / "a" / "case_7")
     raw, new = isles2024_cases.write_subject(tmp_path / "b")
-    assert find_cases(tmp_path) == [old, new]
+    assert [case.folder for case in find_cases(tmp_path)] == [old, new]
     assert [read_case(folder).identifier for folder in (old, raw, new)] == [
         "case_7",
         "sub-stroke0001",
@@ -37,19 +37,20 @@ def test_a_tree_may_hold_several_layouts(tmp_path: Path):
     ]
     assert runtime.find_cases is find_cases
     assert runtime.read_case is read_case
-    assert runtime.case_name is case_name
 
 
 def test_series_of_two_layouts_in_one_folder_are_refused(tmp_path: Path):
     folder = touch_isles2018(tmp_path / "case_1")
     touch(folder / "sub-stroke0001_ses-01_ctp.nii.gz")
     with pytest.raises(InputError, match="series of ISLES 2018 and ISLES 2024"):
-        case_files(folder)
+        take_inventory(find_cases(folder))
+    with pytest.raises(InputError, match="give each case a folder of its own"):
+        read_case(folder)
 
 
 def test_what_is_looked_for_is_said(tmp_path: Path):
     touch(tmp_path / "ctp.nii.gz", tmp_path / "sub-x_ses-01_ncct.nii.gz", tmp_path / "SMIR.Brain.XX.O.OT.1.nii")
-    for read in (find_cases, read_case, case_files):
+    for read in (find_cases, read_case):
         with pytest.raises(InputError) as refusal:
             read(tmp_path)
         for name, layout in LAYOUTS.items():
@@ -59,7 +60,8 @@ def test_what_is_looked_for_is_said(tmp_path: Path):
 def test_an_example_is_a_case(tmp_path: Path):
     for name, layout in LAYOUTS.items():
         touch(tmp_path / name / layout.EXAMPLE)
-        assert find_cases(tmp_path / name) == [tmp_path / name]
+        (case,) = find_cases(tmp_path / name)
+        assert (case.folder, case.layout) == (tmp_path / name, name)
 
 
 def test_a_re_hosted_isles_2018_has_no_dwi(tmp_path: Path):
@@ -80,7 +82,7 @@ def test_some_may_lack_what_others_have(tmp_path: Path):
     ]
     touch(folders[2] / "ses-01" / "sub-stroke0001_ses-01_space-ncct_ctp.nii.gz")
     touch(folders[2] / "ses-02" / "sub-stroke0001_ses-02_lesion-msk.nii.gz")
-    inventory = take_inventory(folders)
+    inventory = take_inventory(find_cases(tmp_path))
     assert inventory.without == {"dwi": ("case_2", "sub-stroke0001"), "lesion": ("case_2",)}
     assert inventory.lack("dwi") == (
         "A DWI (MR_DWI or space-ncct_dwi) is missing in 2 of the 3 cases, case_2 among them"
@@ -90,9 +92,10 @@ def test_some_may_lack_what_others_have(tmp_path: Path):
 
 def test_the_raw_set_of_isles_2024_has_neither(tmp_path: Path):
     raw, derived = isles2024_cases.write_subject(tmp_path)
-    assert take_inventory([raw]).lack("lesion") == "None of the 1 cases has a lesion (lesion-msk)"
-    assert take_inventory([raw]).lack("dwi") == "None of the 1 cases has a DWI (space-ncct_dwi)"
-    assert take_inventory([derived]).without == {"dwi": (), "lesion": ()}
+    raw_case, derived_case = find_cases(raw), find_cases(derived)
+    assert take_inventory(raw_case).lack("lesion") == "None of the 1 cases has a lesion (lesion-msk)"
+    assert take_inventory(raw_case).lack("dwi") == "None of the 1 cases has a DWI (space-ncct_dwi)"
+    assert take_inventory(derived_case).without == {"dwi": (), "lesion": ()}
 
 
 @pytest.mark.parametrize(
@@ -100,11 +103,11 @@ def test_the_raw_set_of_isles_2024_has_neither(tmp_path: Path):
 )
 def test_what_counts_as_a_dwi(tmp_path: Path, modality: str, is_dwi: bool):
     folder = touch_isles2018(tmp_path / "case_1", *MODALITIES, modality)
-    assert ("dwi" in case_files(folder)) == is_dwi
+    assert ("dwi" in nifti_cases.files_of(folder)) == is_dwi
 
 
 def test_a_folder_that_holds_a_thing_twice_has_no_inventory(tmp_path: Path):
     folder = touch_isles2018(tmp_path / "case_1")
     touch(folder / "again" / "SMIR.Brain.XX.O.OT.9.nii")
     with pytest.raises(InputError, match="two LESION files"):
-        take_inventory([folder])
+        take_inventory(find_cases(folder))

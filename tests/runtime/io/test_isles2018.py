@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from support import nifti_cases
 
 from ctpdeploy.errors import InputError
-from ctpdeploy.runtime.io.cases import case_files, find_cases, read_case
+from ctpdeploy.runtime.io.cases import find_cases, read_case
 
 
 @pytest.fixture
@@ -14,8 +14,12 @@ def case(tmp_path: Path) -> Path:
     return nifti_cases.write_isles(tmp_path / "case_7")
 
 
+def folders_of(folder: Path) -> list[Path]:
+    return [case.folder for case in find_cases(folder)]
+
+
 def test_every_volume_is_found_by_its_own_name(case: Path):
-    files = case_files(case)
+    files = nifti_cases.files_of(case)
     assert set(files) == {"ctp", "cbf", "cbv", "mtt", "tmax", "lesion"}
     for name, word in {"ctp": "CT_4DPWI", "cbf": "CT_CBF", "lesion": "OT"}.items():
         assert f".{word}." in files[name].name
@@ -37,7 +41,7 @@ def test_values_units_and_axes(case: Path):
     assert read.lesion is not None
     assert_array_equal(read.lesion, (stored["CT_Tmax"] > 9).T)
     assert read.dwi is None
-    assert read.warnings == ()
+    assert read.findings == ()
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
@@ -72,7 +76,8 @@ def test_a_missing_frame_interval_is_one_second_and_said(case: Path):
     path.write_bytes(content)
     read = read_case(case)
     assert_array_equal(read.times, np.arange(nifti_cases.FRAMES))
-    assert "1 s is assumed" in read.warnings[0]
+    assert read.findings[0].code == "interval-assumed"
+    assert "1 s is assumed" in read.findings[0].sentence
 
 
 def test_milliseconds_are_recognised(case: Path):
@@ -88,16 +93,16 @@ def test_cases_come_in_natural_order_and_without_what_archives_leave(tmp_path: P
     junk.parent.mkdir(parents=True)
     junk.write_bytes(b"x")
     nifti_cases.write_isles(tmp_path / ".case_3.x1y2.partial" / "new")  # a writer was killed
-    assert [folder.name for folder in find_cases(tmp_path)] == ["case_1", "case_2", "case_10"]
-    assert find_cases(tmp_path / "TRAINING" / "case_2") == [tmp_path / "TRAINING" / "case_2"]
+    assert [case.name for case in find_cases(tmp_path)] == ["case_1", "case_2", "case_10"]
+    assert folders_of(tmp_path / "TRAINING" / "case_2") == [tmp_path / "TRAINING" / "case_2"]
     series = nifti_cases.find(tmp_path / "TRAINING" / "case_2", "CT_4DPWI")
-    assert find_cases(series.parent) == [series.parent]  # nothing above what was asked for is a case
+    assert folders_of(series.parent) == [series.parent]  # nothing above what was asked for is a case
 
 
 def test_linked_cases_are_found(case: Path, tmp_path: Path):
     (tmp_path / "chosen").mkdir()
     (tmp_path / "chosen" / "case_1").symlink_to(case)
-    assert [folder.name for folder in find_cases(tmp_path / "chosen")] == ["case_1"]
+    assert [case.name for case in find_cases(tmp_path / "chosen")] == ["case_1"]
     assert read_case(tmp_path / "chosen" / "case_1").identifier == "case_1"
 
 
@@ -111,7 +116,7 @@ def test_words_that_only_resemble_a_modality_change_nothing(case: Path):
     """A study named after DWI, and the plain CT, whose name begins every other's."""
     path = nifti_cases.find(case, "CT_CBF")
     path.rename(path.with_name(f"EarlyDWI.{path.name}"))
-    files = case_files(case)
+    files = nifti_cases.files_of(case)
     assert files["cbf"].name.startswith("EarlyDWI.")
     assert "dwi" not in files
     assert not any(".CT." in path.name for path in files.values())
@@ -120,7 +125,7 @@ def test_words_that_only_resemble_a_modality_change_nothing(case: Path):
 def test_an_empty_folder_is_refused(tmp_path: Path):
     with pytest.raises(InputError, match="No case in"):
         find_cases(tmp_path)
-    with pytest.raises(InputError, match="no raw CT perfusion series"):
+    with pytest.raises(InputError, match="a case holds a series named like"):
         read_case(tmp_path)
     with pytest.raises(InputError, match="not a folder"):
         find_cases(tmp_path / "nowhere")

@@ -9,13 +9,17 @@ from numpy.testing import assert_allclose, assert_array_equal
 from support import isles2024_cases, nifti_cases
 
 from ctpdeploy.errors import InputError
-from ctpdeploy.runtime.io.cases import case_files, case_name, find_cases, read_case
+from ctpdeploy.runtime.io.cases import find_cases, read_case
 from ctpdeploy.runtime.quality.plausibility import implausible
 
 
 @pytest.fixture
 def folders(tmp_path: Path) -> tuple[Path, Path]:
     return isles2024_cases.write_subject(tmp_path / "train")
+
+
+def folders_of(folder: Path) -> list[Path]:
+    return [case.folder for case in find_cases(folder)]
 
 
 def to_ras(volume: np.ndarray) -> np.ndarray:
@@ -34,10 +38,9 @@ def to_ras(volume: np.ndarray) -> np.ndarray:
 )
 def test_a_subject_is_one_case_with_its_lesion_and_dwi_in_the_space_of_the_plain_ct(tmp_path: Path, names: dict):
     _, derived = isles2024_cases.write_subject(tmp_path / "train", **names)
-    assert find_cases(tmp_path) == [derived]
-    assert case_name(derived) == names.get("subject", "sub-stroke0001")
+    assert folders_of(tmp_path) == [derived]
     case = read_case(derived)
-    assert case.identifier == case_name(derived)
+    assert case.identifier == names.get("subject", "sub-stroke0001")
     assert_array_equal(case.series[4], to_ras(nifti_cases.bolus_series(isles2024_cases.NCCT_SHAPE)[..., 4]))
     assert case.lesion is not None
     assert_array_equal(case.lesion, to_ras(isles2024_cases.lesion(isles2024_cases.NCCT_SHAPE)) > 0)
@@ -45,7 +48,7 @@ def test_a_subject_is_one_case_with_its_lesion_and_dwi_in_the_space_of_the_plain
     assert_array_equal(case.dwi, to_ras(nifti_cases.bolus_series(isles2024_cases.NCCT_SHAPE)[..., 3]))
     assert_allclose(case.geometry.spacing, (2.0, 0.45, 0.45), rtol=1e-5)
     assert case.geometry.spacing_source == "affine"
-    assert case.warnings == ()
+    assert case.findings == ()
     assert implausible(case) == ()
 
 
@@ -59,7 +62,7 @@ def test_maps_are_in_their_units_and_zero_outside_the_brain(folders: tuple[Path,
 
 def test_whole_numbers_are_whole_units(folders: tuple[Path, Path]):
     """Tenths are ISLES 2018's."""
-    path = case_files(folders[1])["cbf"]
+    path = nifti_cases.files_of(folders[1])["cbf"]
     stored = np.rint(isles2024_cases.maps(isles2024_cases.NCCT_SHAPE)["cbf"]).astype(np.int16)
     isles2024_cases.save(path, stored, isles2024_cases.oblique())
     assert_array_equal(read_case(folders[1]).maps["cbf"], to_ras(stored))
@@ -67,8 +70,8 @@ def test_whole_numbers_are_whole_units(folders: tuple[Path, Path]):
 
 def test_the_raw_set_is_a_case_without_lesion_and_without_the_dwi_of_another_grid(folders: tuple[Path, Path]):
     raw, _ = folders
-    assert find_cases(raw.parent) == [raw]
-    assert set(case_files(raw)) == {"ctp", "cbf", "cbv", "mtt", "tmax"}
+    assert folders_of(raw.parent) == [raw]
+    assert set(nifti_cases.files_of(raw)) == {"ctp", "cbf", "cbv", "mtt", "tmax"}
     case = read_case(raw)
     assert case.lesion is None
     assert case.dwi is None
@@ -79,21 +82,21 @@ def test_the_raw_set_stands_in_where_no_series_is_derived(tmp_path: Path):
     raw, _ = isles2024_cases.write_subject(tmp_path / "train", "sub-stroke0002", derived=False)
     _, derived = isles2024_cases.write_subject(tmp_path / "train", "sub-stroke0010")
     other = isles2024_cases.write_subject(tmp_path / "elsewhere", "sub-stroke0002")[1]
-    assert set(find_cases(tmp_path)) == {raw, derived, other}
-    assert find_cases(tmp_path / "train" / "derivatives") == [derived]
+    assert set(folders_of(tmp_path)) == {raw, derived, other}
+    assert folders_of(tmp_path / "train" / "derivatives") == [derived]
 
 
 @pytest.mark.parametrize("inside", ["", "ses-01"])
 def test_a_subject_or_its_session_can_be_named(folders: tuple[Path, Path], inside: str):
     for folder in folders:
-        assert find_cases(folder / inside) == [folder]
+        assert folders_of(folder / inside) == [folder]
 
 
 def test_a_tree_can_be_named_from_within(folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(folders[1].parents[1])
-    assert find_cases(Path()) == [Path("derivatives/sub-stroke0001")]
+    assert folders_of(Path()) == [Path("derivatives/sub-stroke0001")]
     monkeypatch.chdir(folders[1])
-    assert [case_name(folder) for folder in find_cases(Path())] == ["sub-stroke0001"]
+    assert [case.name for case in find_cases(Path())] == ["sub-stroke0001"]
 
 
 @pytest.mark.usefixtures("folders")
@@ -102,8 +105,8 @@ def test_where_both_sets_lie_in_one_folder_the_derived_one_is_taken_whole(tmp_pa
     together.mkdir()
     for path in tmp_path.glob("train/*/*/**/*.nii.gz"):
         path.rename(together / path.name)
-    assert find_cases(together) == [together]
-    files = case_files(together)
+    assert folders_of(together) == [together]
+    files = nifti_cases.files_of(together)
     assert set(files) == {"ctp", "cbf", "cbv", "mtt", "tmax", "dwi", "lesion"}
     assert all("space-ncct" in path.name for path in files.values())
 
@@ -120,7 +123,7 @@ def test_where_both_sets_lie_in_one_folder_the_derived_one_is_taken_whole(tmp_pa
 def test_a_lesion_or_dwi_on_another_grid_is_refused_in_a_sentence(
     folders: tuple[Path, Path], part: str, shape: tuple[int, int, int], shift: tuple[float, ...], message: str
 ):
-    path = case_files(folders[1])[part]
+    path = nifti_cases.files_of(folders[1])[part]
     affine = isles2024_cases.oblique()
     affine[:3, 3] += shift
     isles2024_cases.save(path, np.ones(shape, np.uint8), affine)
@@ -132,7 +135,7 @@ def test_a_lesion_or_dwi_on_another_grid_is_refused_in_a_sentence(
 
 
 def test_a_turned_lesion_is_refused(folders: tuple[Path, Path]):
-    path = case_files(folders[1])["lesion"]
+    path = nifti_cases.files_of(folders[1])["lesion"]
     isles2024_cases.save(
         path, isles2024_cases.lesion(isles2024_cases.NCCT_SHAPE), isles2024_cases.oblique(degrees=21.0)
     )
@@ -143,14 +146,14 @@ def test_a_turned_lesion_is_refused(folders: tuple[Path, Path]):
 @pytest.mark.parametrize("part", ["lesion", "dwi"])
 def test_what_is_put_beside_the_raw_series_is_not_overlooked(folders: tuple[Path, Path], part: str):
     raw, derived = folders
-    path = case_files(derived)[part]
+    path = nifti_cases.files_of(derived)[part]
     path.rename(raw / path.name)
     with pytest.raises(InputError, match=r"space-ncct.* has shape .*resample it onto the series"):
         read_case(raw)
 
 
 def test_rounded_affines_are_the_same_grid(folders: tuple[Path, Path]):
-    path = case_files(folders[1])["lesion"]
+    path = nifti_cases.files_of(folders[1])["lesion"]
     affine = isles2024_cases.oblique()
     affine[:3, 3] += 0.1
     isles2024_cases.save(path, isles2024_cases.lesion(isles2024_cases.NCCT_SHAPE), affine)
@@ -159,45 +162,47 @@ def test_rounded_affines_are_the_same_grid(folders: tuple[Path, Path]):
 
 def test_masks_that_read_almost_one_are_lesion(folders: tuple[Path, Path]):
     truth = isles2024_cases.lesion(isles2024_cases.NCCT_SHAPE)
-    isles2024_cases.save(case_files(folders[1])["lesion"], truth * np.float32(0.9999), isles2024_cases.oblique())
+    isles2024_cases.save(
+        nifti_cases.files_of(folders[1])["lesion"], truth * np.float32(0.9999), isles2024_cases.oblique()
+    )
     lesion = read_case(folders[1]).lesion
     assert lesion is not None
     assert_array_equal(lesion, to_ras(truth) > 0)
 
 
 def test_both_names_of_the_lesion_at_once_are_refused(folders: tuple[Path, Path]):
-    path = case_files(folders[1])["lesion"]
+    path = nifti_cases.files_of(folders[1])["lesion"]
     path.with_name(path.name.replace("_space-ncct", "")).write_bytes(path.read_bytes())
     with pytest.raises(InputError, match="two LESION files"):
         read_case(folders[1])
 
 
 def test_a_missing_map_is_named(folders: tuple[Path, Path]):
-    case_files(folders[1])["mtt"].unlink()
+    nifti_cases.files_of(folders[1])["mtt"].unlink()
     with pytest.raises(InputError, match="sub-stroke0001 lacks MTT"):
         read_case(folders[1])
 
 
 def test_a_truncated_series_is_named(folders: tuple[Path, Path]):
-    path = case_files(folders[1])["ctp"]
+    path = nifti_cases.files_of(folders[1])["ctp"]
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(InputError, match=r"space-ncct_ctp\.nii\.gz is not a complete NIfTI file"):
         read_case(folders[1])
 
 
 def test_swapped_names_are_noticed(folders: tuple[Path, Path]):
-    files = case_files(folders[1])
+    files = nifti_cases.files_of(folders[1])
     spare = files["cbf"].with_name("spare")
     files["cbf"].rename(spare)
     files["cbv"].rename(files["cbf"])
     spare.rename(files["cbv"])
-    assert any("swapped" in finding for finding in implausible(read_case(folders[1])))
+    assert any(found.code == "maps-contradict" for found in implausible(read_case(folders[1])))
 
 
 @pytest.mark.parametrize(("step", "seconds"), [(1000.0, 1.0), (1500.0, 1.5), (1.0, 1.0), (2.5, 2.5)])
 def test_frame_times_are_seconds_whatever_the_header_counts_in(tmp_path: Path, step: float, seconds: float):
     raw, _ = isles2024_cases.write_subject(tmp_path, derived=False, step=step)
-    path = case_files(raw)["ctp"]
+    path = nifti_cases.files_of(raw)["ctp"]
     for unit in ("sec", "msec", "unknown"):
         image = nib.load(path, mmap=False)
         image.header.set_xyzt_units("mm", unit)
@@ -205,4 +210,4 @@ def test_frame_times_are_seconds_whatever_the_header_counts_in(tmp_path: Path, s
         assert nib.load(path).header.get_xyzt_units()[1] == unit
         case = read_case(raw)
         assert_allclose(case.times[:2], [0.0, seconds])
-        assert case.warnings == ()
+        assert case.findings == ()

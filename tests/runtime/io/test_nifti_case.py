@@ -13,7 +13,7 @@ from support import nifti_cases
 
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.case import MAP_NAMES, Case
-from ctpdeploy.runtime.io.cases import case_files, read_case
+from ctpdeploy.runtime.io.cases import read_case
 from ctpdeploy.runtime.io.nifti import read_volume
 from ctpdeploy.runtime.io.nifti_case import read_nifti_case
 from ctpdeploy.runtime.perfusion.brain import tissue
@@ -124,7 +124,7 @@ def test_bad_input_is_refused_by_name(case: Path, kind: str):
 
 
 def test_a_study_without_series_is_refused(case: Path):
-    files = case_files(case)
+    files = nifti_cases.files_of(case)
     del files["ctp"]
     with pytest.raises(InputError, match="no raw CT perfusion series"):
         read_nifti_case("case_7", files)
@@ -191,7 +191,7 @@ def test_negative_numbers_outside_the_brain_are_background_everywhere(tmp_path: 
     for name in MAP_NAMES:
         assert_array_equal(marked.maps[name], plain.maps[name])
     config = PreprocessConfig(slice_shape=(32, 32))
-    assert_array_equal(preprocess(marked, config).features, preprocess(plain, config).features)
+    assert_array_equal(preprocess(marked, config)[0].features, preprocess(plain, config)[0].features)
     assert_array_equal(threshold_rule(marked), threshold_rule(plain))
     assert_array_equal(tissue(marked), tissue(plain))
     assert implausible(marked) == implausible(plain)
@@ -231,7 +231,7 @@ def test_any_orientation_of_the_file_gives_the_same_case(tmp_path: Path):
         assert_array_equal(read.maps["tmax"], expected.maps["tmax"])
         assert_allclose(read.geometry.spacing, expected.geometry.spacing)
         stored = nifti_cases.load(turned["tmax"])
-        assert_array_equal(read.geometry.to_file(read.maps["tmax"]), stored.astype(np.float32))
+        assert_array_equal(read.geometry.to_source(read.maps["tmax"]), stored.astype(np.float32))
 
 
 def explicit_maps(folder: Path, affine: np.ndarray, prefix: str) -> dict[str, Path]:
@@ -291,8 +291,8 @@ def test_masks_that_read_almost_one_are_lesion(case: Path):
 def test_without_any_map_they_are_computed_from_the_series(phantom_folder: Path):
     folder = phantom_folder / "case_2"
     given = read_case(folder)
-    computed = read_nifti_case("raw", {"ctp": case_files(folder)["ctp"]})
-    assert any("computed from the series" in warning for warning in computed.warnings)
+    computed = read_nifti_case("raw", {"ctp": nifti_cases.files_of(folder)["ctp"]})
+    assert "maps-computed" in {found.code for found in computed.findings}
     brain = (given.maps["cbf"] > 0) & (computed.maps["cbf"] > 0)
     assert brain.mean() > 0.1
     assert np.corrcoef(given.maps["tmax"][brain], computed.maps["tmax"][brain])[0, 1] > 0.8

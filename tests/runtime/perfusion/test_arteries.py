@@ -42,7 +42,7 @@ def test_the_earliest_strong_voxels_are_the_artery_and_the_later_ones_the_vein()
     assert (len(found.aif_voxels), len(found.vof_voxels)) == (12, 20)
     assert found.scaling == pytest.approx(found.vof.sum() / found.aif.sum())
     assert found.scaling > 1.5
-    assert found.warnings == ()
+    assert found.findings == ()
 
 
 def test_the_scaling_never_lowers() -> None:
@@ -55,7 +55,7 @@ def test_without_a_vein_there_is_a_warning() -> None:
     found = find_vascular_input(series, mask, dt=1.0)
     assert found.scaling == 1.0
     assert not found.vof.any()
-    assert "No vein found" in found.warnings[0]
+    assert found.findings[0].code == "no-vein"
 
 
 @pytest.mark.parametrize(

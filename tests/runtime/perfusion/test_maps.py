@@ -197,9 +197,26 @@ def test_unequal_frame_times_are_resampled(patient: Patient) -> None:
     keep = np.r_[0:30, 30:45:2]
     dense = perfusion_maps(patient.series, patient.times, patient.spacing)
     sparse = perfusion_maps(patient.series[keep], patient.times[keep], patient.spacing)
-    assert "resampled to 1 s" in sparse.warnings[0]
+    assert sparse.findings[0].code == "times-resampled"
+    assert "resampled to 1 s" in sparse.findings[0].sentence
     assert len(sparse.aif) == len(dense.aif)
     assert np.corrcoef(sparse.maps["tmax"][dense.brain], dense.maps["tmax"][dense.brain])[0, 1] > 0.9
+
+
+def test_slices_with_times_of_their_own_give_the_maps_of_common_times(patient: Patient) -> None:
+    """As in shuttle mode: every other slice is seen 0.8 s later."""
+    late = patient.times[:-1, None] + 0.8 * (np.arange(patient.series.shape[1]) % 2)
+    slices = [resample_frames(patient.series[:, z], patient.times, clock) for z, clock in enumerate(late.T)]
+    seen = np.stack(slices, axis=1)
+    expected = perfusion_maps(patient.series, patient.times, patient.spacing)
+    found = perfusion_maps(seen, late, patient.spacing)
+    careless = perfusion_maps(seen, patient.times[:-1], patient.spacing)
+    odd = expected.brain & found.brain & careless.brain
+    odd[::2] = False
+    difference = [np.median(maps.maps["tmax"][odd] - expected.maps["tmax"][odd]) for maps in (found, careless)]
+    assert abs(difference[0]) < 0.1
+    assert difference[1] < -0.3
+    assert found.findings[0].code == "times-resampled"
 
 
 def test_vof_scaling_raises_the_aif(patient: Patient) -> None:
@@ -223,7 +240,7 @@ def test_air_is_refused() -> None:
         perfusion_maps(np.full((20, 1, 32, 32), -1000.0, np.float32), np.arange(20.0), (5.0, 3.0, 3.0))
 
 
-@pytest.mark.parametrize("times", [np.arange(19.0), np.zeros(20), np.arange(20.0)[::-1]])
+@pytest.mark.parametrize("times", [np.arange(19.0), np.zeros(20), np.arange(20.0)[::-1], np.ones((20, 1))])
 def test_times_that_do_not_ascend_are_refused(times: Curve) -> None:
     with pytest.raises(InputError, match="must ascend"):
         perfusion_maps(np.zeros((20, 1, 32, 32), np.float32), times, (5.0, 3.0, 3.0))

@@ -50,7 +50,7 @@ def test_components_volumes_and_sides(phantom_case: Case):
     assert [c.side for c in found.components] == ["right", "left"]
     assert found.components[0].centroid == (0.0, 14.5, 44.5)
     assert found.volume_ml == pytest.approx(132 * voxel)
-    assert set(found.seconds) == {"preprocess", "networks", "postprocess"}
+    assert set(found.outputs.seconds) == {"preprocess", "networks", "postprocess"}
 
 
 def test_corners_connect_across_slices(phantom_case: Case):
@@ -95,6 +95,6 @@ def test_swapped_maps_are_noticed(phantom_case: Case):
     assert implausible(phantom_case) == ()
     maps = dict(phantom_case.maps)
     maps["cbf"], maps["cbv"] = maps["cbv"], maps["cbf"]
-    assert "swapped" in implausible(dataclasses.replace(phantom_case, maps=maps))[0]
+    assert implausible(dataclasses.replace(phantom_case, maps=maps))[0].code == "maps-contradict"
     empty = {name: np.zeros_like(volume) for name, volume in maps.items()}
-    assert "empty" in implausible(dataclasses.replace(phantom_case, maps=empty))[0]
+    assert implausible(dataclasses.replace(phantom_case, maps=empty))[0].code == "maps-empty"

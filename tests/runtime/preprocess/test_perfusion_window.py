@@ -42,7 +42,7 @@ def test_a_bolus_is_cut_out():
     window = perfusion_window(bolus(plateau=6), run_length=K, frames=FRAMES)
     assert (window.start, window.end) == (4, 23)  # the last falling step is 1 -> 0, into the plateau
     assert window.frames == (4, 8, 12, 15, 19, 23)
-    assert window.warnings == ()
+    assert window.findings == ()
 
 
 def test_a_flat_tail_is_not_perfusion():
@@ -53,13 +53,13 @@ def test_a_flat_tail_is_not_perfusion():
 def test_a_tail_that_never_falls_ends_at_the_last_frame():
     window = perfusion_window(np.arange(30.0), run_length=K, frames=FRAMES)
     assert (window.start, window.end) == (0, 29)
-    assert any("falling" in warning for warning in window.warnings)
+    assert "window-end" in {found.code for found in window.findings}
 
 
 def test_a_flat_curve_takes_everything_and_says_so():
     window = perfusion_window(np.zeros(12), run_length=K, frames=FRAMES)
     assert (window.start, window.end) == (0, 11)
-    assert len(window.warnings) == 2
+    assert [found.code for found in window.findings] == ["window-start", "window-end"]
 
 
 def test_a_fall_before_the_rise_does_not_end_the_window():
@@ -71,7 +71,7 @@ def test_a_fall_before_the_rise_does_not_end_the_window():
 def test_short_series_repeat_frames(length: int):
     window = perfusion_window(np.arange(float(length)), run_length=K, frames=FRAMES)
     assert set(window.frames) == set(range(length))
-    assert any("repeated" in warning for warning in window.warnings)
+    assert "frames-repeated" in {found.code for found in window.findings}
 
 
 def test_half_way_frames_round_up():

@@ -22,7 +22,7 @@ def make_case(shape: tuple[int, int, int] = (2, 32, 48), spacing: tuple[float, f
     rng = np.random.default_rng(0)
     header = nib.Nifti1Header()
     header.set_data_shape(shape[::-1])
-    geometry = Geometry(header=header, spacing=spacing, spacing_source="affine")
+    geometry = Geometry.of_affine(np.diag([*reversed(spacing), 1.0]), shape[::-1])
     curve = np.concatenate([np.zeros(5), np.arange(10), np.arange(9, 0, -1)])[:, None, None, None]
     return Case(
         identifier="made",
@@ -37,7 +37,7 @@ def reference(case: Case, config: PreprocessConfig) -> tuple[np.ndarray, np.ndar
     """Equation 1 and section 4.1 in float64, voxel by voxel of a case on the networks' own grid."""
     series = case.series.astype(np.float64)
     low, high = config.cta_window
-    frames = [np.clip((series[t] - low) / (high - low), 0, 1) for t in preprocess(case, config).window.frames]
+    frames = [np.clip((series[t] - low) / (high - low), 0, 1) for t in preprocess(case, config)[1].frames]
     features = []
     for name in ("cbf", "cbv"):
         values = case.maps[name].astype(np.float64)
@@ -50,7 +50,7 @@ def reference(case: Case, config: PreprocessConfig) -> tuple[np.ndarray, np.ndar
 
 def test_scaling_and_channels_are_those_of_the_reference():
     case, config = make_case(), PreprocessConfig(slice_shape=(32, 48))
-    batch = preprocess(case, config)
+    batch = preprocess(case, config)[0]
     frames, features = reference(case, config)
     assert batch.frames.dtype == batch.features.dtype == np.float32
     assert batch.frames.shape == (2, 6, 32, 48)
@@ -61,8 +61,8 @@ def test_scaling_and_channels_are_those_of_the_reference():
 def test_integer_and_float_series_give_the_same_input():
     case, config = make_case(), PreprocessConfig(slice_shape=(32, 48))
     whole = np.rint(case.series).astype(np.int16)
-    as_int = preprocess(dataclasses.replace(case, series=whole), config)
-    as_float = preprocess(dataclasses.replace(case, series=whole.astype(np.float32)), config)
+    as_int = preprocess(dataclasses.replace(case, series=whole), config)[0]
+    as_float = preprocess(dataclasses.replace(case, series=whole.astype(np.float32)), config)[0]
     assert_array_equal(as_int.frames, as_float.frames)
     assert_array_equal(as_int.features, as_float.features)
 
@@ -71,7 +71,7 @@ def test_integer_and_float_series_give_the_same_input():
 def test_swapping_a_map_changes_its_channel_alone(name: str):
     case, config = make_case(), PreprocessConfig(slice_shape=(32, 48))
     changed = dataclasses.replace(case, maps={**case.maps, name: case.maps[name][:, ::-1]})
-    before, after = preprocess(case, config).features, preprocess(changed, config).features
+    before, after = preprocess(case, config)[0].features, preprocess(changed, config)[0].features
     different = [i for i in range(5) if not np.array_equal(before[:, i], after[:, i])]
     assert different == [FEATURE_NAMES.index(name)]
 
@@ -79,7 +79,7 @@ def test_swapping_a_map_changes_its_channel_alone(name: str):
 def test_an_empty_map_becomes_zero():
     case = make_case()
     case = dataclasses.replace(case, maps={**case.maps, "cbf": np.zeros_like(case.maps["cbf"])})
-    assert not preprocess(case, PreprocessConfig(slice_shape=(32, 48))).features[:, 0].any()
+    assert not preprocess(case, PreprocessConfig(slice_shape=(32, 48)))[0].features[:, 0].any()
 
 
 def test_dwi_runs_from_its_minimum_to_its_percentile():

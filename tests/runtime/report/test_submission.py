@@ -10,7 +10,7 @@ from numpy.testing import assert_array_equal
 from support import nifti_cases
 
 from ctpdeploy.errors import InputError, UsageError
-from ctpdeploy.runtime.io.cases import case_files, read_case
+from ctpdeploy.runtime.io.cases import read_case
 from ctpdeploy.runtime.report.submission import Submission
 from ctpdeploy.runtime.report.writers import write_volume
 
@@ -20,7 +20,7 @@ MTT_ID = 987001 + 13 * 3  # the fourth volume that studies writes
 def write_mask(case: Path, mask: Path) -> Path:
     """A result as infer leaves it."""
     read = read_case(case)
-    write_volume(mask, (read.maps["tmax"] > 9).astype(np.uint8), read.geometry)
+    write_volume(mask, (read.maps["tmax"] > 9).astype(np.uint8), read)
     return mask
 
 
@@ -36,7 +36,7 @@ def mask(case: Path, tmp_path: Path) -> Path:
 
 def test_a_mask_has_the_name_the_header_and_the_voxels_of_the_mtt_map(case: Path, mask: Path, tmp_path: Path):
     submission = Submission("my_result-01")
-    mtt = case_files(case)["mtt"]
+    mtt = nifti_cases.files_of(case)["mtt"]
     assert f"CT_MTT.{MTT_ID}.nii" in mtt.name
     submission.admit("case_7", mtt)
     files = submission.write(tmp_path / "submission", {"case_7": mask})
@@ -56,11 +56,11 @@ def test_a_mask_has_the_name_the_header_and_the_voxels_of_the_mtt_map(case: Path
 
 def test_the_archive_holds_the_masks_and_nothing_else(case: Path, mask: Path, tmp_path: Path):
     other = nifti_cases.write_isles(case.parent / "case_8")
-    path = case_files(other)["mtt"]
+    path = nifti_cases.files_of(other)["mtt"]
     path.rename(path.with_name("SMIR.Brain.XX.O.CT_MTT.123456.nii"))
     submission = Submission("first")
     for folder in (case, other):
-        submission.admit(folder.name, case_files(folder)["mtt"])
+        submission.admit(folder.name, nifti_cases.files_of(folder)["mtt"])
     masks = {"case_7": mask, "case_8": write_mask(other, tmp_path / "other.nii.gz")}
     files = submission.write(tmp_path / "submission", masks)
     assert {path.name for path in (tmp_path / "submission").iterdir()} == {"first.zip", *files.values()}
@@ -72,7 +72,7 @@ def test_the_archive_holds_the_masks_and_nothing_else(case: Path, mask: Path, tm
 
 
 def test_singleton_axes_and_compression_of_the_map_are_not_taken_over(case: Path, mask: Path, tmp_path: Path):
-    path = case_files(case)["mtt"]
+    path = nifti_cases.files_of(case)["mtt"]
     packed = path.with_name(path.name + ".gz")
     nifti_cases.save(packed, nifti_cases.maps()["CT_MTT"][..., None], zooms=(0.9, 0.9, 6.0))
     submission = Submission("x")
@@ -114,7 +114,7 @@ def test_two_cases_with_one_id_are_not_admitted():
 
 def test_a_mask_of_another_shape_is_refused_and_the_earlier_submission_stays(case: Path, mask: Path, tmp_path: Path):
     submission = Submission("x")
-    submission.admit("case_7", case_files(case)["mtt"])
+    submission.admit("case_7", nifti_cases.files_of(case)["mtt"])
     submission.write(tmp_path / "submission", {"case_7": mask})
     before = {path.name: path.read_bytes() for path in (tmp_path / "submission").iterdir()}
     nifti_cases.save(mask, np.ones((24, 20, 2), np.uint8))
@@ -129,7 +129,7 @@ def test_nothing_half_written_stays(case: Path, mask: Path, tmp_path: Path, monk
         raise OSError("no space left on device")
 
     submission = Submission("x")
-    submission.admit("case_7", case_files(case)["mtt"])
+    submission.admit("case_7", nifti_cases.files_of(case)["mtt"])
     monkeypatch.setattr("zipfile.ZipFile.write", fail)
     with pytest.raises(OSError, match="no space"):
         submission.write(tmp_path / "submission", {"case_7": mask})

@@ -12,11 +12,14 @@ from ctpdeploy import INTENDED_USE
 from ctpdeploy.atomic import atomic_folder
 from ctpdeploy.errors import UsageError
 from ctpdeploy.runtime import Case, Pipeline, read_case, write_prediction
+from ctpdeploy.runtime.data.prediction import Provenance
 from ctpdeploy.runtime.io.nifti_case import read_nifti_case
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, from_network_grid, to_network_grid
 from ctpdeploy.runtime.report.writers import write_volume
 
-SOURCE = {"bundle": {"name": "x.ctpbundle", "sha256": "0"}, "backend_requested": "auto"}
+SOURCE = Provenance(
+    bundle={"name": "x.ctpbundle", "sha256": "0"}, backend_requested="auto", backend_because="It is the first."
+)
 
 
 class Threshold:
@@ -37,7 +40,7 @@ CONFIG = PreprocessConfig(slice_shape=(64, 64))
 
 
 def write(out: Path, case: Case) -> Path:
-    return write_prediction(out, case, Pipeline(Threshold(), CONFIG).predict(case), source=SOURCE, read_seconds=0.5)
+    return write_prediction(out, case, Pipeline(Threshold(), CONFIG, SOURCE).predict(case), seconds={"read": 0.5})
 
 
 def test_volumes_have_the_header_of_the_series(tmp_path: Path, phantom_folder: Path):
@@ -79,7 +82,7 @@ def test_a_mask_lies_on_the_voxels_of_any_orientation(tmp_path: Path):
     for name, data in nifti_cases.maps().items():
         paths[name[3:].lower()] = nifti_cases.save(tmp_path / f"{name}.nii", data, affine=affine)
     case = read_nifti_case("turned", paths)
-    write_volume(tmp_path / "tmax.nii.gz", case.maps["tmax"], case.geometry)
+    write_volume(tmp_path / "tmax.nii.gz", case.maps["tmax"], case)
     assert_allclose(nifti_cases.load(tmp_path / "tmax.nii.gz"), nifti_cases.maps()["CT_Tmax"], rtol=1e-6)
     assert_allclose(nib.load(tmp_path / "tmax.nii.gz").affine, affine, atol=1e-6)
     assert to_network_grid(case.maps["tmax"], case, CONFIG).shape == (3, 64, 64)
@@ -93,6 +96,9 @@ def test_the_report_says_what_was_found_and_what_ran(tmp_path: Path, phantom_cas
     assert report["case"] == "case_1"
     assert report["engine"]["backend"] == "threshold"
     assert report["backend_requested"] == "auto"
+    assert report["bundle"] == {"name": "x.ctpbundle", "sha256": "0"}
+    assert report["schema"] == 2
+    assert report["warnings"] == [found["sentence"] for found in report["findings"]]
     assert report["input"]["frames"] == 20
     assert report["lesion"]["volume_ml"] == pytest.approx(
         sum(c["volume_ml"] for c in report["lesion"]["components"]), abs=0.01
@@ -129,7 +135,7 @@ def test_the_overview_copes_with_few_and_many_slices_and_no_lesion(tmp_path: Pat
     read = read_case(case)
     engine = Threshold()
     quiet = Pipeline(engine, PreprocessConfig(slice_shape=(32, 32), time_window=1000.0))
-    folder = write_prediction(tmp_path / "out", read, quiet.predict(read), source=SOURCE, read_seconds=0.0)
+    folder = write_prediction(tmp_path / "out", read, quiet.predict(read))
     assert (folder / "overview.png").stat().st_size > 10_000
 
 

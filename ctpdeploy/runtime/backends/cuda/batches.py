@@ -12,6 +12,7 @@ from ctpdeploy.runtime.backends.cuda.device import DeviceArray
 from ctpdeploy.runtime.backends.cuda.graph_cache import Replays
 from ctpdeploy.runtime.backends.cuda.network import DeviceNetwork
 from ctpdeploy.runtime.backends.cuda.workspace import Workspace
+from ctpdeploy.runtime.data.finding import Finding, finding
 
 __all__ = ["Batches"]
 
@@ -31,32 +32,32 @@ class Batches:
         self.replays = Replays(network, workspace)
         self._most = network.most_slices
 
-    def run(self, inputs: Mapping[str, DeviceArray], outputs: Mapping[str, DeviceArray]) -> tuple[str, ...]:
+    def run(self, inputs: Mapping[str, DeviceArray], outputs: Mapping[str, DeviceArray]) -> tuple[Finding, ...]:
         """Queue all slices; arrays are ``(N, *shape)`` with the same N.
 
         Where the memory does not suffice, batches are halved, and stay so.
 
         Returns:
-            What was done otherwise than asked, one sentence each.
+            Findings: what was done otherwise than asked.
 
         Raises:
             OutOfMemoryError: it does not suffice for a single slice.
             BackendError: the device refuses.
         """
         slices = next(iter(inputs.values())).shape[0]
-        most, start, halved, warnings = self._most, 0, tuple[str, ...](), list[str]()
+        most, start, halved, findings = self._most, 0, tuple[Finding, ...](), list[Finding]()
         while start < slices:
             stop = start + _even_part(slices - start, most)
             batch = [{name: array.rows(start, stop) for name, array in arrays.items()} for arrays in (inputs, outputs)]
             try:
-                warnings += self.replays.run(*batch)
+                findings += self.replays.run(*batch)
             except OutOfMemoryError as error:
                 most, halved = _halve(stop - start, error)
                 self.replays.forget()  # graphs hold memory too, and no batch will be like theirs
             else:
                 start = stop
         self._most = most
-        return (*warnings, *halved)
+        return (*findings, *halved)
 
 
 def _even_part(slices: int, most: int) -> int:
@@ -64,14 +65,15 @@ def _even_part(slices: int, most: int) -> int:
     return -(-slices // -(-slices // most))
 
 
-def _halve(slices: int, error: OutOfMemoryError) -> tuple[int, tuple[str, ...]]:
-    """How many to try where so many do not fit, and what to say of it."""
+def _halve(slices: int, error: OutOfMemoryError) -> tuple[int, tuple[Finding, ...]]:
+    """The number to try where so many do not fit, with the finding."""
     if slices == 1:
         raise OutOfMemoryError(
             "The device has not enough memory for the networks, not even for one slice at a time: close other programs "
             "that use it, or take another backend."
         ) from error
     half = slices // 2
-    return half, (
-        f"The device has not enough memory for {slices} slices at once: from this case on, at most {half} go at once.",
+    sentence = (
+        f"The device has not enough memory for {slices} slices at once: from this case on, at most {half} go at once."
     )
+    return half, (finding("batches-halved", sentence),)

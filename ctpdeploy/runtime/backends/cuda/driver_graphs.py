@@ -61,6 +61,7 @@ class CudaGraph:
             self._executable = None
 
     def __del__(self) -> None:
+        # a replay is a plain callable: who forgets it, as when its memory has moved, gives the graph back
         self.destroy()
 
 

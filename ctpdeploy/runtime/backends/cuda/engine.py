@@ -16,16 +16,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from ctpdeploy.errors import BackendError, GuardError, InputError
+from ctpdeploy.errors import BackendError, GuardError
 from ctpdeploy.runtime.backends.cuda.batches import Batches
 from ctpdeploy.runtime.backends.cuda.device import DeviceArray
 from ctpdeploy.runtime.backends.cuda.network import DeviceNetwork
 from ctpdeploy.runtime.backends.cuda.postprocessing import CudaPostprocessor
 from ctpdeploy.runtime.backends.cuda.preprocessing import CudaPreprocessor
 from ctpdeploy.runtime.backends.cuda.workspace import Workspace
-from ctpdeploy.runtime.backends.engine import Engine
+from ctpdeploy.runtime.backends.engine import CaseEngine, Engine, closed
 from ctpdeploy.runtime.backends.reference_path import run_reference_path
+from ctpdeploy.runtime.backends.slices import inputs_of
 from ctpdeploy.runtime.data.case import Case
+from ctpdeploy.runtime.data.finding import Finding, finding
 from ctpdeploy.runtime.data.prediction import CaseOutputs, EngineInfo
 from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
@@ -33,7 +35,7 @@ from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 __all__ = ["CudaEngine"]
 
 
-class CudaEngine:
+class CudaEngine(CaseEngine):
     """A :class:`ctpdeploy.runtime.backends.engine.CaseEngine` around a network on a device.
 
     A GPU's context belongs to the thread that made it: calls from another thread than the one that opened the engine
@@ -54,17 +56,19 @@ class CudaEngine:
         self._batches = Batches(network, workspace)
         self._in_float32 = in_float32
         self._second: Engine | None = None
+        self._last_info: EngineInfo | None = None  # of a closed engine
         self._thread = threading.get_ident()
 
     @property
     def info(self) -> EngineInfo:
         """What really runs."""
-        return replace(self._network.info, cuda_graph=self._batches.replays.state)
+        return self._last_info or replace(self._network.info, cuda_graph=self._batches.replays.state)
 
     def run(self, batch: SliceBatch) -> SliceOutputs:
         """Run the networks on slices from host memory."""
         with self._alone():
-            inputs = {name: self._sent(name, batch) for name in self._network.inputs}
+            given = inputs_of(batch, self._network.inputs)
+            inputs = {name: self._workspace.sent(name, array) for name, array in given.items()}
             outputs = self._outputs(len(batch.frames))
             self._batches.run(inputs, outputs)
             found = {name: self._workspace.fetched(f"{name} of all slices", array) for name, array in outputs.items()}
@@ -89,7 +93,7 @@ class CudaEngine:
         preprocessed = time.perf_counter()
         outputs = self._outputs(case.series.shape[1])
         inputs = {name: getattr(batch, name) for name in self._network.inputs}
-        warnings = self._batches.run(inputs, outputs)
+        findings = self._batches.run(inputs, outputs)
         networks_done = device.record(workspace.kernels)
         queued = postprocessor.queue(case, outputs["probability"], outputs.get("pseudo_dwi"))
         device.synchronise(networks_done)
@@ -98,7 +102,7 @@ class CudaEngine:
         try:
             mask, probability, pseudo_dwi = postprocessor.collect(queued)
         except GuardError as error:
-            return self._again(case, config, error, warnings, seconds)
+            return self._again(case, config, error, findings, seconds)
         return CaseOutputs(
             mask=mask,
             probability=probability,
@@ -106,16 +110,33 @@ class CudaEngine:
             window=batch.window,
             engine=self.info,
             seconds={**seconds, "postprocess": time.perf_counter() - computed},
-            warnings=warnings,
+            findings=findings,
         )
+
+    def close(self) -> None:
+        """Drop the graphs, the networks and all memory on the device, once what is queued there is done.
+
+        Raises:
+            BackendError: this is not the thread that opened the engine.
+        """
+        if self._last_info is not None:
+            return
+        self._require_own_thread()
+        self._last_info = self.info
+        with suppress(BackendError):  # a GPU that is lost gives nothing back before the process ends
+            self._workspace.device.synchronise()
+            self._batches.replays.forget()
+            self._network.close()
+            self._workspace.close()
+        if self._second is not None:
+            self._second.close()
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Refuse another thread; what fails leaves nothing queued that would meet the next case."""
-        if threading.get_ident() != self._thread:
-            raise BackendError(
-                "The engine was opened in another thread, to which its GPU context belongs: call it from there."
-            )
+        if self._last_info is not None:
+            raise closed(self._last_info.backend)
+        self._require_own_thread()
         try:
             yield
         except BaseException:
@@ -123,12 +144,11 @@ class CudaEngine:
                 self._workspace.finish()
             raise
 
-    def _sent(self, name: str, batch: SliceBatch) -> DeviceArray:
-        """One input of a batch on the device."""
-        array, shape = getattr(batch, name), self._network.inputs[name]
-        if array.shape[1:] != shape:
-            raise InputError(f"The network takes {name} of shape {shape}, not {array.shape[1:]}.")
-        return self._workspace.sent(name, array)
+    def _require_own_thread(self) -> None:
+        if threading.get_ident() != self._thread:
+            raise BackendError(
+                "The engine was opened in another thread, to which its GPU context belongs: call it from there."
+            )
 
     def _outputs(self, slices: int) -> dict[str, DeviceArray]:
         """Memory for what the networks say of so many slices."""
@@ -142,7 +162,7 @@ class CudaEngine:
         case: Case,
         config: PreprocessConfig,
         error: GuardError,
-        warnings: tuple[str, ...],
+        findings: tuple[Finding, ...],
         seconds: Mapping[str, float],
     ) -> CaseOutputs:
         """The case once more on the host, since the device returned NaN or infinity."""
@@ -154,12 +174,12 @@ class CudaEngine:
             raise GuardError(f"{error} It cannot be run again in float32: {reason}") from error
         outputs = run_reference_path(self._second, case, config)
         first, second = self._network.info, self._second.info
-        warning = (
+        sentence = (
             f"In {first.precision} on {first.device} the networks returned NaN or infinity: "
             f"this case was run again in {second.precision}, by {second.backend} on {second.device}."
         )
         return replace(
             outputs,
             seconds={stage: spent + seconds.get(stage, 0.0) for stage, spent in outputs.seconds.items()},
-            warnings=(*warnings, *outputs.warnings, warning),
+            findings=(*findings, *outputs.findings, finding("run-again-in-float32", sentence)),
         )

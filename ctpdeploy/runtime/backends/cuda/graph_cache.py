@@ -16,6 +16,7 @@ from ctpdeploy.errors import OutOfMemoryError
 from ctpdeploy.runtime.backends.cuda.device import DeviceArray
 from ctpdeploy.runtime.backends.cuda.network import DeviceNetwork
 from ctpdeploy.runtime.backends.cuda.workspace import Workspace
+from ctpdeploy.runtime.data.finding import Finding, finding
 
 __all__ = ["MOST_GRAPHS", "TOLERANCE", "Replays"]
 
@@ -55,14 +56,14 @@ class Replays:
         self._off = False
 
     @property
-    def state(self) -> Literal["yes", "no", "off"]:
-        """As in :class:`ctpdeploy.runtime.backends.engine.EngineInfo`."""
+    def state(self) -> Literal["active", "pending", "disabled"]:
+        """As in :class:`ctpdeploy.runtime.data.prediction.EngineInfo`."""
         if self._off:
-            return "off"
-        return "yes" if any(graph.proven for graph in self._graphs.values()) else "no"
+            return "disabled"
+        return "active" if any(graph.proven for graph in self._graphs.values()) else "pending"
 
-    def run(self, inputs: Arrays, outputs: Arrays) -> tuple[str, ...]:
-        """Queue a batch, as :meth:`DeviceNetwork.run`; warnings, if graphs are given up for it."""
+    def run(self, inputs: Arrays, outputs: Arrays) -> tuple[Finding, ...]:
+        """Queue a batch, as :meth:`DeviceNetwork.run`; a finding, if graphs are given up for it."""
         if self._off:
             self._network.run(inputs, outputs)
             return ()
@@ -84,7 +85,8 @@ class Replays:
             self._off = True
             self.forget()
             self._network.run(inputs, outputs)
-            return ("CUDA graphs are off from this case on: one of them did not give what the networks give.",)
+            sentence = "CUDA graphs are off from this case on: one of them did not give what the networks give."
+            return (finding("graphs-disabled", sentence),)
         return ()
 
     def forget(self) -> None:

@@ -17,7 +17,7 @@ class DeviceNetwork(Protocol):
         * it reads and writes the very arrays that it is given, and copies nothing to the host;
         * slices are independent: a slice gives the same outputs in every batch, within 1e-6;
         * outputs may hold NaN or infinity; who asks for them checks;
-        * whoever uses it waits for the queued work before freeing an array that it was given.
+        * whoever uses it waits for the queued work before freeing an array that it was given, and before closing it.
     """
 
     @property
@@ -61,4 +61,8 @@ class DeviceNetwork(Protocol):
         Raises:
             BackendError: the device is lost.
         """
+        ...
+
+    def close(self) -> None:
+        """Give back what it holds on the device; neither it nor a replay of it runs any more."""
         ...

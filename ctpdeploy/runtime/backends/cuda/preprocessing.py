@@ -108,7 +108,7 @@ class CudaPreprocessor:
         frames = self._workspace.fetched("frames", batch.frames)
         features = self._workspace.fetched("features", batch.features)
         self._workspace.finish()
-        return SliceBatch(frames=frames.copy(), features=features.copy(), window=batch.window)
+        return SliceBatch(frames=frames.copy(), features=features.copy())
 
     def _send_maps(self, case: Case) -> DeviceArray:
         """Queue the upload of the maps, float32 ``(4, pitch)``."""

@@ -66,6 +66,18 @@ class Workspace:
             memory = self._pinned[name] = self.device.pinned(needed)
         return memory[:needed].view(dtype).reshape(shape)
 
+    def close(self) -> None:
+        """Free all arrays, once all work is done; whatever they gave memory to is not used any more.
+
+        Raises:
+            BackendError: the device is lost, and the memory with it.
+        """
+        self.device.synchronise()
+        self._pinned.clear()
+        while self._allocations:
+            _, (allocation, _) = self._allocations.popitem()
+            allocation.free()
+
     def launch(
         self, kernel: str, grid: tuple[int, int, int], arguments: Sequence[Argument], *, shared_bytes: int = 0
     ) -> None:

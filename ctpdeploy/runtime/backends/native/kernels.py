@@ -1,6 +1,7 @@
 """The kernels on images: memory, threads, and addresses."""
 
 import ctypes
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -30,11 +31,13 @@ class Kernels:
     def __init__(self, threads: int) -> None:
         self._library = load_library()
         self._pool = self._library.ctp_pool_new(threads)
+        # with its owner at the latest: a network that is refused at load is closed by nobody
+        self._end = weakref.finalize(self, self._library.ctp_pool_free, self._pool)
         self._memory = Memory()
 
-    def __del__(self) -> None:
-        if hasattr(self, "_pool"):
-            self._library.ctp_pool_free(self._pool)
+    def close(self) -> None:
+        """End the threads; no kernel is called any more."""
+        self._end()
 
     def image(self, array: NDArray[Any]) -> Image:
         """An image of an array ``(1, C, H, W)``."""

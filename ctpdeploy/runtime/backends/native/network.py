@@ -61,6 +61,11 @@ class Network:
             made = {name: self._array(tensors[name]) for name in self._outputs}
         return {name: array.astype(np.float32).reshape(-1, *array.shape[-2:]) for name, array in made.items()}
 
+    def close(self) -> None:
+        """End the threads, once no slice is at work."""
+        with self._lock:
+            self._shop.kernels.close()
+
     def _apply(self, node: Node, tensors: Mapping[str, Operand]) -> Operand:
         operands = [tensors[name] if name in tensors else self._constants[name] for name in node.inputs]
         if node.operator in IMAGE_OPERATORS:

@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctpdeploy.errors import BackendError
-from ctpdeploy.optional import require
 from ctpdeploy.runtime.backends.ncnn_cpu.layers import Layers
+from ctpdeploy.runtime.backends.packages import require_whole
 
 __all__ = ["EXTRA", "Network", "ncnn_package"]
 
@@ -83,6 +83,10 @@ class Network:
             outputs[name] = np.array(found)
         return outputs
 
+    def close(self) -> None:
+        """Give back the weights; the threads are OpenMP's."""
+        self._net.clear()
+
     def _check(self, code: int) -> None:
         if code != 0:
             raise BackendError(f"ncnn {self._ncnn.__version__} fails with code {code}: free memory, or use ort-cpu.")
@@ -93,9 +97,10 @@ def ncnn_package() -> ModuleType:
 
     Raises:
         MissingPackageError: it is not installed.
+        BackendError: it does not load, or is half removed.
     """
     with _environment(_WAITING, "PASSIVE"):
-        return require("ncnn", extra=EXTRA)
+        return require_whole("ncnn", extra=EXTRA, has="Net")
 
 
 def _set_options(options: Any, threads: int) -> None:  # noqa: ANN401  ncnn is imported where it is needed

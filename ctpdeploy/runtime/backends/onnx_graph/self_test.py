@@ -4,7 +4,6 @@ Rounding differs, and networks amplify it, so the yardstick is NumPy's own error
 the networks tried F(4x4) has up to 4 times that, half precision 80 times and more.
 """
 
-from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -13,11 +12,9 @@ from numpy.typing import NDArray
 from ctpdeploy.errors import BackendError
 from ctpdeploy.runtime.backends.onnx_graph.graph import Graph
 from ctpdeploy.runtime.backends.onnx_graph.numpy_reference import evaluate
+from ctpdeploy.runtime.backends.slices import RunSlice
 
-__all__ = ["LIMIT", "RunSlice", "check"]
-
-RunSlice = Callable[[Mapping[str, NDArray[np.float32]]], Mapping[str, NDArray[np.float32]]]
-"""Runs a network on one slice: ``(C, H, W)`` by name, of any size that its pooling can halve."""
+__all__ = ["LIMIT", "check"]
 
 LIMIT: Final = 20.0
 """Root mean square error allowed, in units of NumPy's."""
@@ -30,7 +27,7 @@ def check(run: RunSlice, graph: Graph, *, called: str) -> None:
     """Refuse what does not compute what its graph says.
 
     Args:
-        run: the backend's form of the network.
+        run: the backend's form of the network, for slices of any size that its pooling can halve.
         graph: what it was made from.
         called: the backend, in words.
 

@@ -5,6 +5,7 @@ from typing import Final
 
 from ctpdeploy.errors import BackendError
 from ctpdeploy.optional import require
+from ctpdeploy.runtime.backends.backend import Backend
 from ctpdeploy.runtime.backends.cuda import PycudaDevice, Workspace
 from ctpdeploy.runtime.backends.cuda.driver import Driver, free_memory
 from ctpdeploy.runtime.backends.cuda.engine import CudaEngine
@@ -12,21 +13,18 @@ from ctpdeploy.runtime.backends.cuda.requirements import require_cuda, require_g
 from ctpdeploy.runtime.backends.ort_cpu import in_float32
 from ctpdeploy.runtime.backends.ort_cuda.network import OrtCudaNetwork
 from ctpdeploy.runtime.backends.ort_cuda.session import EXTRA, PROVIDER, open_session
+from ctpdeploy.runtime.backends.packages import refusal_of
 from ctpdeploy.runtime.bundle.bundle import PIPELINE, Bundle
 from ctpdeploy.runtime.data.prediction import EngineInfo
 
-__all__ = ["NAME", "open_engine", "unavailable_because"]
+__all__ = ["BACKEND", "NAME", "open_engine", "unavailable_because"]
 
 NAME: Final = "ort-cuda"
 
 
 def unavailable_because() -> str | None:
     """Why the backend cannot run here and what to do, or None if it can; makes no context on a GPU."""
-    try:
-        _require()
-    except BackendError as error:
-        return str(error)
-    return None
+    return refusal_of(_require)
 
 
 def open_engine(bundle: Bundle) -> CudaEngine:
@@ -37,10 +35,7 @@ def open_engine(bundle: Bundle) -> CudaEngine:
         BackendError: the package, PyCUDA, the driver or the GPU is missing or does not fit, or refuses the network.
         InputError: the bundle is damaged.
     """
-    try:
-        onnxruntime, driver = _require()
-    except BackendError as error:
-        raise BackendError(f"The backend {NAME} cannot run: {error}") from error
+    onnxruntime, driver = _require()
     info = EngineInfo(
         backend=NAME,
         device=driver.gpus[0].name,
@@ -67,3 +62,11 @@ def _require() -> tuple[ModuleType, Driver]:
         )
     require_cuda(driver, str(getattr(onnxruntime, "cuda_version", "")), f"onnxruntime {onnxruntime.__version__}")
     return onnxruntime, driver
+
+
+BACKEND: Final = Backend(
+    extra=EXTRA,
+    packages=("onnxruntime-gpu", "pycuda"),
+    open=open_engine,
+    unavailable_because=unavailable_because,
+)

@@ -89,6 +89,10 @@ class OrtCudaNetwork:
             return None
         return replay
 
+    def close(self) -> None:
+        """Drop the session, and with it its arena and its graphs."""
+        self._session = None
+
     def _bound(self, inputs: Arrays, outputs: Arrays) -> Binding:
         binding = self._session.io_binding()
         for name in self._inputs:

@@ -1,36 +1,35 @@
 """The backends ``tensorrt`` and ``tensorrt-rtx``: engines from the cache, on the GPU that is there."""
 
 import logging
+from functools import partial
 from types import ModuleType
+from typing import Final
 
-from ctpdeploy.errors import BackendError
+from ctpdeploy.runtime.backends.backend import Backend
 from ctpdeploy.runtime.backends.cuda import PycudaDevice, Workspace
 from ctpdeploy.runtime.backends.cuda.driver import Driver
 from ctpdeploy.runtime.backends.cuda.engine import CudaEngine
 from ctpdeploy.runtime.backends.cuda.requirements import require_cuda, require_gpu
 from ctpdeploy.runtime.backends.ort_cpu import in_float32
+from ctpdeploy.runtime.backends.packages import refusal_of
 from ctpdeploy.runtime.backends.trt.build import require_capabilities
 from ctpdeploy.runtime.backends.trt.callbacks import Progress
 from ctpdeploy.runtime.backends.trt.engine_cache import user_store
 from ctpdeploy.runtime.backends.trt.last_warmup import recipe_for
 from ctpdeploy.runtime.backends.trt.network import TensorRTNetwork
-from ctpdeploy.runtime.backends.trt.packages import Flavour, cuda_of, load
+from ctpdeploy.runtime.backends.trt.packages import FLAVOURS, Flavour, cuda_of, load
 from ctpdeploy.runtime.backends.trt.warmup import warm_up
 from ctpdeploy.runtime.bundle.bundle import PIPELINE, Bundle
 from ctpdeploy.runtime.data.prediction import EngineInfo
 
-__all__ = ["cannot_run_because", "open_engine"]
+__all__ = ["BACKENDS", "cannot_run_because", "open_engine"]
 
 _LOG = logging.getLogger(__name__)
 
 
 def cannot_run_because(flavour: Flavour) -> str | None:
     """Why the engines of a package cannot run here and what to do, or None if they can; makes no context on a GPU."""
-    try:
-        _require(flavour)
-    except BackendError as error:
-        return str(error)
-    return None
+    return refusal_of(partial(_require, flavour))
 
 
 def open_engine(flavour: Flavour, bundle: Bundle) -> CudaEngine:
@@ -42,10 +41,7 @@ def open_engine(flavour: Flavour, bundle: Bundle) -> CudaEngine:
         InputError: the bundle is damaged.
         UsageError: the cache cannot be written.
     """
-    try:
-        trt, driver = _require(flavour)
-    except BackendError as error:
-        raise BackendError(f"The backend {flavour.backend} cannot run: {error}") from error
+    trt, driver = _require(flavour)
     gpu, store = driver.gpus[0], user_store()
     recipe = recipe_for(bundle, flavour, store)
     warm = warm_up(bundle, flavour, recipe, store, _logged(f"for {bundle.source} on {gpu.name}"))
@@ -82,3 +78,15 @@ def _logged(engine: str) -> Progress:
             _LOG.warning("The engine %s is %d %% built: ctpdeploy warmup does it beforehand.", engine, 25 * quarter)
 
     return progress
+
+
+BACKENDS: Final = {
+    name: Backend(
+        extra=flavour.extra,
+        packages=(*flavour.packages, "pycuda"),
+        open=partial(open_engine, flavour),
+        unavailable_because=partial(cannot_run_because, flavour),
+    )
+    for name, flavour in FLAVOURS.items()
+}
+"""By their names, best first."""

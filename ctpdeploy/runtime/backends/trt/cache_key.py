@@ -15,6 +15,7 @@ from ctpdeploy.errors import UsageError
 __all__ = ["user_secret"]
 
 _BYTES = 32
+_UNFIT = b""
 
 
 def user_secret(file: Path) -> bytes:
@@ -26,29 +27,30 @@ def user_secret(file: Path) -> bytes:
         UsageError: it cannot be written.
     """
     try:
-        if (secret := _read(file)) is not None:
-            return secret
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file.unlink(missing_ok=True)
-        _make(file)
         secret = _read(file)
+        if secret == _UNFIT:  # where there was none, another process may have made one by now: that one stays
+            file.unlink(missing_ok=True)
+        if not secret:
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _make(file)
+            secret = _read(file)
     except OSError as error:
         raise UsageError(f"{file} cannot be made ({error.strerror}): engines are only kept where it can.") from error
-    if secret is None:
+    if not secret:
         raise UsageError(f"{file} does not stay private to its owner: put it on a file system that keeps modes.")
     return secret
 
 
 def _read(file: Path) -> bytes | None:
-    """The secret if it is whole and nobody else's; links are not followed."""
+    """The secret; ``_UNFIT`` if it is not whole or not the owner's alone, None if there is none. Follows no links."""
     try:
         status = file.lstat()
     except FileNotFoundError:
         return None
     if not stat.S_ISREG(status.st_mode) or status.st_size != _BYTES:
-        return None
+        return _UNFIT
     if os.name == "posix" and (status.st_uid != os.getuid() or status.st_mode & 0o077):
-        return None
+        return _UNFIT
     return file.read_bytes()
 
 

@@ -103,6 +103,11 @@ class TensorRTNetwork:
         replay = self._workspace.device.capture(stream, partial(self._queue, context, inputs, outputs))
         return None if replay is None else partial(_replay, replay, context)
 
+    def close(self) -> None:
+        """Drop the context and the engine, then free the activations that they worked on."""
+        self._context = self._engine = None
+        self._activations.free()
+
     def _queue(self, context: Native, inputs: Arrays, outputs: Arrays) -> None:
         slices = next(iter(inputs.values())).shape[0]
         done = (

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 from ctpdeploy.errors import BackendError, MissingPackageError, UsageError
 from ctpdeploy.optional import require
 from ctpdeploy.runtime.backends.cuda.driver import probe
+from ctpdeploy.runtime.backends.packages import refusal_of
 
 __all__ = ["FLAVOURS", "Flavour", "Native", "choose_flavour", "cuda_of", "load", "unavailable_because"]
 
@@ -24,6 +25,7 @@ class Flavour:
         backend: its name on the command line.
         module: import name.
         distribution: name on the package index, without the CUDA version at its end.
+        packages: all names that it is installed under.
         extra: the extra of ctpdeploy that brings it.
         first: the oldest version that fits.
         below: the version from which on none fits.
@@ -33,6 +35,7 @@ class Flavour:
     backend: str
     module: str
     distribution: str
+    packages: tuple[str, ...]
     extra: str
     first: tuple[int, ...]
     below: tuple[int, ...]
@@ -44,6 +47,7 @@ FLAVOURS: Final[dict[str, Flavour]] = {
         backend="tensorrt",
         module="tensorrt",
         distribution="tensorrt",
+        packages=("tensorrt", "tensorrt-cu12", "tensorrt-cu13"),
         extra="tensorrt",
         first=(10, 13, 2),
         below=(12,),
@@ -53,6 +57,7 @@ FLAVOURS: Final[dict[str, Flavour]] = {
         backend="tensorrt-rtx",
         module="tensorrt_rtx",
         distribution="tensorrt-rtx",
+        packages=("tensorrt-rtx",),
         extra="rtx",
         first=(1, 7),
         below=(2,),
@@ -88,13 +93,13 @@ def load(flavour: Flavour) -> ModuleType:
 
 def unavailable_because(flavour: Flavour) -> str | None:
     """Why no engine can be built here and what to do, or None if it can."""
-    try:
+
+    def requirement() -> None:
         load(flavour)
         if not flavour.portable:
             probe()
-    except BackendError as error:
-        return str(error)
-    return None
+
+    return refusal_of(requirement)
 
 
 def choose_flavour(backend: str) -> Flavour:

@@ -63,7 +63,7 @@ def _explanation(run_length: int) -> str:
 def _fallbacks(cases: Sequence[Case], windows: Sequence[PerfusionWindow]) -> list[str]:
     """A sentence for each rule that found nothing."""
     pairs = zip(cases, windows, strict=True)
-    return [f"{case.identifier}: {warning}" for case, window in pairs for warning in window.warnings]
+    return [f"{case.identifier}: {found}" for case, window in pairs for found in window.findings]
 
 
 def _draw(axes: "Axes", case: Case, window: PerfusionWindow) -> None:

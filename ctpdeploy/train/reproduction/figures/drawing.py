@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ctpdeploy.runtime.io.cases import case_name, find_cases
+from ctpdeploy.runtime.io.case_ref import by_name
+from ctpdeploy.runtime.io.cases import find_cases
 from ctpdeploy.train.reproduction.figures.curves import draw_curves
 from ctpdeploy.train.reproduction.figures.figure_cases import ShownCase, show_cases
 from ctpdeploy.train.reproduction.figures.figure_scores import EvaluatedRun, evaluated_runs
@@ -90,21 +91,21 @@ def draw_figures(
         UnknownKeyError: no case has a name given.
         GuardError: a network returned NaN or infinity.
     """
-    runs, folders = evaluated_runs(study, seed), {case_name(folder): folder for folder in find_cases(data)}
+    runs, found = evaluated_runs(study, seed), by_name(find_cases(data))
     panels = {figure: _trained(TABLES[table], runs) for figure, table in PANELS.items()}
     systems = {system for rows in panels.values() for system in rows.values()}
     compared = {system: run for system, run in runs.items() if system in systems}
     chosen = choose_cases(
-        folders,
+        found,
         [score for run in runs.values() for score in run.scores],
         cases,
         need_dwi=any("dwi" in SYSTEMS[system].sees for system in compared),
     )
     material = _Material(
         runs=runs,
-        shown=show_cases([folders[name] for name in chosen], compared, device=device, on_prediction=on_prediction),
+        shown=show_cases([found[name] for name in chosen], compared, device=device, on_prediction=on_prediction),
         seed=seed,
-        synthetic=any((folder / "truth.json").is_file() for folder in folders.values()),
+        synthetic=any((case.folder / "truth.json").is_file() for case in found.values()),
     )
     groups = _trained({row: TABLES[SIZE_GROUPS_TABLE][row] for row in COLOURS}, runs)
     out.mkdir(parents=True, exist_ok=True)

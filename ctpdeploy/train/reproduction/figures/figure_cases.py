@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from ctpdeploy.runtime.data.case import BoolArray, Case
 from ctpdeploy.runtime.data.prediction import Prediction
-from ctpdeploy.runtime.io.cases import read_case
+from ctpdeploy.runtime.io.case_ref import CaseRef
 from ctpdeploy.train.device import default_device
 from ctpdeploy.train.reproduction.figures.figure_scores import EvaluatedRun
 from ctpdeploy.train.run_folder import open_run
@@ -43,7 +42,7 @@ class ShownCase:
 
 
 def show_cases(
-    folders: Sequence[Path],
+    refs: Sequence[CaseRef],
     runs: Mapping[str, EvaluatedRun],
     *,
     device: str | None = None,
@@ -52,7 +51,7 @@ def show_cases(
     """Read cases and have each predicted by each run.
 
     Args:
-        folders: of cases that have a lesion mask.
+        refs: of cases that have a lesion mask.
         runs: by system.
         device: where to compute, in PyTorch's words; CUDA where there is one, else the CPU.
         on_prediction: told how many predictions of how many are done.
@@ -61,7 +60,7 @@ def show_cases(
         InputError: a case or a checkpoint cannot be read.
         GuardError: a network returned NaN or infinity.
     """
-    cases = [read_case(folder) for folder in folders]
+    cases = [ref.read() for ref in refs]
     device = device or default_device()
     predictions: list[dict[str, Prediction]] = [{} for _ in cases]
     for i, (system, run) in enumerate(runs.items()):

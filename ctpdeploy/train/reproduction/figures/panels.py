@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
-from ctpdeploy.runtime.report.slice_view import TRUTH, View, mark_sides
+from ctpdeploy.runtime.report.slice_view import TRUTH, View
 from ctpdeploy.train.reproduction.figures.figure_cases import ShownCase
 from ctpdeploy.train.reproduction.figures.labels import row_label
 from ctpdeploy.train.reproduction.figures.page import DARK, Page, swatch
@@ -113,7 +113,7 @@ def _draw_block(page: Page, block: _Block, top: float) -> list["Axes"]:
             x, y = block.left + j * (block.width + _GAP), top + i * (block.height + _GAP)
             drawn.append(page.axes(x, y, block.width, block.height))
             _draw_panel(drawn[-1], panel, block.view)
-        mark_sides(drawn[-len(line)])
+        _mark_sides(drawn[-len(line)])
     return drawn[: len(block.grid[0])]
 
 
@@ -131,3 +131,9 @@ def _draw_panel(axes: "Axes", panel: Panel, view: View) -> None:
     around = [withStroke(linewidth=2, foreground="black")]  # the name lies on the picture
     axes.text(0.5, 0.01, picture.name, fontsize=8.5, va="bottom", path_effects=around, **style)
     axes.text(0.5, -0.02, panel.caption, fontsize=10, va="top", **style)
+
+
+def _mark_sides(axes: "Axes") -> None:
+    style: dict[str, Any] = {"color": "white", "fontsize": 8, "va": "center", "transform": axes.transAxes}
+    axes.text(0.01, 0.5, "R", **style)
+    axes.text(0.99, 0.5, "L", ha="right", **style)

@@ -90,7 +90,7 @@ def _input(shown: ShownCase, system: str, config: PreprocessConfig) -> Picture:
         return Picture(name="pseudo-DWI", scale="pseudo-DWI 0 to 1", volume=found.pseudo_dwi)
     if "dwi" in sees:
         return _background(shown.case, config)
-    return _frames(shown.case, found.window.frames, config) if "frames" in sees else _tmax(shown.case)
+    return _frames(shown.case, found.outputs.window.frames, config) if "frames" in sees else _tmax(shown.case)
 
 
 def _frames(case: Case, frames: Sequence[int], config: PreprocessConfig) -> Picture:

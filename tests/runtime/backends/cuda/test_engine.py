@@ -5,6 +5,7 @@ import gc
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,9 @@ from ctpdeploy.runtime.backends.cuda.graph_cache import MOST_GRAPHS, Replays
 from ctpdeploy.runtime.backends.engine import CaseEngine
 from ctpdeploy.runtime.backends.reference_path import run_reference_path
 from ctpdeploy.runtime.data.case import Case
+from ctpdeploy.runtime.data.finding import Finding
 from ctpdeploy.runtime.data.prediction import CaseOutputs
+from ctpdeploy.runtime.data.slices import PerfusionWindow, SliceBatch
 from ctpdeploy.runtime.preprocess.postprocess import THRESHOLD
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, preprocess
 
@@ -69,9 +72,9 @@ def test_one_engine_takes_case_after_case(make_workspace: MakeWorkspace, make_ca
             case = make_case(shape, frames, dtype, seed=10 * seed + i)
             found = engine.run_case(case, CONFIG)
             assert_as_on_the_host(found, case, rtol=0.0 if shape[1:] == GRID else 1e-6)
-            assert found.warnings == ()
+            assert found.findings == ()
     assert network.replays > 0
-    assert found.engine == engine.info == dataclasses.replace(network.info, cuda_graph="yes")
+    assert found.engine == engine.info == dataclasses.replace(network.info, cuda_graph="active")
 
 
 def test_another_configuration_is_another_preprocessing(engine: CudaEngine, make_case: MakeCase):
@@ -84,18 +87,18 @@ def test_another_configuration_is_another_preprocessing(engine: CudaEngine, make
 
 def test_slices_from_the_host_give_what_the_engine_of_the_host_gives(engine: CudaEngine, make_case: MakeCase):
     for slices in (11, 11, 11, 3):
-        batch = preprocess(make_case((slices, *GRID), 9, seed=slices), CONFIG)
+        batch = preprocess(make_case((slices, *GRID), 9, seed=slices), CONFIG)[0]
         found, expected = engine.run(batch), HostTwin().run(batch)
         assert_array_equal(found.probability, expected.probability)
         assert_array_equal(found.pseudo_dwi, expected.pseudo_dwi)
         assert_array_equal(found.extractor, expected.extractor)
     before = found.probability.copy()
-    engine.run(preprocess(make_case((3, *GRID), 9, seed=99), CONFIG))
+    engine.run(preprocess(make_case((3, *GRID), 9, seed=99), CONFIG)[0])
     assert_array_equal(found.probability, before)  # it is the caller's
 
 
 def test_slices_of_another_shape_are_refused(engine: CudaEngine, make_case: MakeCase):
-    batch = preprocess(make_case((2, *GRID), 9), CONFIG)
+    batch = preprocess(make_case((2, *GRID), 9), CONFIG)[0]
     with pytest.raises(InputError, match=r"takes features of shape \(5, 8, 12\), not \(4, 8, 12\)"):
         engine.run(dataclasses.replace(batch, features=batch.features[:, :4]))
     assert_array_equal(engine.run(batch).probability, HostTwin().run(batch).probability)
@@ -149,15 +152,14 @@ def test_batches_are_halved_until_they_fit_and_stay_so(engine: CudaEngine, netwo
     found = engine.run_case(case, CONFIG)
     assert_as_on_the_host(found, case)
     assert network.batches == [5, 2, 2, 2, 2, 2]
-    assert found.warnings == (
-        "The device has not enough memory for 5 slices at once: from this case on, at most 2 go at once.",
-    )
+    sentence = "The device has not enough memory for 5 slices at once: from this case on, at most 2 go at once."
+    assert found.findings == (Finding("batches-halved", "note", sentence),)
     network.batches.clear()
     case = make_case((3, *GRID), 5)
     found = engine.run_case(case, CONFIG)
     assert_as_on_the_host(found, case)
     assert network.batches == [2, 1]
-    assert found.warnings == ()
+    assert found.findings == ()
 
 
 def test_a_batch_that_fails_in_the_middle_of_a_case_goes_on_from_there(workspace: Workspace, make_case: MakeCase):
@@ -261,15 +263,16 @@ def test_nan_is_run_again_in_float32(network: SmallNetwork, make_case: MakeCase)
         found = engine.run_case(case, CONFIG)
         assert_as_on_the_host(found, case)
         assert found.engine.backend == "twin"
-        assert found.warnings == (
-            "In fp16 on host the networks returned NaN or infinity: this case was run again in fp32, by twin on host.",
+        sentence = (
+            "In fp16 on host the networks returned NaN or infinity: this case was run again in fp32, by twin on host."
         )
+        assert found.findings == (Finding("run-again-in-float32", "note", sentence),)
     assert len(opened) == 1
     network.added = 0.0
     found = engine.run_case(case, CONFIG)
     assert_as_on_the_host(found, case)
     assert found.engine.backend == "small"
-    assert found.warnings == ()
+    assert found.findings == ()
 
 
 def missing() -> HostTwin:
@@ -307,7 +310,7 @@ def test_a_batch_runs_twice_before_its_graph_does(engine: CudaEngine, network: S
         case = make_case((10, *GRID), 9, seed=i)
         assert_as_on_the_host(engine.run_case(case, CONFIG), case)
         ran.append((len(network.batches), network.captures, network.replays, engine.info.cuda_graph))
-    assert ran == [(2, 2, 0, "no"), (4, 2, 2, "yes"), (4, 2, 4, "yes"), (4, 2, 6, "yes")]
+    assert ran == [(2, 2, 0, "pending"), (4, 2, 2, "active"), (4, 2, 4, "active"), (4, 2, 6, "active")]
 
 
 def test_a_network_without_graphs_runs_as_it_is(engine: CudaEngine, network: SmallNetwork, make_case: MakeCase):
@@ -316,8 +319,8 @@ def test_a_network_without_graphs_runs_as_it_is(engine: CudaEngine, network: Sma
         case = make_case((3, *GRID), 9, seed=i)
         found = engine.run_case(case, CONFIG)
         assert_as_on_the_host(found, case)
-        assert found.warnings == ()
-        assert found.engine.cuda_graph == "no"
+        assert found.findings == ()
+        assert found.engine.cuda_graph == "pending"
     assert network.batches == [3, 3, 3]
     assert network.captures == 1
 
@@ -330,20 +333,15 @@ def test_a_graph_that_does_something_else_is_never_used(
     workspace = make_workspace(seed)
     network = SmallNetwork(workspace, GRID, most_slices=2, replay=wrong)
     engine = CudaEngine(network, workspace)
-    warnings = []
+    codes = []
     for i in range(4):
         case = make_case((5, *GRID), 9, seed=i)
         found = engine.run_case(case, CONFIG)
         assert_as_on_the_host(found, case)
-        warnings.append(found.warnings)
-    assert warnings == [
-        (),
-        ("CUDA graphs are off from this case on: one of them did not give what the networks give.",),
-        (),
-        (),
-    ]
+        codes.append([finding.code for finding in found.findings])
+    assert codes == [[], ["graphs-disabled"], [], []]
     assert network.replays == 1
-    assert found.engine.cuda_graph == engine.info.cuda_graph == "off"
+    assert found.engine.cuda_graph == engine.info.cuda_graph == "disabled"
 
 
 def test_nan_does_not_prove_a_graph_that_does_nothing(network: SmallNetwork, make_case: MakeCase):
@@ -355,7 +353,7 @@ def test_nan_does_not_prove_a_graph_that_does_nothing(network: SmallNetwork, mak
     network.added = 0.0
     case = make_case((3, *GRID), 9, seed=4)
     assert_as_on_the_host(engine.run_case(case, CONFIG), case)
-    assert engine.info.cuda_graph == "off"
+    assert engine.info.cuda_graph == "disabled"
 
 
 def test_graphs_of_memory_that_was_replaced_are_dropped(engine: CudaEngine, network: SmallNetwork, make_case: MakeCase):
@@ -364,7 +362,7 @@ def test_graphs_of_memory_that_was_replaced_are_dropped(engine: CudaEngine, netw
         assert_as_on_the_host(engine.run_case(case, CONFIG), case)
     assert not network.graphs_alive[0]
     assert network.graphs_alive[-1]
-    assert engine.info.cuda_graph == "yes"
+    assert engine.info.cuda_graph == "active"
 
 
 def test_graphs_are_dropped_where_memory_ends(engine: CudaEngine, network: SmallNetwork, make_case: MakeCase):
@@ -496,7 +494,7 @@ def test_another_thread_is_refused(engine: CudaEngine, make_case: MakeCase):
     def use() -> None:
         for call in (
             lambda: engine.run_case(case, CONFIG),
-            lambda: engine.run(preprocess(case, CONFIG)),
+            lambda: engine.run(preprocess(case, CONFIG)[0]),
         ):
             try:
                 call()
@@ -509,3 +507,60 @@ def test_another_thread_is_refused(engine: CudaEngine, make_case: MakeCase):
     assert len(refused) == 2
     assert all("opened in another thread" in message for message in refused)
     assert_as_on_the_host(engine.run_case(case, CONFIG), case)
+
+
+def test_slices_of_another_type_are_refused(engine: CudaEngine, network: SmallNetwork):
+    frames, features = (np.zeros((2, n, *GRID)) for n in (6, 5))
+    window = PerfusionWindow(start=0, end=0, frames=(), curve=np.empty(0))
+    with pytest.raises(InputError, match="takes frames in float32, not float64"):
+        engine.run(SliceBatch(frames=frames, features=features.astype(np.float32), window=window))
+    assert network.batches == []
+
+
+# ---- Closing ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_closed_engine_has_given_all_back(host_library: Path, make_case: MakeCase):
+    workspace, twin = Workspace(CountingDevice(host_library)), HostTwin()
+    network = SmallNetwork(workspace, GRID, most_slices=2)
+    case = make_case((5, *GRID), 9)
+    with CudaEngine(network, workspace, in_float32=lambda: twin) as engine:
+        for added in (0.0, 0.0, np.nan):
+            network.added = added
+            found = engine.run_case(case, CONFIG)
+        info = engine.info
+        assert workspace.device.in_use > 0
+        assert any(network.graphs_alive)
+    assert found.engine.backend == "twin"
+    assert not any(network.graphs_alive)
+    assert workspace.device.in_use == 0
+    engine.close()
+    assert (network.closes, twin.closes) == (1, 1)
+    assert engine.info == info
+    assert info.cuda_graph == "active"
+    for run in (lambda: engine.run_case(case, CONFIG), lambda: engine.run(preprocess(case, CONFIG))):
+        with pytest.raises(BackendError, match="The engine of small is closed: open another one"):
+            run()
+
+
+def test_a_lost_device_gives_nothing_back_and_raises_nothing(
+    network: SmallNetwork, make_case: MakeCase, monkeypatch: pytest.MonkeyPatch
+):
+    def lost(_: object = None) -> None:
+        raise BackendError("The GPU is lost to this process: start again.")
+
+    engine = CudaEngine(network, network.workspace)
+    engine.run_case(make_case((3, *GRID), 9), CONFIG)
+    monkeypatch.setattr(network.device, "synchronise", lost)
+    engine.close()
+    assert network.closes == 0
+    with pytest.raises(BackendError, match="is closed"):
+        engine.run_case(make_case((3, *GRID), 9), CONFIG)
+
+
+def test_another_thread_closes_nothing(engine: CudaEngine, network: SmallNetwork, make_case: MakeCase):
+    with ThreadPoolExecutor(1) as pool, pytest.raises(BackendError, match="opened in another thread"):
+        pool.submit(engine.close).result()
+    case = make_case((3, *GRID), 9)
+    assert_as_on_the_host(engine.run_case(case, CONFIG), case)
+    assert network.closes == 0

@@ -10,11 +10,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.backends.cuda import CudaPreprocessor, Rescale, Workspace
 from ctpdeploy.runtime.data.case import MAP_NAMES, Case
-from ctpdeploy.runtime.data.slices import SliceBatch
+from ctpdeploy.runtime.data.slices import PerfusionWindow, SliceBatch
 from ctpdeploy.runtime.preprocess.perfusion_window import accumulated_intensity
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, preprocess
 
 MakeCase = Callable[..., Case]
+Prepared = tuple[SliceBatch, PerfusionWindow]
 MakeWorkspace = Callable[..., Workspace]
 
 # 1, 7, 8, 9: about the frames that a kernel takes at once; 15, 16, 17, 33: about those of an upload
@@ -26,18 +27,23 @@ def same_grid(shape: tuple[int, int, int]) -> PreprocessConfig:
     return PreprocessConfig(slice_shape=shape[1:])
 
 
-def run(workspace: Workspace, case: Case, config: PreprocessConfig) -> SliceBatch:
-    preprocessor = CudaPreprocessor(workspace, config)
-    return preprocessor.fetch(preprocessor.run(case))
+def run(workspace: Workspace, case: Case, config: PreprocessConfig) -> Prepared:
+    return fetched(CudaPreprocessor(workspace, config), case)
 
 
-def assert_twins(fast: SliceBatch, slow: SliceBatch, series: np.ndarray, *, rtol: float = 0.0) -> None:
+def fetched(preprocessor: CudaPreprocessor, case: Case) -> Prepared:
+    batch = preprocessor.run(case)
+    return preprocessor.fetch(batch), batch.window
+
+
+def assert_twins(fast_one: Prepared, slow_one: Prepared, series: np.ndarray, *, rtol: float = 0.0) -> None:
     """Equal windows; q(t) within 1e-12 of the sum of magnitudes; pixels within ``rtol``, 0 for bit-equal."""
+    (fast, found), (slow, expected) = fast_one, slow_one
     assert fast.frames.dtype == fast.features.dtype == np.float32
     magnitudes = np.abs(series, dtype=np.float64).reshape(len(series), -1).sum(axis=1)
-    assert_array_equal(np.abs(fast.window.curve - slow.window.curve) <= 1e-12 * magnitudes, True)
-    for name in ("start", "end", "frames", "warnings"):
-        assert getattr(fast.window, name) == getattr(slow.window, name)
+    assert_array_equal(np.abs(found.curve - expected.curve) <= 1e-12 * magnitudes, True)
+    for name in ("start", "end", "frames", "findings"):
+        assert getattr(found, name) == getattr(expected, name)
     for name in ("frames", "features"):
         assert_allclose(getattr(fast, name), getattr(slow, name), rtol=rtol, atol=rtol / 100, strict=True)
 
@@ -142,8 +148,9 @@ def test_constant_volumes_become_what_the_reference_makes_of_them(workspace: Wor
     )
     fast = run(workspace, case, config)
     assert_twins(fast, preprocess(case, config), case.series)
-    assert not fast.features[:, :2].any()
-    assert len(fast.window.warnings) == 2
+    batch, window = fast
+    assert not batch.features[:, :2].any()
+    assert len(window.findings) == 2
 
 
 def test_a_flat_tail_stays_flat(workspace: Workspace, make_case: MakeCase):
@@ -153,7 +160,7 @@ def test_a_flat_tail_stays_flat(workspace: Workspace, make_case: MakeCase):
     series[25:] = series[25]
     case, config = dataclasses.replace(case, series=series), same_grid((3, 40, 40))
     fast = run(workspace, case, config)
-    assert (np.diff(fast.window.curve[25:]) == 0).all()
+    assert (np.diff(fast[1].curve[25:]) == 0).all()
     assert_twins(fast, preprocess(case, config), series)
 
 
@@ -163,7 +170,7 @@ def test_sums_of_whole_numbers_are_exact(workspace: Workspace, make_case: MakeCa
     extreme = case.series.copy()
     extreme[3], extreme[4] = 32767, -32768
     case, config = dataclasses.replace(case, series=extreme.astype(dtype)), same_grid((3, 52, 60))
-    assert_array_equal(run(workspace, case, config).window.curve, accumulated_intensity(extreme))
+    assert_array_equal(run(workspace, case, config)[1].curve, accumulated_intensity(extreme))
 
 
 def test_sums_of_numbers_that_cancel_are_within_the_tolerance(workspace: Workspace, make_case: MakeCase):
@@ -184,11 +191,12 @@ def test_stored_numbers_are_rescaled_as_a_reader_does(
     stored = make_case((2, 8, 12), 14, dtype)
     config = PreprocessConfig(slice_shape=(8, 12), cta_window=(slope * -20 + intercept, slope * 250 + intercept))
     in_hu = (stored.series.astype(np.float64) * slope + intercept).astype(np.float32)
-    slow = preprocess(dataclasses.replace(stored, series=in_hu), config)
+    slow, expected = preprocess(dataclasses.replace(stored, series=in_hu), config)
     preprocessor = CudaPreprocessor(workspace, config)
-    fast = preprocessor.fetch(preprocessor.run(stored, Rescale(slope=slope, intercept=intercept)))
-    assert fast.window.frames == slow.window.frames
-    assert_allclose(fast.window.curve, slow.window.curve, atol=1e-7 * np.abs(in_hu[0]).sum(dtype=float))
+    batch = preprocessor.run(stored, Rescale(slope=slope, intercept=intercept))
+    fast = preprocessor.fetch(batch)
+    assert batch.window.frames == expected.frames
+    assert_allclose(batch.window.curve, expected.curve, atol=1e-7 * np.abs(in_hu[0]).sum(dtype=float))
     assert_array_equal(fast.frames, slow.frames)
     assert_array_equal(fast.features, slow.features)
 
@@ -214,7 +222,7 @@ def test_one_preprocessor_takes_case_after_case(make_workspace: MakeWorkspace, m
         ]
     ):
         case = make_case(shape, frames, dtype, seed=i)
-        fast = preprocessor.fetch(preprocessor.run(case))
+        fast = fetched(preprocessor, case)
         assert_twins(fast, preprocess(case, config), case.series, rtol=0.0 if shape[1:] == (16, 24) else 1e-6)
 
 
@@ -229,10 +237,10 @@ def test_a_batch_is_complete_before_the_next_case_replaces_its_sources(
     batch = preprocessor.run(first)
     copies = [workspace.fetched("a copy of frames", batch.frames), workspace.fetched("of features", batch.features)]
     following = preprocessor.run(second)
-    expected = preprocess(first, config)
+    expected = preprocess(first, config)[0]
     assert_array_equal(copies[0], expected.frames)
     assert_array_equal(copies[1], expected.features)
-    assert_array_equal(preprocessor.fetch(following).frames, preprocess(second, config).frames)
+    assert_array_equal(preprocessor.fetch(following).frames, preprocess(second, config)[0].frames)
 
 
 def test_a_shifted_frame_and_a_swapped_map_are_seen(workspace: Workspace, make_case: MakeCase):
@@ -257,7 +265,7 @@ def test_one_voxel_of_the_series_that_is_not_finite_is_refused(
     preprocessor = CudaPreprocessor(workspace, config)
     with pytest.raises(InputError, match=f"^Frame {place[0]} of the series of made holds NaN or infinity: make it"):
         preprocessor.run(broken)
-    assert_twins(preprocessor.fetch(preprocessor.run(case)), preprocess(case, config), case.series)
+    assert_twins(fetched(preprocessor, case), preprocess(case, config), case.series)
 
 
 @pytest.mark.parametrize("value", [np.nan, -np.nan, np.inf, -np.inf])

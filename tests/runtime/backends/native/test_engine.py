@@ -4,6 +4,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from support.operator_networks import PLAIN, model, normal
 
 from ctpdeploy.errors import BackendError
 from ctpdeploy.runtime import Bundle
-from ctpdeploy.runtime.backends.native import engine, library
+from ctpdeploy.runtime.backends.native import library
 from ctpdeploy.runtime.backends.native.build import LIBRARY, SOURCES, build, compiler_of_this_machine, hash_of_sources
 from ctpdeploy.runtime.backends.native.engine import NAME, open_engine
 from ctpdeploy.runtime.backends.native.kernels import Kernels
+from ctpdeploy.runtime.backends.native.lazy_tensor import Image
 from ctpdeploy.runtime.backends.native.network import Network
 from ctpdeploy.runtime.backends.onnx_graph.graph import read_graph
 
@@ -35,13 +37,10 @@ def test_what_runs(bundle_folder: Path):
     assert (info.backend, info.precision, NAME) == ("native", "fp32", "native")
 
 
-def test_without_the_library(bundle_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_without_the_library(tmp_path: Path):
     reason = library.unavailable_because(tmp_path / "libkernels.so")
     assert reason is not None
     assert "not compiled when ctpdeploy was installed: install a C++ compiler and run python -m" in reason
-    monkeypatch.setattr(engine, "unavailable_because", lambda: reason)
-    with Bundle.open(bundle_folder) as bundle, pytest.raises(BackendError, match="backend native cannot run: its kern"):
-        open_engine(bundle)
 
 
 def test_a_library_of_another_system_or_version(tmp_path: Path):
@@ -85,17 +84,39 @@ def test_building_without_a_compiler(compiler: str, says: str):
     assert library.unavailable_because() is None, "what was there stays"
 
 
-def test_a_wrong_kernel_is_noticed_at_load(bundle_folder: Path, monkeypatch: pytest.MonkeyPatch):
-    right = Kernels.moments
+def divided_by_one_less(moments: Callable[..., Any]) -> Callable[..., Any]:
+    """The unbiased variance, where the network means the other."""
 
-    def wrong(self: Kernels, image: Any) -> Any:
-        mean, variance = right(self, image)
-        return mean, variance * 1.0001
+    def wrong(kernels: Kernels, image: Image) -> Any:
+        mean, variance = moments(kernels, image)
+        count = np.prod(image.size)
+        return mean, variance * count / (count - 1)
 
-    monkeypatch.setattr(Kernels, "moments", wrong)
+    return wrong
+
+
+def weights_of_ten_bits(pack: Callable[..., Any]) -> Callable[..., Any]:
+    """Mantissas as the tensor cores of a GPU would have them."""
+
+    def wrong(kernels: Kernels, weight: np.ndarray, *others: Any, **more: Any) -> Any:
+        bits = np.ascontiguousarray(weight, np.float32).view(np.uint32)
+        return pack(kernels, (bits & np.uint32(0xFFFFE000)).view(np.float32), *others, **more)
+
+    return wrong
+
+
+@pytest.mark.parametrize(
+    ("kernel", "fault", "output"),
+    [("moments", divided_by_one_less, "probability"), ("pack", weights_of_ten_bits, "extractor")],
+)
+def test_a_wrong_kernel_is_noticed_at_load(
+    bundle_folder: Path, monkeypatch: pytest.MonkeyPatch, kernel: str, fault: Callable[..., Any], output: str
+):
+    """Faults a hundred times and more above the limit: how far off they are differs with the weights, a few times."""
+    monkeypatch.setattr(Kernels, kernel, fault(getattr(Kernels, kernel)))
     with (
         Bundle.open(bundle_folder) as bundle,
-        pytest.raises(BackendError, match="native computes wrongly here: its probability"),
+        pytest.raises(BackendError, match=f"native computes wrongly here: its {output}"),
     ):
         open_engine(bundle)
 

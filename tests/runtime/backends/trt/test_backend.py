@@ -32,7 +32,7 @@ from ctpdeploy.runtime.backends.trt import (
     recipe_for,
 )
 from ctpdeploy.runtime.bundle.bundle import PIPELINE
-from ctpdeploy.runtime.data.slices import PerfusionWindow, SliceBatch
+from ctpdeploy.runtime.data.slices import SliceBatch
 
 RTX = FLAVOURS["tensorrt-rtx"]
 GPU = Gpu(name="RTX 4000 Ada", compute_capability="8.9", memory=20 << 30)
@@ -97,7 +97,7 @@ def test_a_bundle_is_opened_from_the_cache_and_built_where_it_is_not_there(
     stand_in.spoils = True
     again = pipeline.predict(phantom_case)
     assert (again.mask == reference.mask).all()
-    assert "this case was run again in fp32, by ort-cpu" in again.warnings[-1]
+    assert "this case was run again in fp32, by ort-cpu" in again.findings[-1].sentence
 
 
 @pytest.mark.parametrize("network", [fp32_network, fp16_network, int8_network])
@@ -113,8 +113,7 @@ def test_the_network_in_float32_does_not_overflow(bundle: Bundle, network: Calla
     (bundle.folder / sealed.file).unlink()
     engine = open_again()
     frames = np.full((2, *INPUTS["frames"][1:]), 2e5, np.float32)
-    window = PerfusionWindow(start=0, end=1, frames=(0,), curve=np.zeros(2))
-    probability = engine.run(SliceBatch(frames=frames, features=frames[:, :5], window=window)).probability
+    probability = engine.run(SliceBatch(frames=frames, features=frames[:, :5])).probability
     assert engine.info.precision == "fp32"
     assert np.isfinite(probability).all()
     assert probability.any()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ctpdeploy.errors import UsageError
+from ctpdeploy.runtime.backends.trt import cache_key
 from ctpdeploy.runtime.backends.trt.cache_key import user_secret
 
 
@@ -58,6 +59,21 @@ def test_processes_that_make_it_at_once_agree(file: Path):
     for process in processes:
         process.stdout.close()
     assert len(answers) == 1
+
+
+def test_a_process_that_was_first_keeps_its_secret(file: Path, monkeypatch: pytest.MonkeyPatch):
+    """There was none when this process looked, and one when it made its own."""
+    read, others = cache_key._read, []
+
+    def slow(path: Path) -> bytes | None:
+        found = read(path)
+        if not others:
+            others.append(None)
+            others.append(user_secret(path))
+        return found
+
+    monkeypatch.setattr(cache_key, "_read", slow)
+    assert user_secret(file) == others[1]
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path):

@@ -63,8 +63,8 @@ def test_a_case_is_what_the_cpu_makes_of_it(
         assert_array_equal(found.mask, reference.mask)
         assert_allclose(found.probability, reference.probability, rtol=1e-6)
     assert 0 < found.mask.sum() < found.mask.size
-    assert found.engine.cuda_graph == "yes"
-    assert found.engine.backend == "tensorrt"
+    assert found.outputs.engine.cuda_graph == "active"
+    assert found.outputs.engine.backend == "tensorrt"
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -74,6 +74,17 @@ def test_what_a_network_says_of_itself(workspace: Workspace, package: type[Stand
     assert network.outputs == {"probability": (16, 16)}
     assert network.most_slices == 4
     assert network.info == INFO
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_closed_network_has_freed_its_activations(workspace: Workspace, package: type[StandIn]):
+    network = opened(package(workspace.device), workspace)
+    network.run(*batch(workspace, 2))
+    workspace.finish()
+    activations = network._activations
+    assert int(activations)
+    network.close()
+    assert not int(activations)
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -25,7 +25,7 @@ def test_the_curve_its_ends_and_the_frames_are_those_of_the_networks(case: Case)
     series = case.series.copy()
     series[16:] = series[16]  # a flat tail is no longer the perfusion stage
     case = replace(case, series=series)
-    window = preprocess(case, CONFIG).window
+    window = preprocess(case, CONFIG)[1]
     assert 0 < window.start < window.end < len(case.times) - 1
     figure = draw_curves([case, replace(case, identifier="case_7")], CONFIG, heading="Figure 3")
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["case_1", "case_7"]

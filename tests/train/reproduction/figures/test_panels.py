@@ -8,6 +8,7 @@ import pytest
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from numpy.testing import assert_allclose, assert_array_equal
+from support.predictions import predicted
 
 from ctpdeploy import INTENDED_USE
 from ctpdeploy.runtime import Case
@@ -95,9 +96,7 @@ def test_tmax_is_black_where_there_is_none(show: Show, case: Case):
 
 def test_dice_is_of_the_whole_scan_and_marks_what_was_trained_on(show: Show, case: Case):
     perfect = show("fcn", "slnet", seen_by=["slnet"])
-    perfect = replace(
-        perfect, predictions={**perfect.predictions, "fcn": replace(perfect.predictions["fcn"], mask=case.lesion)}
-    )
+    perfect = replace(perfect, predictions={**perfect.predictions, "fcn": predicted(case.lesion)})
     grid = make_grid(perfect, ["fcn", "slnet"], GRID)
     assert [panel.caption for panel in grid[0]] == ["", "", "Dice 1.00", "Dice 0.00 (seen)"]
     assert "(seen): the run was trained on the case" in explain([grid])
@@ -148,7 +147,7 @@ def test_the_heading_leaves_room_for_the_legend(show: Show, heading_fits: Callab
 def test_an_empty_segmentation_has_no_outline(show: Show):
     shown = show("unet")
     found = shown.predictions["unet"]
-    shown = replace(shown, predictions={"unet": replace(found, mask=np.zeros_like(found.mask))})
+    shown = replace(shown, predictions={"unet": predicted(np.zeros_like(found.mask))})
     figure = draw_panels(3, {"unet": "unet"}, [shown], GRID, heading="compared")
     assert len(figure.axes[2].collections) == 1
 

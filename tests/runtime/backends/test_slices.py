@@ -1,4 +1,4 @@
-"""Backends that take a slice at a time, on a small trained bundle: equal to ONNX Runtime, in every batch."""
+"""Engines that take a slice at a time: equal to ONNX Runtime on a small trained bundle, in every batch, or an error."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ctpdeploy.errors import InputError
+from ctpdeploy.errors import BackendError, ExitCode, InputError
 from ctpdeploy.runtime import Bundle, Case
 from ctpdeploy.runtime.backends import ort_cpu
 from ctpdeploy.runtime.backends.engine import Engine
-from ctpdeploy.runtime.backends.native import engine as native
-from ctpdeploy.runtime.backends.ncnn_cpu import engine as ncnn_cpu
+from ctpdeploy.runtime.backends.registry import BACKENDS, open_engine
 from ctpdeploy.runtime.data.slices import SliceBatch
 from ctpdeploy.runtime.preprocess.preprocess import preprocess
 
@@ -29,17 +28,18 @@ def bundle(bundle_folder: Path) -> Iterator[Bundle]:
         yield opened
 
 
-@pytest.fixture(scope="module", params=[ncnn_cpu, native], ids=["ncnn", "native"])
-def engine(bundle: Bundle, request: pytest.FixtureRequest) -> Engine:
-    if (reason := request.param.unavailable_because()) is not None:
+@pytest.fixture(scope="module", params=["ort-cpu", "openvino", "ncnn", "native"])
+def engine(bundle: Bundle, request: pytest.FixtureRequest) -> Iterator[Engine]:
+    if (reason := BACKENDS[request.param].unavailable_because()) is not None:
         pytest.skip(reason)
-    return request.param.open_engine(bundle)
+    with open_engine(bundle, request.param) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
 def slices(phantom_case: Case, bundle: Bundle) -> SliceBatch:
     """Two slices of a patient, and the same two turned around, which are other slices to a network."""
-    batch = preprocess(phantom_case, bundle.preprocess)
+    batch = preprocess(phantom_case, bundle.preprocess)[0]
     both = {name: np.concatenate([value, value[..., ::-1]]) for name, value in named(batch).items()}
     return replace(batch, **both)
 
@@ -117,6 +117,52 @@ def test_inputs_in_another_order_of_memory(engine: Any, slices: SliceBatch):
     np.testing.assert_array_equal(engine.run(replace(slices, **turned)).probability, engine.run(slices).probability)
 
 
-def test_slices_of_another_size_are_refused(engine: Any, slices: SliceBatch):
-    with pytest.raises(InputError, match=r"takes frames of shape \(6, 64, 64\), not \(6, 32, 64\)"):
-        engine.run(replace(slices, frames=slices.frames[:, :, :32]))
+WRONG = {
+    "channels": (lambda frames: frames[:, :5], r"takes frames of shape \(6, 64, 64\), not \(5, 64, 64\)"),
+    "rows": (lambda frames: frames[:, :, :32], r"takes frames of shape \(6, 64, 64\), not \(6, 32, 64\)"),
+    "columns": (lambda frames: frames[..., :32], r"takes frames of shape \(6, 64, 64\), not \(6, 64, 32\)"),
+    "axes": (lambda frames: frames[0], r"takes frames of shape \(6, 64, 64\), not \(64, 64\)"),
+    "float64": (lambda frames: frames.astype(np.float64), "takes frames in float32, not float64"),
+    "fewer slices": (lambda frames: frames[:3], r"as many slices of each input, one or more, not \[3, 4\]"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_slices_of_another_shape_or_type_are_refused(engine: Engine, slices: SliceBatch, wrong: str):
+    change, message = WRONG[wrong]
+    with pytest.raises(InputError, match=message):
+        engine.run(replace(slices, frames=change(slices.frames)))
+    assert np.isfinite(engine.run(slices).probability).all()
+
+
+def test_no_slices_are_refused(engine: Engine, slices: SliceBatch):
+    with pytest.raises(InputError, match=r"one or more, not \[0\]"):
+        engine.run(pick(slices, slice(0)))
+
+
+CALLS = {
+    "ort-cpu": "onnxruntime.InferenceSession.run",
+    "openvino": "openvino.CompiledModel.__call__",
+    "ncnn": "ncnn.Net.create_extractor",
+    "native": "ctpdeploy.runtime.backends.native.kernels.Kernels.image",
+}
+"""What a run calls of each package."""
+
+
+def test_a_package_that_fails_is_an_error_in_a_sentence(
+    engine: Engine, slices: SliceBatch, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("bad\n   allocation")
+
+    backend, expected = engine.info.backend, engine.run(slices).probability
+    with monkeypatch.context() as patch:
+        patch.setattr(CALLS[backend], fail)
+        with pytest.raises(BackendError) as caught:
+            engine.run(slices)
+    assert str(caught.value) == (
+        f"The backend {backend} fails to run the networks (RuntimeError: bad allocation): "
+        "free memory, or take another backend."
+    )
+    assert caught.value.exit_code == ExitCode.BACKEND
+    np.testing.assert_array_equal(engine.run(slices).probability, expected)

@@ -1,0 +1,36 @@
+"""What the registry knows of a backend."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ctpdeploy.runtime.backends.engine import Engine
+from ctpdeploy.runtime.backends.slices import SliceNetwork
+from ctpdeploy.runtime.bundle.bundle import Bundle
+
+__all__ = ["Backend"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backend:
+    """A way to run the networks of a bundle.
+
+    ::
+
+        BACKENDS["mine"] = Backend(extra=None, packages=("numpy",), open=open_engine)
+
+    Attributes:
+        extra: the extra of ctpdeploy that installs it; None where there is none.
+        packages: distributions whose versions can change how fast it is, and which ``ctpdeploy doctor`` looks for.
+        open: loads the networks of a bundle; asked for only where nothing speaks against it. The engine has read what
+            it needs when it is open: the files of a zipped bundle are gone when the bundle is closed.
+        unavailable_because: why it cannot run here and what to do, or None; asks no more than it has to, and no GPU
+            for memory.
+        open_network: loads one network of a bundle, by its role, to be run on its own; None where only all of them
+            run together.
+    """
+
+    extra: str | None
+    packages: tuple[str, ...]
+    open: Callable[[Bundle], Engine]
+    unavailable_because: Callable[[], str | None] = lambda: None
+    open_network: Callable[[Bundle, str], SliceNetwork] | None = None

@@ -1,0 +1,78 @@
+"""Findings: assumptions, fallbacks and contradictions that the reader of a result has to know."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+__all__ = ["CODES", "SEVERITIES", "Code", "Finding", "Severity", "by_severity", "finding"]
+
+Severity = Literal["serious", "caution", "note"]
+
+SEVERITIES: Final[tuple[Severity, ...]] = ("serious", "caution", "note")
+"""From the gravest: the result may be wrong; it may be less exact; something was done otherwise than usual."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to know of a result.
+
+    Attributes:
+        code: stable name for programs, one of ``CODES`` unless it comes from somebody else's reader or backend.
+        severity: one of ``SEVERITIES``.
+        sentence: for people, complete and with its figures.
+    """
+
+    code: str
+    severity: Severity
+    sentence: str
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+@dataclass(frozen=True)
+class Code:
+    """What findings of one code have in common.
+
+    Attributes:
+        severity: of each of them.
+        meaning: for the documents, a clause without a full stop.
+    """
+
+    severity: Severity
+    meaning: str
+
+
+CODES: Final[dict[str, Code]] = {
+    "maps-empty": Code("serious", "all perfusion maps are zero"),
+    "maps-contradict": Code("serious", "MTT is not 60 CBV / CBF, as where maps are swapped or in other units"),
+    "tmax-too-long": Code("serious", "the median Tmax is longer than the series"),
+    "interval-assumed": Code("caution", "the file does not state how far apart the frames are; 1 s is assumed"),
+    "no-vein": Code("caution", "no vein was found, so the arterial input is not corrected for partial volume"),
+    "window-start": Code("caution", "q(t) has no rise of K steps; the perfusion window starts at the first frame"),
+    "window-end": Code("caution", "q(t) has no fall of K steps after T_s; the window ends at the last frame"),
+    "window-short": Code("caution", "the window holds fewer frames than the networks take; the whole series is taken"),
+    "frames-repeated": Code("caution", "the series holds fewer frames than the networks take; some are repeated"),
+    "maps-computed": Code("note", "the case has no perfusion maps; they were computed from the series"),
+    "times-resampled": Code("note", "frame times are unequal; the series was resampled for the maps"),
+    "run-again-in-float32": Code(
+        "note", "the device returned NaN or infinity; the case was run again on the processor"
+    ),
+    "batches-halved": Code("note", "the device ran out of memory; the networks ran in smaller batches"),
+    "graphs-disabled": Code("note", "a CUDA graph gave something else than its kernels; graphs are not used any more"),
+}
+"""Every code of ctpdeploy's own; ``docs/files.md`` lists them from here."""
+
+
+def finding(code: str, sentence: str) -> Finding:
+    """A finding of a code in ``CODES``, with its severity.
+
+    Raises:
+        KeyError: there is no such code.
+    """
+    return Finding(code, CODES[code].severity, sentence)
+
+
+def by_severity(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The gravest first, those of one severity in the order given, each once."""
+    return tuple(sorted(dict.fromkeys(findings), key=lambda found: SEVERITIES.index(found.severity)))

@@ -1,0 +1,67 @@
+"""Geometry: where the voxels of a case lie in the patient, and the way back to the axes of their source."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from nibabel.orientations import apply_orientation, io_orientation, ornt_transform
+from numpy.typing import NDArray
+
+__all__ = ["Geometry"]
+
+_CANONICAL: Final = np.array([[0, 1], [1, 1], [2, 1]])
+"""nibabel's orientation of right, anterior, superior."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Geometry:
+    """The grid of a case. The axes of its source are ``(X, Y, Z)``, those of the case ``(D, H, W)``.
+
+    Attributes:
+        affine: float64 ``(4, 4)``, from voxel indices of the source to RAS+ coordinates in mm.
+        shape: number of voxels of the source ``(X, Y, Z)``.
+        spacing: voxel size ``(dz, dy, dx)`` in mm along the axes of the case.
+        spacing_source: where the voxel size was taken from: ``"pixdim"`` where the affine is the identity (ISLES
+            2018), else ``"affine"``.
+    """
+
+    affine: NDArray[np.float64]
+    shape: tuple[int, int, int]
+    spacing: tuple[float, float, float]
+    spacing_source: str = "affine"
+
+    @classmethod
+    def of_affine(
+        cls,
+        affine: NDArray[np.float64],
+        shape: tuple[int, int, int],
+        *,
+        sizes: tuple[float, float, float] | None = None,
+        spacing_source: str = "affine",
+    ) -> "Geometry":
+        """The geometry of a source.
+
+        Args:
+            affine: as the attribute.
+            shape: as the attribute.
+            sizes: of a voxel in mm along ``(X, Y, Z)``; those of the affine where it is None.
+            spacing_source: as the attribute.
+        """
+        x, y, z = np.linalg.norm(affine[:3, :3], axis=0) if sizes is None else sizes
+        along = np.empty(3)
+        along[io_orientation(affine)[:, 0].astype(int)] = x, y, z  # source axis -> right, anterior, superior
+        dx, dy, dz = along.tolist()
+        return cls(affine=affine, shape=shape, spacing=(dz, dy, dx), spacing_source=spacing_source)
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of one voxel in ml."""
+        return float(np.prod(self.spacing)) / 1000.0
+
+    def to_case(self, volume: NDArray[Any]) -> NDArray[Any]:
+        """Source axes ``(X, Y, Z[, T])`` to case axes ``([T,] D, H, W)``; a view where NumPy can."""
+        return apply_orientation(volume, io_orientation(self.affine)).T
+
+    def to_source(self, volume: NDArray[Any]) -> NDArray[Any]:
+        """Case axes ``(D, H, W)`` back to the axes of the source ``(X, Y, Z)``."""
+        return apply_orientation(volume.T, ornt_transform(_CANONICAL, io_orientation(self.affine)))

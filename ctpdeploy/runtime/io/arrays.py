@@ -1,0 +1,122 @@
+"""A case from arrays, for whoever holds them already: a viewer, a PACS, a notebook."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ctpdeploy.errors import InputError
+from ctpdeploy.runtime.data.case import MAP_NAMES, Case
+from ctpdeploy.runtime.data.geometry import Geometry
+from ctpdeploy.runtime.io.assembly import assemble_case
+
+__all__ = ["case_from_arrays"]
+
+
+def case_from_arrays(
+    series: ArrayLike,
+    times: ArrayLike,
+    *,
+    affine: ArrayLike | None = None,
+    spacing: Sequence[float] | None = None,
+    maps: Mapping[str, ArrayLike] | None = None,
+    dwi: ArrayLike | None = None,
+    lesion: ArrayLike | None = None,
+    name: str = "case",
+) -> Case:
+    """Make a case of arrays ``(slices, rows, columns)``, as viewers and DICOM toolkits give them.
+
+    Args:
+        series: ``(T, K, J, I)`` in HU, at least two frames. Whole numbers are kept in 16 bits where they fit.
+        times: of the frames ``(T,)`` in s, ascending; or of each frame and slice ``(T, K)``.
+        affine: ``(4, 4)`` from ``(i, j, k)`` to RAS+ coordinates in mm: where patient left is.
+        spacing: ``(dk, dj, di)`` in mm instead of an affine, for arrays with slices from foot to head, rows from back
+            to front and columns from left to right. One of the two is needed.
+        maps: all of ``cbf`` in ml/100g/min, ``cbv`` in ml/100g, ``mtt`` and ``tmax`` in s, each ``(K, J, I)``; without
+            them they are computed from the series.
+        dwi: ``(K, J, I)``, any units.
+        lesion: drawn on it, ``(K, J, I)``, true or from 0.5 on.
+        name: of the case, and of its folder of results.
+
+    Raises:
+        InputError: shapes do not agree, numbers are not finite, times do not ascend, maps are incomplete, or the affine
+            gives the axes no directions.
+    """
+    voxels = _voxels(np.asarray(series), name)
+    grid = voxels.shape[1:]
+    geometry = _geometry(affine, spacing, grid, name)
+    clock = np.asarray(times, dtype=np.float64)
+    if clock.shape not in ((len(voxels),), voxels.shape[:2]) or not np.all(np.diff(clock, axis=0) > 0):
+        raise InputError(
+            f"The times of {name} have shape {clock.shape}: give {len(voxels)} that ascend, in seconds, or "
+            f"{voxels.shape[:2]} for times of each slice."
+        )
+    missing = [] if maps is None else [key for key in MAP_NAMES if key not in maps]
+    if missing:
+        raise InputError(f"{name} lacks {', '.join(missing).upper()}: give all four maps, or none of them.")
+
+    def volume(part: str, values: ArrayLike) -> NDArray[np.float32]:
+        array = np.asarray(values, dtype=np.float32)
+        if array.shape != grid or not np.isfinite(array).all():
+            raise InputError(
+                f"The {part} of {name} has shape {array.shape} or holds NaN or infinity: give finite numbers on the "
+                f"grid of the series, {grid}."
+            )
+        return array.T
+
+    clock = clock - clock.min()
+    return assemble_case(
+        name,
+        voxels.T,
+        geometry,
+        clock if clock.ndim == 1 else clock.mean(axis=1),
+        maps=None if maps is None else {key: volume(key, maps[key]) for key in MAP_NAMES},
+        called=name,
+        slice_times=None if clock.ndim == 1 else _foot_to_head(clock, geometry),
+        dwi=None if dwi is None else volume("DWI", dwi),
+        lesion=None if lesion is None else volume("lesion", lesion),
+    )
+
+
+def _voxels(series: NDArray[Any], name: str) -> NDArray[Any]:
+    """The series in the types that everything behind takes: int16, else float32."""
+    if series.ndim != 4 or len(series) < 2 or 0 in series.shape or series.dtype.kind not in "iuf":
+        raise InputError(
+            f"The series of {name} has shape {series.shape} and type {series.dtype}: CT perfusion needs numbers of "
+            "shape (frames, slices, rows, columns) and at least two frames."
+        )
+    whole = np.iinfo(np.int16)
+    if series.dtype.kind in "iu" and whole.min <= series.min() and series.max() <= whole.max:
+        return series.astype(np.int16, copy=False)
+    values = series.astype(np.float32, copy=False)
+    if not np.isfinite(values).all():
+        raise InputError(f"The series of {name} holds NaN or infinity: give finite HU.")
+    return values
+
+
+def _geometry(affine: ArrayLike | None, spacing: Sequence[float] | None, grid: Sequence[int], name: str) -> Geometry:
+    if (affine is None) == (spacing is None):
+        raise InputError(f"{name} needs an affine or a spacing, and not both: voxel sizes in mm are in either.")
+    if affine is None:
+        matrix = np.diag([*reversed([float(size) for size in spacing or ()]), 1.0])
+    else:
+        matrix = np.array(affine, dtype=np.float64)
+    sizes = np.linalg.norm(matrix[:3, :3], axis=0) if matrix.shape == (4, 4) else np.zeros(3)
+    if not np.isfinite(matrix).all() or not sizes.all() or abs(np.linalg.det(matrix[:3, :3])) < 1e-6 * sizes.prod():
+        raise InputError(f"{name} has an affine or a spacing that gives its axes no directions or sizes: correct it.")
+    k, j, i = grid
+    return Geometry.of_affine(matrix, (i, j, k))
+
+
+def _foot_to_head(clock: NDArray[np.float64], geometry: Geometry) -> NDArray[np.float64]:
+    """Times of each frame and slice ``(T, K)`` in the order of the case's slices.
+
+    Raises:
+        InputError: slices of the case are not those of the source.
+    """
+    stacked = np.broadcast_to(np.arange(geometry.shape[2]), geometry.shape)
+    order = geometry.to_case(stacked)[:, 0, 0]
+    if len(set(order.tolist())) != clock.shape[1]:
+        raise InputError("Times of each slice need axial slices: the last axis of the affine must run along the body.")
+    return clock[:, order]

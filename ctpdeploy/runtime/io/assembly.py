@@ -1,0 +1,81 @@
+"""Assembly: a checked case from arrays in the axes of their source, whatever they were read from."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctpdeploy.errors import InputError
+from ctpdeploy.runtime.data.case import Case, FloatArray
+from ctpdeploy.runtime.data.finding import Finding, finding
+from ctpdeploy.runtime.data.geometry import Geometry
+from ctpdeploy.runtime.data.source import Source
+
+__all__ = ["assemble_case"]
+
+
+def assemble_case(
+    identifier: str,
+    series: NDArray[Any],
+    geometry: Geometry,
+    times: FloatArray,
+    *,
+    maps: Mapping[str, FloatArray] | None,
+    called: str,
+    slice_times: FloatArray | None = None,
+    dwi: NDArray[Any] | None = None,
+    lesion: NDArray[Any] | None = None,
+    source: Source | None = None,
+    files: Mapping[str, str] | None = None,
+    findings: tuple[Finding, ...] = (),
+) -> Case:
+    """Turn volumes into the axes of a case, and compute the maps where there are none.
+
+    No flow, volume or time is negative. Makers of maps mark the outside of the brain with negative numbers (Tmax is
+    -30 there in ISLES 2024); here, as in :mod:`ctpdeploy.runtime.perfusion.maps`, the outside is 0 in every map.
+
+    Args:
+        identifier: name of the case.
+        series: ``(X, Y, Z, T)`` in HU, int16 or float32, finite.
+        geometry: of the source.
+        times: frame times ``(T,)`` in s, from 0, ascending.
+        maps: all of ``MAP_NAMES`` in ``MAP_UNITS``, float32 ``(X, Y, Z)``; None to have them computed.
+        called: what the user calls the series, for the errors.
+        slice_times: ``(T, D)`` in s, slices from foot to head, where the source knows them.
+        dwi: ``(X, Y, Z)`` in its own units.
+        lesion: ``(X, Y, Z)``, lesion from 0.5 on: masks resampled by other tools read 0.9999.
+        source: as the case keeps it.
+        files: name of the file behind each part.
+        findings: of reading so far.
+
+    Raises:
+        InputError: no maps can be computed from the series.
+    """
+    oriented = geometry.to_case(series)
+    if maps is None:
+        # linear algebra of SciPy takes a quarter of a second to import: only who computes maps pays for it
+        from ctpdeploy.runtime.perfusion.maps import perfusion_maps
+
+        try:
+            computed = perfusion_maps(oriented, times if slice_times is None else slice_times, geometry.spacing)
+        except InputError as error:
+            raise InputError(f"{called} gives no perfusion maps. {error}") from error
+        volumes: Mapping[str, FloatArray] = computed.maps
+        sentence = "The case has no perfusion maps: they were computed from the series."
+        findings = (*findings, finding("maps-computed", sentence), *computed.findings)
+    else:
+        volumes = {name: np.maximum(geometry.to_case(values), np.float32(0.0)) for name, values in maps.items()}
+    return Case(
+        identifier=identifier,
+        series=oriented,
+        maps=volumes,
+        times=times,
+        slice_times=slice_times,
+        geometry=geometry,
+        source=source,
+        dwi=None if dwi is None else geometry.to_case(dwi.astype(np.float32)),
+        lesion=None if lesion is None else geometry.to_case(lesion >= 0.5),
+        files=files or {},
+        findings=findings,
+    )

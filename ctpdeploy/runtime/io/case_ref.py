@@ -1,0 +1,67 @@
+"""CaseRef: a case that was found and not yet read."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ctpdeploy.errors import InputError, UsageError
+from ctpdeploy.runtime.data.case import Case
+
+__all__ = ["CaseRef", "by_name"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseRef:
+    """A case on disk: found once, passed on, read when its turn comes.
+
+    Attributes:
+        name: of the case, as its folder is called; results are written under it.
+        layout: name of the layout that found it.
+        folder: where it lies; also the folder that holds nothing but its files, for a layout that has one.
+        files: its files by what they hold: ``ctp``, ``cbf``, ``cbv``, ``mtt``, ``tmax``, ``dwi``, ``lesion``; what is
+            missing is left out.
+        reader: of the case, called with this reference.
+        fault: why the files found make no case, one sentence; empty where they do.
+    """
+
+    name: str
+    layout: str
+    folder: Path
+    files: Mapping[str, Path]
+    reader: Callable[["CaseRef"], Case] = field(repr=False)
+    fault: str = ""
+
+    def read(self) -> Case:
+        """The case itself.
+
+        Raises:
+            InputError: its files make no case, or one of them cannot be read.
+        """
+        self.require_sound()
+        return self.reader(self)
+
+    def require_sound(self) -> None:
+        """Refuse files that make no case, which is known by their names.
+
+        Raises:
+            InputError: they do not.
+        """
+        if self.fault:
+            raise InputError(self.fault)
+
+
+def by_name(cases: Iterable[CaseRef]) -> dict[str, CaseRef]:
+    """Cases by their names, in the order given.
+
+    Raises:
+        UsageError: two have the same name.
+    """
+    named: dict[str, CaseRef] = {}
+    for case in cases:
+        other = named.setdefault(case.name, case)
+        if other is not case:
+            raise UsageError(
+                f"Two cases are called {case.name}, {other.folder} and {case.folder}: rename one, or take them apart, "
+                "each with a folder of its own for the results."
+            )
+    return named

@@ -1,0 +1,111 @@
+"""Layouts: how data sets lie on disk, and what those of NIfTI files have in common."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from ctpdeploy.runtime.data.case import Case
+from ctpdeploy.runtime.io.case_ref import CaseRef
+from ctpdeploy.runtime.io.nifti_case import TENTHS, read_nifti_case
+
+__all__ = ["Layout", "case_name", "case_of_files", "nifti_cases", "walk"]
+
+_SUFFIXES: Final = (".nii", ".nii.gz")
+
+
+class Layout(Protocol):
+    """How a data set lies on disk; a module or an object for each.
+
+    Contract:
+        * ``find`` is given every file under a folder, once, and returns a reference for each case among them;
+        * names of files are enough for most layouts; one may open files where they are not;
+        * files that make no case, such as two series, give a reference with a ``fault``: it is refused when its turn
+          comes, and stops no other case;
+        * a file that is of no case is left alone.
+
+    Attributes:
+        EXAMPLE: name of a series, for the sentence on a folder without cases.
+        CALLED: what the data set calls ``"dwi"`` and ``"lesion"``, for the sentence on cases without them.
+    """
+
+    EXAMPLE: str
+    CALLED: Mapping[str, str]
+
+    def find(self, files: Sequence[Path], root: Path) -> list[CaseRef]:
+        """The cases among the files found under ``root``, in any order."""
+        ...
+
+
+def walk(folder: Path) -> list[Path]:
+    """All files under a folder, links followed, sorted, without hidden ones: unfinished, or left by macOS."""
+    found: list[Path] = []
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(parent) / name for name in files if not name.startswith(".")]
+    return sorted(found)
+
+
+def case_name(folder: Path) -> str:
+    """The name of the case in ``folder``: that of the folder, or of the link to it."""
+    return Path(os.path.abspath(folder)).name  # noqa: PTH100  Path.resolve would follow links
+
+
+def nifti_cases(
+    layout: str,
+    files: Sequence[Path],
+    root: Path,
+    *,
+    case_folders: Callable[[Sequence[Path], Path], set[Path]],
+    parts: Callable[[Sequence[Path]], Iterable[tuple[str, Path]]],
+    integer_unit: float,
+) -> list[CaseRef]:
+    """References to the cases of a layout of NIfTI files with a folder for each case.
+
+    Args:
+        layout: its name.
+        files: all files under ``root``.
+        root: where they were found.
+        case_folders: the folders of the cases among some volumes: each holds a series.
+        parts: what the volumes of one case hold.
+        integer_unit: as for :func:`ctpdeploy.runtime.io.nifti_case.read_nifti_case`.
+    """
+    volumes = [path for path in files if path.name.endswith(_SUFFIXES)]
+    folders = case_folders(volumes, root)
+    inside: dict[Path, list[Path]] = {folder: [] for folder in folders}
+    for path in volumes:
+        for parent in path.parents:
+            if parent in inside:
+                inside[parent].append(path)
+    for folder in folders:
+        if not folder.is_relative_to(root):  # the folder given is a part of a case: what lies beside it belongs to it
+            inside[folder] = [path for path in walk(folder) if path.name.endswith(_SUFFIXES)]
+    return [
+        _reference(layout, folder, parts(held), partial(_read, integer_unit=integer_unit))
+        for folder, held in inside.items()
+    ]
+
+
+def _reference(layout: str, folder: Path, parts: Iterable[tuple[str, Path]], reader: Callable[..., Any]) -> CaseRef:
+    files: dict[str, Path] = {}
+    fault = ""
+    for part, path in parts:
+        if files.setdefault(part, path) is not path and not fault:
+            fault = f"{folder} holds two {part.upper()} files, {files[part].name} and {path.name}: remove one."
+    return CaseRef(name=case_name(folder), layout=layout, folder=folder, files=files, reader=reader, fault=fault)
+
+
+def _read(case: CaseRef, *, integer_unit: float) -> Case:
+    return read_nifti_case(case.name, case.files, integer_unit=integer_unit)
+
+
+def case_of_files(name: str, files: Mapping[str, Path]) -> CaseRef:
+    """A case given by its files, wherever they lie.
+
+    Args:
+        name: of the case.
+        files: by what they hold; integers of ``cbf`` and ``cbv`` are tenths.
+    """
+    folder = next(iter(files.values())).parent
+    return CaseRef(name=name, layout="files", folder=folder, files=files, reader=partial(_read, integer_unit=TENTHS))

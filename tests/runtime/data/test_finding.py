@@ -1,0 +1,45 @@
+"""Findings: one table of codes, from the gravest to the least."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import ctpdeploy
+from ctpdeploy.runtime.data.finding import CODES, SEVERITIES, Finding, by_severity, finding
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+def used_codes() -> set[str]:
+    """Codes of the calls of ``finding`` in the package."""
+    calls = (
+        node
+        for path in Path(ctpdeploy.__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "finding"
+    )
+    return {call.args[0].value for call in calls if isinstance(call.args[0], ast.Constant)}
+
+
+def test_every_code_is_used_and_every_one_used_is_a_code():
+    assert used_codes() == set(CODES)
+
+
+def test_the_gravest_come_first_and_each_once():
+    swapped, early, computed = (finding(code, code) for code in ("maps-contradict", "window-start", "maps-computed"))
+    later = finding("window-end", "another caution")
+    assert by_severity((computed, early, swapped, later, early)) == (swapped, early, later, computed)
+    assert [CODES[code].severity for code in ("maps-contradict", "window-start", "maps-computed")] == list(SEVERITIES)
+
+
+def test_a_code_that_is_not_in_the_table_is_a_mistake_of_ours():
+    with pytest.raises(KeyError):
+        finding("no-such-code", "A sentence.")
+    assert Finding("from-a-reader-of-yours", "note", "A sentence.").severity == "note"
+
+
+def test_the_documents_list_every_code_with_its_meaning():
+    text = (REPOSITORY / "docs" / "files.md").read_text(encoding="utf-8")
+    listed = text[text.index("### Findings") :].split("\n\n")[2].splitlines()[2:]
+    assert listed == [f"| `{code}` | {kind.severity} | {kind.meaning} |" for code, kind in CODES.items()]
