@@ -20,7 +20,7 @@ from ctpdeploy.runtime.backends.native import library
 from ctpdeploy.runtime.backends.native.build import LIBRARY, SOURCES, build, compiler_of_this_machine, hash_of_sources
 from ctpdeploy.runtime.backends.native.engine import NAME, open_engine
 from ctpdeploy.runtime.backends.native.kernels import Kernels
-from ctpdeploy.runtime.backends.native.lazy_tensor import Image
+from ctpdeploy.runtime.backends.native.lazy_tensor import PendingTensor
 from ctpdeploy.runtime.backends.native.network import Network
 from ctpdeploy.runtime.backends.onnx_graph.graph import read_graph
 
@@ -87,7 +87,7 @@ def test_building_without_a_compiler(compiler: str, says: str):
 def divided_by_one_less(moments: Callable[..., Any]) -> Callable[..., Any]:
     """The unbiased variance, where the network means the other."""
 
-    def wrong(kernels: Kernels, image: Image) -> Any:
+    def wrong(kernels: Kernels, image: PendingTensor) -> Any:
         mean, variance = moments(kernels, image)
         count = np.prod(image.size)
         return mean, variance * count / (count - 1)
