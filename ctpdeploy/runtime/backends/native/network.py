@@ -13,7 +13,7 @@ from ctpdeploy.runtime.backends.native.operators import IMAGE_OPERATORS, Operand
 from ctpdeploy.runtime.backends.onnx_graph.graph import Graph, Node
 from ctpdeploy.runtime.backends.onnx_graph.numpy_reference import OPERATORS
 from ctpdeploy.runtime.backends.onnx_graph.operators import check_operators
-from ctpdeploy.runtime.backends.onnx_graph.self_test import check
+from ctpdeploy.runtime.backends.onnx_graph.self_test import compare_with_reference
 
 __all__ = ["Network"]
 
@@ -38,7 +38,7 @@ class Network:
         self._last_read = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs}
         self._context = OperatorContext(Kernels(threads))
         self._lock = Lock()
-        check(self.run, graph, called=called)
+        compare_with_reference(self.run, graph, called=called)
         packed = {name for node in graph.nodes if node.output in self._context.packed for name in node.inputs[1:]}
         self._constants |= dict.fromkeys(packed, np.empty(0))  # the kernels have them now in their own form
 

@@ -39,7 +39,7 @@ class Node:
     Attributes:
         operator: its name in the ONNX standard.
         inputs: names of tensors; empty where an optional one is left out.
-        output: name of the tensor it makes.
+        output: name of its output.
         attributes: by name, without lists of fractions.
     """
 
@@ -61,8 +61,8 @@ class Graph:
     Attributes:
         nodes: in an order in which they can run.
         constants: weights and other constants by name; read-only.
-        inputs: ``(C, H, W)`` of what goes in, by name.
-        outputs: names of what comes out.
+        inputs: shapes ``(C, H, W)`` by name.
+        outputs: names.
     """
 
     nodes: tuple[Node, ...]
