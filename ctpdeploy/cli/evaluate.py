@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ctpdeploy.cli.options import with_emulator
-from ctpdeploy.cli.terminal import mean_and_std, print_json, print_table, progress, say
+from ctpdeploy.cli.terminal import mean_and_std, print_json, print_table, progress, say, say_found
 from ctpdeploy.cli.verify import KEY_HELP
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def evaluate(
     from ctpdeploy.runtime import find_cases
 
     cases = find_cases(data)
+    say_found(len(cases), data)
     with _open(model, backend, require_signature) as pipeline:
         _warn_of_training_cases(model, cases)
         summary = evaluate_with_progress(pipeline, cases, out)

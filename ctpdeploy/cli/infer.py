@@ -7,7 +7,7 @@ import typer
 
 from ctpdeploy import INTENDED_USE
 from ctpdeploy.cli.options import with_emulator
-from ctpdeploy.cli.terminal import print_json, print_table, progress, say
+from ctpdeploy.cli.terminal import print_json, print_table, progress, say, say_found
 from ctpdeploy.cli.verify import KEY_HELP
 from ctpdeploy.errors import BatchError, UsageError
 
@@ -91,7 +91,9 @@ def _found(folders: list[Path]) -> "list[CaseRef]":
     """The cases under some folders, counted aloud before anything long."""
     from ctpdeploy.runtime import find_cases
 
-    return [case for folder in folders for case in find_cases(folder)]
+    cases = [case for folder in folders for case in find_cases(folder)]
+    say_found(len(cases), *folders)
+    return cases
 
 
 def infer_with_progress(

@@ -32,7 +32,7 @@ def warmup(
     ] = "auto",
     slices: Annotated[
         str | None,
-        typer.Option(help="Of an engine: fewest, most likely and most slices at once, MIN,OPT,MAX; else 1,8,32."),
+        typer.Option(help="Of an engine: fewest, most likely and most slices at once. Default: 1,8,32."),
     ] = None,
     gpus: Annotated[
         str | None,
@@ -43,12 +43,12 @@ def warmup(
     ] = None,
     cache: Annotated[
         Path | None,
-        typer.Option(help="Folder for engines that infer is not to take; by default the user's cache."),
+        typer.Option(help="Folder for engines that infer is to leave alone. Default: the user's cache."),
     ] = None,
     require_signature: Annotated[Path | None, typer.Option(help=KEY_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Ready this machine for a bundle: build engines, pass the gate with every backend, and find the fastest.
+    """Prepare this machine for a bundle: build engines, pass the gate with every backend, and find the fastest.
 
     What is found is kept in the user's cache: infer then takes the fastest by itself, and waits for no engine. An
     engine is for one bundle, one version of the package and one kind of GPU; a cached one that fits is used again, a

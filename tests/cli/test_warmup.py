@@ -157,34 +157,6 @@ def test_a_gpu_that_the_package_does_not_know_exits_with_five(command: list[str]
     assert "does not build for compute capability 9.0" in capsys.readouterr().err
 
 
-def test_doctor_says_what_builds_and_what_is_missing(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    monkeypatch.setitem(sys.modules, "tensorrt", None)
-    monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
-    assert run(["doctor", "--json"]) == ExitCode.DONE
-    findings = json.loads(capsys.readouterr().out)
-    assert "pip install 'ctpdeploy[tensorrt]'" in findings["builders"]["tensorrt"]
-    assert "pip install 'ctpdeploy[rtx]'" in findings["builders"]["tensorrt-rtx"]
-    assert all(findings["backends"][name] for name in findings["builders"])
-    assert findings["gpus"]["found"] or findings["gpus"]["none_because"]
-    assert run(["doctor"]) == ExitCode.DONE
-    assert "builder of engines" in capsys.readouterr().out
-
-
-def test_doctor_names_gpu_memory_and_driver(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    gpu = Gpu(name="RTX 4000 Ada", compute_capability="8.9", memory=20_475_000_000)
-    for driver, words in (
-        (Driver(cuda="13.0", gpus=(gpu, gpu), release="580.65.06"), "driver 580.65.06, CUDA 13.0 or older"),
-        (Driver(cuda="13.0", gpus=(gpu,)), "driver of unknown version"),
-    ):
-        monkeypatch.setattr("ctpdeploy.runtime.backends.cuda.driver.probe", lambda driver=driver: driver)
-        assert run(["doctor"]) == ExitCode.DONE
-        out = capsys.readouterr().out
-        assert "RTX 4000 Ada (20.5 GB, compute capability 8.9)" in out
-        assert words in out
-
-
 def test_infer_takes_what_was_warmed_up_last(command: list[str], bundle_folder: Path):
     assert run([*command, "--gpus", "8.6,8.9"]) == ExitCode.DONE
     gpu = Gpu(name="RTX 4000 Ada", compute_capability="8.9", memory=20 << 30)
