@@ -17,7 +17,7 @@ from ctpdeploy.runtime.backends.trt.build import build
 from ctpdeploy.runtime.backends.trt.packages import load
 from ctpdeploy.runtime.backends.trt.parse import parse
 from ctpdeploy.runtime.backends.trt.precision import prove
-from ctpdeploy.runtime.gate.verification import LIMITS, Check, Comparison
+from ctpdeploy.runtime.gate.verification import LIMITS, Comparison, TensorError
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
@@ -58,7 +58,7 @@ def test_tensorrt_rtx_builds_the_merged_graphs_in_their_precision(
 
 
 def trial(errors: float, limit: float) -> Comparison:
-    check = Check(
+    check = TensorError(
         tensor="chain", rms_error=errors, max_error=errors, eager_rms_error=1, eager_max_error=1, held=errors <= limit
     )
     return Comparison(
