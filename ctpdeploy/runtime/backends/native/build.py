@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -26,12 +25,11 @@ _PROCESSOR: Final = "processor.cpp"
 """Compiled without the vector instructions whose presence it tests."""
 
 
-def build(target: Path = LIBRARY, extra_options: Iterable[str] = ()) -> None:
+def build(target: Path = LIBRARY) -> None:
     """Compile the kernels with ``$CXX`` or the C++ compiler that is there.
 
     Args:
         target: the library; replaced when the new one is complete.
-        extra_options: of the compiler, such as a sanitizer's.
 
     Raises:
         OSError: there is none, it does not compile them, or the folder cannot be written.
@@ -42,7 +40,7 @@ def build(target: Path = LIBRARY, extra_options: Iterable[str] = ()) -> None:
     kernels = [file for file in sorted(SOURCES.glob("*.cpp")) if file.name != _PROCESSOR]
     version = f'-DCTP_VERSION="{hash_of_sources()}"'
     partial = target.with_suffix(f".{os.getpid()}")
-    command = [compiler, *_OPTIONS, *extra_options]
+    command = [compiler, *_OPTIONS]
     try:
         with tempfile.TemporaryDirectory() as folder:
             _run([*command, *_VECTORS, "-c", *map(str, kernels)], Path(folder))
