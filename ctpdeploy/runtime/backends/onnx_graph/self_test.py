@@ -1,5 +1,4 @@
-"""The test at load: a backend's own form of a network against the reference in NumPy, on the network's own
-weights.
+"""The test at load: a backend's form of a network against the reference in NumPy, with the network's weights.
 
 Rounding differs, and networks amplify it, so the yardstick is NumPy's own error: its float32 against its float64. On
 the networks tried F(4x4) has up to 4 times that, half precision 80 times and more.
