@@ -4,6 +4,7 @@ import inspect
 import sys
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -23,7 +24,7 @@ from ctpdeploy.cli import (
     verify,
     warmup,
 )
-from ctpdeploy.cli.terminal import say
+from ctpdeploy.cli.terminal import log_to, say
 from ctpdeploy.errors import CtpdeployError, ExitCode
 
 __all__ = ["main", "run"]
@@ -81,12 +82,16 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001  ends the command itself
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: Annotated[  # noqa: ARG001  read by run(), which is still there when the error arrives
+        bool, typer.Option("--debug", help="Show the traceback of an error.")
+    ] = False,
+    log: Annotated[Path | None, typer.Option(help="Add a log to this file: a line a case, by number, no name.")] = None,
 ) -> None:
-    pass  # --debug is read by run(), which is still there when the error arrives
+    if log is not None:
+        log_to(log)
 
 
 def run(arguments: list[str]) -> int:

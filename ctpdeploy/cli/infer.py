@@ -88,12 +88,13 @@ def _explicit(name: str, files: dict[str, Path]) -> "list[CaseRef]":
 
 
 def _found(folders: list[Path]) -> "list[CaseRef]":
-    """The cases under some folders, counted aloud before anything long."""
+    """The cases under some folders, counted on the terminal before anything long."""
     from ctpdeploy.runtime import find_cases
+    from ctpdeploy.runtime.io.case_ref import by_name
 
-    cases = [case for folder in folders for case in find_cases(folder)]
+    cases = by_name(case for folder in folders for case in find_cases(folder))
     say_found(len(cases), *folders)
-    return cases
+    return list(cases.values())
 
 
 def infer_with_progress(

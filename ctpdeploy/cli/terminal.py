@@ -1,6 +1,7 @@
 """What the commands share: progress on stderr, tables and JSON on stdout."""
 
 import json
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ctpdeploy.errors import UsageError
+
 if TYPE_CHECKING:
     from ctpdeploy.cli.display import Display
 
 __all__ = [
     "first_process",
+    "log_to",
     "mean_and_std",
     "print_json",
     "print_table",
@@ -54,6 +58,22 @@ def say(text: str) -> None:
 def say_found(cases: int, *places: Path) -> None:
     """How many cases were found where, before anything that takes long."""
     say(f"{cases} {'case' if cases == 1 else 'cases'} found in {', '.join(map(str, places))}.")
+
+
+def log_to(file: Path) -> None:
+    """Add what the packages log to a file, a line each with its date.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    try:
+        handler = logging.FileHandler(file, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written ({error.strerror}): name another file for --log.") from error
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger("ctpdeploy")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
 
 
 def print_json(value: dict[str, Any]) -> None:

@@ -1,11 +1,15 @@
 """Lines, tables and JSON, and where each goes."""
 
 import json
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from ctpdeploy.cli import run
 from ctpdeploy.cli.terminal import first_process, mean_and_std, print_json, print_table, say_found
+from ctpdeploy.errors import ExitCode
 
 
 def test_words_are_set_left_and_figures_right(capsys: pytest.CaptureFixture[str]):
@@ -39,3 +43,28 @@ def test_one_process_of_torchrun_speaks(monkeypatch: pytest.MonkeyPatch, rank: s
     if rank is not None:
         monkeypatch.setenv("RANK", rank)
     assert first_process() is first
+
+
+@pytest.fixture
+def quiet_logger() -> Iterator[None]:
+    """The logger of the package, as it was before."""
+    logger = logging.getLogger("ctpdeploy")
+    before, level = list(logger.handlers), logger.level
+    yield
+    for handler in set(logger.handlers) - set(before):
+        logger.removeHandler(handler)
+        handler.close()
+    logger.setLevel(level)
+
+
+@pytest.mark.usefixtures("quiet_logger")
+def test_the_log_names_cases_by_their_numbers(bundle_folder: Path, phantom_folder: Path, tmp_path: Path):
+    log = tmp_path / "audit.log"
+    command = ["--log", str(log), "infer", str(bundle_folder), str(phantom_folder), "--out", str(tmp_path / "out")]
+    assert run(command) == ExitCode.DONE
+    lines = log.read_text().splitlines()
+    assert sum("ctpdeploy.runtime.cohort: case " in line for line in lines) == 4
+    assert any("ctpdeploy.runtime.io: 4 cases found" in line for line in lines)
+    assert any("ctpdeploy.runtime: bundle " in line for line in lines)
+    assert "case_" not in log.read_text()
+    assert run(["--log", str(tmp_path / "no" / "such.log"), "doctor"]) == ExitCode.USAGE
