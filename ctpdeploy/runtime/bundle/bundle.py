@@ -1,4 +1,4 @@
-"""The bundle: what export seals and the workstation opens.
+"""The bundle: networks with their manifest, written by export and opened by the workstation.
 
 ::
 
