@@ -3,7 +3,8 @@
 What ``ctpdeploy infer`` does with a folder, in a process that is warm, takes turns with the networks alone on the same
 slices in memory, case by case. Their quotient would be 1 if reading, preprocessing, masks, volumes, pictures and
 reports found a core that the networks leave idle, or cost nothing; core seconds say what they cost. The networks are
-trained ones made wide (see ``widen.py``), since the work behind them depends on the mask. Outputs are checked first.
+trained ones made wide (see ``widen_networks.py``), since the work behind them depends on the mask. Outputs are checked
+first.
 
     python claims/folder.py --backend ncnn --out claims/results/folder-MACHINE.json
     python claims/folder.py --width 8 --size 128 --cases 2 --rounds 2      # a rehearsal

@@ -1,4 +1,4 @@
-"""The networks that benchmarks run: random weights that behave like trained ones, as a run and as a sealed bundle.
+"""The networks of the claims: random weights that behave like trained ones, as a run and as a sealed bundle.
 
 Trained weights of the source are not public, and speed hardly depends on weights. Errors do: random networks as they
 are usually drawn amplify rounding so much that float16 fails on them. With their normalisation shifted, so that most
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ctpdeploy.atomic import atomic_folder
+from ctpdeploy.paper.systems import SYSTEMS
 from ctpdeploy.phantom import PhantomConfig, write_dataset
 from ctpdeploy.runtime import Bundle, read_case
 from ctpdeploy.runtime.bundle.bundle import FileDigest, Network
@@ -25,7 +26,6 @@ from ctpdeploy.train.networks.chain import Chain
 from ctpdeploy.train.run_folder import RunFolder
 from ctpdeploy.train.settings import TrainConfig
 from ctpdeploy.train.split import Split
-from ctpdeploy.train.systems import SYSTEMS
 
 __all__ = ["CEILINGS", "DIRECT", "case_folder", "gflop", "half_bundle", "random_bundle", "random_chain"]
 

@@ -1,11 +1,11 @@
-"""Do the orderings of the source's tables hold in a study? Paired differences of Dice between rows.
+"""Do the orderings of the source's tables hold in a reproduction? Paired differences of Dice between rows.
 
 For each claim, a pair of rows whose published means differ, the difference of Dice is taken case by case and seed by
 seed. Its mean stands with a 95 % bootstrap interval, for which both cases and seeds are drawn, and with the mean of
 each seed. A claim holds if the interval lies on the published side of zero, fails if on the other, else it is within
 noise. The last line is JSON.
 
-    python claims/paired_tests.py STUDY [STUDY ...]
+    python claims/paired_tests.py FOLDER [FOLDER ...]
 """
 
 import argparse
@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ctpdeploy.train.reproduction.published import published_table
-from ctpdeploy.train.systems import TABLES
+from ctpdeploy.paper.published import published_table
+from ctpdeploy.paper.systems import TABLES
 
 CLAIMS = (
     (5, "real_dwi", "dwi_olh"),
@@ -32,18 +32,18 @@ CLAIMS = (
 SAMPLES = 10_000
 
 
-def dice(study: Path, system: str) -> dict[str, NDArray[np.float64]]:
+def dice(reproduction: Path, system: str) -> dict[str, NDArray[np.float64]]:
     """Dice of the test cases, in their order, by seed."""
     found = {}
-    for file in sorted((study / system).glob("seed-*/evaluation/scores.json")):
+    for file in sorted((reproduction / system).glob("seed-*/evaluation/scores.json")):
         scores = json.loads(file.read_text(encoding="utf-8"))
         found[file.parts[-3]] = np.array([score["networks"]["dice"] for score in scores])
     return found
 
 
-def compare(study: Path, table: int, one: str, other: str) -> dict[str, object] | None:
+def compare(reproduction: Path, table: int, one: str, other: str) -> dict[str, object] | None:
     """One claim; None if a row was not trained."""
-    a, b = (dice(study, TABLES[table][row]) for row in (one, other))
+    a, b = (dice(reproduction, TABLES[table][row]) for row in (one, other))
     seeds = sorted(a.keys() & b.keys())
     if not seeds:
         return None
@@ -73,12 +73,12 @@ def compare(study: Path, table: int, one: str, other: str) -> dict[str, object] 
 def main() -> None:
     """Compare and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("studies", type=Path, nargs="+")
+    parser.add_argument("reproductions", type=Path, nargs="+")
     result = {}
-    for study in parser.parse_args().studies:
-        lines = [line for claim in CLAIMS if (line := compare(study, *claim))]
-        result[str(study)] = lines
-        print(study)
+    for reproduction in parser.parse_args().reproductions:
+        lines = [line for claim in CLAIMS if (line := compare(reproduction, *claim))]
+        result[str(reproduction)] = lines
+        print(reproduction)
         print(f"{'table':<6} {'difference of Dice':<20} {'published':>9} {'measured':>9}   95 % over cases and seeds")
         for line in lines:
             low, high = line["interval"]  # type: ignore[misc]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from support.shared import made_once
 
 from ctpdeploy.config import merge
 from ctpdeploy.phantom import PhantomConfig, write_dataset
@@ -42,20 +43,18 @@ def phantom_case(phantom_folder: Path) -> Case:
 
 @pytest.fixture(scope="session")
 def trained_run(tmp_path_factory: pytest.TempPathFactory, phantom_folder: Path) -> Path:
-    """A run of two epochs at width 4."""
+    """A run of two epochs at width 4, one for all workers: no test may change it."""
     from ctpdeploy.train import PRESETS, train
 
     config = merge(PRESETS["tiny"], {"width": 4, "epochs": 2, "preprocess": {"slice_shape": [SIZE, SIZE]}})
-    run = tmp_path_factory.mktemp("trained") / "run"
-    train(phantom_folder, run, config)
-    return run
+    return made_once(tmp_path_factory, "trained_run", lambda run: train(phantom_folder, run, config))
 
 
 @pytest.fixture(scope="session")
-def bundle_folder(trained_run: Path, phantom_case: Case) -> Path:
-    """The bundle of that run."""
+def bundle_folder(tmp_path_factory: pytest.TempPathFactory, trained_run: Path, phantom_case: Case) -> Path:
+    """The bundle of that run, likewise."""
     from ctpdeploy.export import export_run
 
-    bundle = trained_run.with_name("small.ctpbundle")
-    export_run(trained_run, bundle, [phantom_case])
-    return bundle
+    return made_once(
+        tmp_path_factory, "small.ctpbundle", lambda bundle: export_run(trained_run, bundle, [phantom_case])
+    )

@@ -6,7 +6,6 @@ import pytest
 
 from ctpdeploy import errors
 from ctpdeploy.errors import CtpdeployError, GateError, MissingPackageError, UnknownKeyError
-from ctpdeploy.optional import available, require
 
 CLASSES = [c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, CtpdeployError)]
 
@@ -18,12 +17,6 @@ def test_the_tree_in_the_docstring_is_the_tree_in_the_code(cls: type[CtpdeployEr
     if cls is not CtpdeployError:
         depth = re.search(r"[A-Z]", line).start() // 4  # type: ignore[union-attr]
         assert depth == len([base for base in cls.__mro__ if issubclass(base, CtpdeployError)])
-
-
-def test_a_missing_package_ends_in_the_command_that_installs_it():
-    with pytest.raises(MissingPackageError, match=r"pip install 'ctpdeploy\[cuda\]'"):
-        require("no_such_package_here", extra="cuda")
-    assert not available("no_such_package_here")
 
 
 def test_an_unknown_key_far_from_all_lists_them():

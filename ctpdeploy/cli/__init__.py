@@ -1,7 +1,11 @@
 """The command line: one file a command, each of which parses, imports, calls and prints."""
 
+import inspect
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -20,6 +24,7 @@ from ctpdeploy.cli import (
     verify,
     warmup,
 )
+from ctpdeploy.cli.terminal import log_to, say
 from ctpdeploy.errors import CtpdeployError, ExitCode
 
 __all__ = ["main", "run"]
@@ -35,20 +40,38 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich's help takes a quarter of a second to import
 )
 
-# in the order in which a newcomer meets them
-app.command("demo")(demo.demo)
-app.command("phantom")(phantom.phantom)
-app.command("train")(train.train)
-app.command("export")(export.export)
-app.command("verify")(verify.verify)
-app.command("warmup")(warmup.warmup)
-app.command("infer")(infer.infer)
-app.command("benchmark")(benchmark.benchmark)
-app.command("evaluate")(evaluate.evaluate)
-app.command("reproduce")(reproduce.reproduce)
-app.command("study", hidden=True, deprecated=True)(reproduce.reproduce)  # its name until 0.1
-app.command("figures")(figures.figures)
-app.command("doctor")(doctor.doctor)
+COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
+    "demo": (demo.demo, "From nothing to lesion masks, with synthetic patients."),
+    "phantom": (phantom.phantom, "Write synthetic stroke patients, with DWI and the truth."),
+    "train": (train.train, "Train a system on cases with a lesion drawn."),
+    "export": (export.export, "Turn a trained run into a bundle that is proven equal to it."),
+    "verify": (verify.verify, "Check a bundle: files, signature, graphs, the gate again."),
+    "warmup": (warmup.warmup, "Prepare this machine for a bundle; find the fastest backend."),
+    "infer": (infer.infer, "Find the lesions in one case or in a folder of cases."),
+    "benchmark": (benchmark.benchmark, "Measure what a bundle costs on this machine."),
+    "evaluate": (evaluate.evaluate, "Score a run or a bundle on cases with a lesion drawn."),
+    "reproduce": (reproduce.reproduce, "Train and score the rows of a table of the paper."),
+    "figures": (figures.figures, "Draw the paper's figures of the rows that are trained."),
+    "doctor": (doctor.doctor, "List what this machine can do, and how to mend the rest."),
+}
+"""Each command and its line in the list of all, in the order in which a newcomer meets them."""
+
+
+def _help(command: Callable[..., None]) -> str:
+    """The docstring, wrapped as the terminal likes but for the example, which can be copied from a line of its own."""
+    return inspect.cleandoc(command.__doc__ or "").replace("\n\nExample: ", "\n\n\b\nExample:\n  ")
+
+
+for _name, (_command, _line) in COMMANDS.items():
+    app.command(_name, help=_help(_command), short_help=_line)(_command)
+
+
+@app.command("study", hidden=True, help=_help(reproduce.reproduce))
+@wraps(reproduce.reproduce)
+def _study(**options: Any) -> None:  # noqa: ANN401  those of reproduce
+    """The name of ``reproduce`` before 0.1."""
+    say("Warning: ctpdeploy study is deprecated: it is ctpdeploy reproduce now, and --out is reproduction by default.")
+    reproduce.reproduce(**options)
 
 
 def _print_version(wanted: bool) -> None:
@@ -59,12 +82,16 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001  ends the command itself
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: Annotated[  # noqa: ARG001  read by run(), which is still there when the error arrives
+        bool, typer.Option("--debug", help="Show the traceback of an error.")
+    ] = False,
+    log: Annotated[Path | None, typer.Option(help="Add a log to this file: a line a case, by number, no name.")] = None,
 ) -> None:
-    pass  # --debug is read by run(), which is still there when the error arrives
+    if log is not None:
+        log_to(log)
 
 
 def run(arguments: list[str]) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctpdeploy import INTENDED_USE
-from ctpdeploy.cli.terminal import print_json, print_table, progress, say
+from ctpdeploy.cli.terminal import print_json, print_table, progress, say, say_found
 
 if TYPE_CHECKING:
     from ctpdeploy.benchmark import Results
@@ -55,9 +55,10 @@ def benchmark(
 
     backends = chosen_backends(backend or [])
     with tempfile.TemporaryDirectory() as scratch, progress() as display:
-        task = display.add_task("benchmark", total=_STEPS, text="making a synthetic patient")
+        task = display.add_task("benchmark", total=_STEPS, text="" if cases else "making a synthetic patient")
         if cases:
             found = [case for folder in cases for case in find_cases(folder)]
+            say_found(len(found), *cases)
         else:
             with Bundle.open(bundle) as opened:
                 found = find_cases(_synthetic_case(Path(scratch), opened))

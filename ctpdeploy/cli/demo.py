@@ -21,7 +21,7 @@ def demo(
 ) -> None:
     """Make synthetic patients, train on them, export, and find the lesions of patients never seen.
 
-    Takes a few minutes on two cores. Patients are synthetic: the scores say that the road works, nothing clinical.
+    Takes a few minutes on two cores. Patients are synthetic: scores show that everything works, and nothing clinical.
     """
     from ctpdeploy.cli.evaluate import evaluate_with_progress, print_scores
     from ctpdeploy.cli.export import export_bundle

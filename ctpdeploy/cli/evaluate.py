@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ctpdeploy.cli.options import with_emulator
-from ctpdeploy.cli.terminal import mean_and_std, print_json, print_table, progress, say
+from ctpdeploy.cli.terminal import mean_and_std, print_json, print_table, progress, say, say_found
 from ctpdeploy.cli.verify import KEY_HELP
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def evaluate(
     require_signature: Annotated[Path | None, typer.Option(help=KEY_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Scores of each case and mean ± std, beside the rule Tmax > 6 s and rCBF < 30 %.
+    """Scores of each case and mean ± std, beside the rule Tmax > 6 s and rCBF < 30 %.
 
     Dice, precision, recall and volume error; surface distances in mm; likeness of the pseudo-DWI to the real one; and
     by size of the lesion.
@@ -33,6 +33,7 @@ def evaluate(
     from ctpdeploy.runtime import find_cases
 
     cases = find_cases(data)
+    say_found(len(cases), data)
     with _open(model, backend, require_signature) as pipeline:
         _warn_of_training_cases(model, cases)
         summary = evaluate_with_progress(pipeline, cases, out)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ctpdeploy.cli.terminal import print_json, progress, say
+from ctpdeploy.cli.terminal import print_json, progress, say, say_found
 from ctpdeploy.cli.verify import print_trials
 from ctpdeploy.errors import UsageError
 
@@ -25,16 +25,16 @@ _STEPS = 100
 
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder made by ctpdeploy train.")],
-    out: Annotated[Path, typer.Option(help="Bundle to make, by custom NAME.ctpbundle.")],
+    out: Annotated[Path, typer.Option(help="Bundle to make, NAME.ctpbundle by convention.")],
     cases: Annotated[
         Path | None, typer.Option(help="Cases on which the gate compares, besides two synthetic patients.")
     ] = None,
     precision: Annotated[
         str,
-        typer.Option(help="fp32; fp16 or int8 for GPUs: convolutions in it, as many as the limits on masks allow."),
+        typer.Option(help="fp32; fp16 or int8 for GPUs: as many convolutions in it as the limits on masks allow."),
     ] = "fp32",
     fold_sn_static: Annotated[
-        bool, typer.Option(help="Make the statistics of Switchable Normalization constants; an approximation.")
+        bool, typer.Option(help="Freeze the statistics of Switchable Normalization to constants, an approximation.")
     ] = False,
     calibrate: Annotated[
         Path | None,
@@ -43,9 +43,9 @@ def export(
     zipped: Annotated[
         bool, typer.Option("--zip", help="Make one file, NAME.ctpbundle.zip; equal bundles are equal bytes.")
     ] = False,
-    sign: Annotated[Path | None, typer.Option(help="Sign with this private key, an elliptic one in PEM.")] = None,
+    sign: Annotated[Path | None, typer.Option(help="Sign with this private key of an elliptic curve, in PEM.")] = None,
     licence: Annotated[
-        str | None, typer.Option(help="Terms of the trained weights, by custom an SPDX expression; kept in the bundle.")
+        str | None, typer.Option(help="Terms of the trained weights, best as an SPDX expression; kept in the bundle.")
     ] = None,
     triton: Annotated[
         Path | None,
@@ -96,14 +96,18 @@ def export_bundle(
     calibrate: Path | None = None,
     options: "ExportOptions | None" = None,
 ) -> "Verification":
-    """Export with a progress bar."""
+    """Export with a progress display, to which the beginning of a stage, the first word of its text, is a milestone."""
     from ctpdeploy.export import export_run
 
     with progress() as display:
         task = display.add_task("export", total=_STEPS, text="reading cases for the gate")
 
+        stage = ""
+
         def show(text: str, share: float) -> None:
-            display.update(task, completed=round(share * _STEPS), text=text)
+            nonlocal stage
+            begun, stage = stage, text.partition(" ")[0]
+            display.update(task, completed=round(share * _STEPS), text=text, milestone=stage != begun)
 
         calibration: list[Case] = []
         if options is not None and options.calibrates:
@@ -127,7 +131,7 @@ def _print(verification: "Verification") -> None:
     nodes = ", ".join(f"{role} {before} to {after}" for role, (before, after) in verification.nodes.items())
     say(
         f"The gate held on {verification.slices} slices of {', '.join(verification.cases)} (eager float32 flips "
-        f"{verification.eager_flips} labels). Nodes by folding: {nodes}."
+        f"{verification.eager_flips} labels). Nodes before and after folding: {nodes}."
     )
     if verification.float32_layers:
         say(f"These layers stay in float32: {', '.join(verification.float32_layers)}.")
@@ -157,7 +161,9 @@ def _checked_password(key: Path) -> str | None:
 def _read(cases: Path) -> "list[Case]":
     from ctpdeploy.runtime import find_cases
 
-    return [case.read() for case in find_cases(cases)]
+    found = find_cases(cases)
+    say_found(len(found), cases)
+    return [case.read() for case in found]
 
 
 def _synthetic_cases(count: int, seed: int) -> "list[Case]":

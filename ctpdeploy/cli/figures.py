@@ -1,4 +1,4 @@
-"""``ctpdeploy figures``: the source's figures of what a study has trained."""
+"""``ctpdeploy figures``: the source's figures of what a reproduction has trained."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctpdeploy import INTENDED_USE
-from ctpdeploy.cli.terminal import print_json, print_table, progress, say
+from ctpdeploy.cli.terminal import print_json, print_table, progress, say, say_found
 
 if TYPE_CHECKING:
     from ctpdeploy.train.reproduction.figures import Drawing
@@ -15,7 +15,7 @@ __all__ = ["figures"]
 
 
 def figures(
-    study: Annotated[Path, typer.Argument(help="Folder of a study, as ctpdeploy study makes it.")],
+    reproduction: Annotated[Path, typer.Argument(help="Folder of a reproduction, as ctpdeploy reproduce makes it.")],
     data: Annotated[Path, typer.Argument(help="Folder of cases with OT, and MR_DWI where there is one.")],
     out: Annotated[Path, typer.Option(help="Folder for fig-3.png, fig-6.png to fig-10.png.")] = Path("figures"),
     cases: Annotated[
@@ -30,14 +30,16 @@ def figures(
     Pseudo-DWI and segmentation side by side per loss (6), input (7) and network (8) and of table 5 (9); q(t) with T_s
     and T_e (3); Dice and volume error by size of lesion (10). Rows that are not trained are left out.
 
-    Example: ctpdeploy figures study data --out figures --cases case_1,case_7
+    Example: ctpdeploy figures reproduction data --out figures --cases case_1,case_7
     """
+    from ctpdeploy.runtime import find_cases
     from ctpdeploy.train.reproduction.figures import draw_figures
 
+    say_found(len(find_cases(data)), data)
     with progress() as display:
-        task = display.add_task("predicting", total=None, text="")
+        task = display.add_task("predicting", total=None)
         drawing = draw_figures(
-            study,
+            reproduction,
             data,
             out,
             cases=[name.strip() for name in cases.split(",")] if cases else (),

@@ -7,7 +7,7 @@ import typer
 
 from ctpdeploy import INTENDED_USE
 from ctpdeploy.cli.options import with_emulator
-from ctpdeploy.cli.terminal import print_json, print_table, progress, say
+from ctpdeploy.cli.terminal import print_json, print_table, progress, say, say_found
 from ctpdeploy.cli.verify import KEY_HELP
 from ctpdeploy.errors import BatchError, UsageError
 
@@ -88,10 +88,13 @@ def _explicit(name: str, files: dict[str, Path]) -> "list[CaseRef]":
 
 
 def _found(folders: list[Path]) -> "list[CaseRef]":
-    """The cases under some folders, counted aloud before anything long."""
+    """The cases under some folders, counted on the terminal before anything long."""
     from ctpdeploy.runtime import find_cases
+    from ctpdeploy.runtime.io.case_ref import by_name
 
-    return [case for folder in folders for case in find_cases(folder)]
+    cases = by_name(case for folder in folders for case in find_cases(folder))
+    say_found(len(cases), *folders)
+    return list(cases.values())
 
 
 def infer_with_progress(

@@ -34,7 +34,7 @@ def phantom(
         typer.Option("--set", help="One setting on top of that, as slices=4, emboli=1, leukoaraiosis=1; repeatable."),
     ] = None,
 ) -> None:
-    """Write synthetic stroke patients as ISLES 2018 lies on disk, with DWI and the truth.
+    """Write synthetic stroke patients in the layout of ISLES 2018, with DWI and the truth.
 
     Patients are made of equations: no patient's data is in them, and scores on them are not clinical.
 

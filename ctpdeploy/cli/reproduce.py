@@ -1,5 +1,6 @@
 """``ctpdeploy reproduce``: the source's tables, trained and measured on one's own data."""
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,22 +8,26 @@ import typer
 
 from ctpdeploy import INTENDED_USE
 from ctpdeploy.cli.options import CacheFolder, ConfigFile, PatientTable
-from ctpdeploy.cli.terminal import print_json, print_table, progress, say
+from ctpdeploy.cli.terminal import print_json, print_table, progress, say, table_lines
 from ctpdeploy.cli.train import preset_config, show_training
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import TaskID
 
+    from ctpdeploy.cli.display import Display
+    from ctpdeploy.paper.systems import System
     from ctpdeploy.train.reproduction import Reproduction
 
-
 __all__ = ["reproduce"]
+
+WIDTH, INDENT = 80, " " * 7
+"""Of the listing."""
 
 
 def reproduce(
     table: Annotated[int | None, typer.Argument(help="Table of the paper, 1 to 5.")] = None,
     data: Annotated[Path | None, typer.Argument(help="Folder of cases with OT, and MR_DWI for most rows.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the study, to begin or to go on with.")] = Path("study"),
+    out: Annotated[Path, typer.Option(help="Folder to begin or to go on with.")] = Path("reproduction"),
     rows: Annotated[str | None, typer.Option(help="Rows as --list names them, as Fo,dwi_olh. Default: all.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each row, with the seeds 0, 1, and on.")] = 1,
     test: Annotated[
@@ -38,11 +43,11 @@ def reproduce(
 ) -> None:
     """Train the rows of a table and print it in the paper's form: published, measured, difference.
 
-    What is trained and evaluated already is not done again, so a study that was stopped goes on with the same command,
-    and a system that stands in several tables is trained once. Published figures are of 23 scans of ISLES 2018; on
-    other data, and on the phantom above all, only the order of the rows can be compared.
+    What is trained and evaluated already is not done again: the same command goes on where it was stopped, and a
+    system that stands in several tables is trained once. Published figures are of 23 scans of ISLES 2018; on other
+    data, and on the phantom above all, only the order of the rows can be compared.
 
-    Example: ctpdeploy reproduce 5 data --rows Fo,dwi_olh,real_dwi --seeds 3 --preset tiny
+    Example: ctpdeploy reproduce 5 data --rows Fo,dwi_olh --seeds 3 --preset tiny
     """
     from ctpdeploy.errors import UsageError
 
@@ -77,19 +82,19 @@ def _run(work: "Reproduction", chosen: dict[str, str]) -> None:
             if work.summary(system, seed) is None:
                 say(f"Row {number} of {len(chosen)}: {row}, system {system}, seed {seed}")
             with progress() as display:
-                testing = display.add_task("testing", total=None, text="", visible=False)
+                testing = display.add_task("testing", total=None, visible=False)
 
-                def scored(done: int, total: int, display: "Progress" = display, task: "TaskID" = testing) -> None:
+                def scored(done: int, total: int, display: "Display" = display, task: "TaskID" = testing) -> None:
                     display.update(task, completed=done, total=total, visible=True)
 
-                work.run(system, seed, on_progress=show_training(display), on_case=scored)
+                work.run(system, seed, on_progress=show_training(display, work.data), on_case=scored)
 
 
 def _print_table(work: "Reproduction", table: int, as_json: bool) -> None:
     from dataclasses import asdict
 
+    from ctpdeploy.paper.published import published_table
     from ctpdeploy.train.reproduction.comparison import compare
-    from ctpdeploy.train.reproduction.published import published_table
 
     measured, published = work.measured(table), published_table(table)
     if as_json:
@@ -105,30 +110,43 @@ def _print_table(work: "Reproduction", table: int, as_json: bool) -> None:
 
 
 def _print_rows(as_json: bool) -> None:
-    """Every row of tables 1 to 5 with what it trains."""
-    from ctpdeploy.train.reproduction.published import published_table
-    from ctpdeploy.train.systems import SYSTEMS, TABLES
+    """Every row of tables 1 to 5 with what it trains; lines of 80 columns at most."""
+    from ctpdeploy.paper.published import published_table
+    from ctpdeploy.paper.systems import SYSTEMS, TABLES
 
-    lines = []
-    for table, rows in TABLES.items():
-        for row, name in rows.items():
-            system = SYSTEMS[name]
-            wiring = "; ".join(f"{role}: {' + '.join(sees)}" for role, sees in system.wiring.items())
-            stages = ", then ".join(" + ".join(stage) for stage in system.stages)
-            lines.append(
-                {
-                    "table": str(table),
-                    "row": row,
-                    "printed": published_table(table).rows[row].name,
-                    "system": name,
-                    "segmenter": system.segmenter,
-                    "loss": " + ".join(system.loss),
-                    "sees": wiring,
-                    "trained": stages,
-                    "DWI": "needed" if system.needs_dwi else "not needed",
-                }
-            )
+    rows = [(str(table), row, SYSTEMS[name], name) for table, names in TABLES.items() for row, name in names.items()]
+    printed = [published_table(int(table)).rows[row].name for table, row, *_ in rows]
     if as_json:
-        print_json({"rows": lines})
-    else:
-        print_table(list(lines[0]), [list(line.values()) for line in lines], words=len(lines[0]))
+        facts = [
+            {"table": table, "row": row, "printed": title, "system": name, **_facts(system)}
+            for (table, row, system, name), title in zip(rows, printed, strict=True)
+        ]
+        print_json({"rows": facts})
+        return
+    header = ["table", "row", "as printed", "system", "DWI"]
+    cells = [
+        [table, row, title, name, "needed" if system.needs_dwi else ""]
+        for (table, row, system, name), title in zip(rows, printed, strict=True)
+    ]
+    first, rule, *lines = table_lines(header, cells, words=len(header))
+    typer.echo(f"{first}\n{rule}")
+    for line, (_, _, system, _) in zip(lines, rows, strict=True):
+        typer.echo(line)
+        typer.echo(textwrap.fill(_sentence(system), WIDTH, initial_indent=INDENT, subsequent_indent=INDENT))
+
+
+def _facts(system: "System") -> dict[str, str]:
+    return {
+        "segmenter": system.segmenter,
+        "loss": " + ".join(system.loss),
+        "sees": "; ".join(f"{role}: {' + '.join(sees)}" for role, sees in system.wiring.items()),
+        "trained": ", then ".join(" + ".join(stage) for stage in system.stages),
+        "DWI": "needed" if system.needs_dwi else "not needed",
+    }
+
+
+def _sentence(system: "System") -> str:
+    """Networks with their inputs and losses, and what learns together where there is a choice."""
+    facts = _facts(system)
+    networks = f"{system.segmenter} with {facts['loss']}; {facts['sees']}"
+    return networks if len(system.wiring) == 1 else f"{networks}; trained: {facts['trained']}"

@@ -1,35 +1,48 @@
 """What the commands share: progress on stderr, tables and JSON on stdout."""
 
 import json
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.progress import Progress
+from ctpdeploy.errors import UsageError
 
-__all__ = ["first_process", "mean_and_std", "print_json", "print_table", "progress", "say"]
+if TYPE_CHECKING:
+    from ctpdeploy.cli.display import Display
+
+__all__ = [
+    "first_process",
+    "log_to",
+    "mean_and_std",
+    "print_json",
+    "print_table",
+    "progress",
+    "say",
+    "say_found",
+    "table_lines",
+]
 
 
 @contextmanager
-def progress() -> "Iterator[Progress]":
-    """A progress display on stderr; ``update(task, text=...)`` says in words what is going on."""
+def progress() -> "Iterator[Display]":
+    """A progress display on stderr: bars, or lines where stderr is a pipe, a file or a terminal that cannot redraw."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    with Progress(
-        TextColumn("{task.description:<12}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[text]}"),
-        console=Console(stderr=True),
-        disable=not first_process(),
-    ) as display:
-        yield display
+    from ctpdeploy.cli.display import Bars, Lines
+
+    console = Console(stderr=True)
+    if not first_process():
+        yield Lines(lambda _: None)
+    elif console.is_terminal and not console.is_dumb_terminal:
+        with Bars(console) as bars:
+            yield bars
+    else:
+        yield Lines(say)
 
 
 def first_process() -> bool:
@@ -42,6 +55,27 @@ def say(text: str) -> None:
     typer.echo(text, err=True)
 
 
+def say_found(cases: int, *places: Path) -> None:
+    """How many cases were found where, before anything that takes long."""
+    say(f"{cases} {'case' if cases == 1 else 'cases'} found in {', '.join(map(str, places))}.")
+
+
+def log_to(file: Path) -> None:
+    """Add what the packages log to a file, a line each with its date.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    try:
+        handler = logging.FileHandler(file, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written ({error.strerror}): name another file for --log.") from error
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger("ctpdeploy")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+
+
 def print_json(value: dict[str, Any]) -> None:
     """The result for machines."""
     typer.echo(json.dumps(value, indent=2, allow_nan=False))
@@ -49,13 +83,21 @@ def print_json(value: dict[str, Any]) -> None:
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> None:
     """The result for people: the first columns are words, set left, the others figures, set right."""
+    for line in table_lines(header, rows, words):
+        typer.echo(line)
+
+
+def table_lines(header: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> list[str]:
+    """The lines of a table: its header, a rule, and one a row."""
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    lines = []
     for row in [header, ["-" * width for width in widths], *rows]:
         cells = (
             cell.ljust(width) if i < words else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
-        typer.echo("  ".join(cells).rstrip())
+        lines.append("  ".join(cells).rstrip())
+    return lines
 
 
 def mean_and_std(mean: float | None, std: float | None, digits: int = 3) -> str:

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctpdeploy.cli.options import CacheFolder, ConfigFile, PatientTable
-from ctpdeploy.cli.terminal import first_process, progress, say
+from ctpdeploy.cli.terminal import first_process, progress, say, say_found
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
+    from ctpdeploy.cli.display import Display
     from ctpdeploy.train import ProgressEvent, RunSummary, TrainConfig
 
 __all__ = ["preset_config", "show_training", "train", "train_run"]
@@ -21,7 +20,8 @@ def train(
     data: Annotated[Path, typer.Argument(help="Folder of cases with OT, and MR_DWI for most systems.")],
     out: Annotated[Path, typer.Option(help="Run folder to make or to resume.")],
     system: Annotated[
-        str | None, typer.Option(help="A row of the paper's tables; ctpdeploy study --list has all. Default: dwi_olh.")
+        str | None,
+        typer.Option(help="A row of the paper's tables; ctpdeploy reproduce --list has all. Default: dwi_olh."),
     ] = None,
     preset: Annotated[
         str | None,
@@ -36,13 +36,13 @@ def train(
     patients: PatientTable = None,
     cache: CacheFolder = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where the run in --out stopped, with its configuration.")
+        bool, typer.Option("--resume", help="Go on with the run in --out where it stopped, with its configuration.")
     ] = False,
 ) -> None:
     """Train a system: by default feature extractor, pseudo-DWI generator and SLNet end to end.
 
     The run folder holds configuration, split, metrics of every epoch and the last and the best checkpoint. A run
-    that was stopped goes on with --resume as if it had never been.
+    that was stopped goes on with --resume as if it had not been.
 
     Example: ctpdeploy train data --out runs/first --preset tiny --set epochs=20
     """
@@ -98,25 +98,30 @@ def train_run(
             patients=patients,
             resume=resume,
             cache=CaseCache(cache or default_folder()),
-            on_progress=show_training(display),
+            on_progress=show_training(display, data),
         )
 
 
-def show_training(display: "Progress") -> "Callable[[ProgressEvent], None]":
-    """Two bars in a display, for the cases read and for the steps of all epochs."""
-    reading = display.add_task("reading", total=None, text="")
-    training = display.add_task("training", total=None, text="")
-    best = 0.0
+def show_training(display: "Display", data: Path) -> "Callable[[ProgressEvent], None]":
+    """Two tasks in a display, the cases read and the steps of all epochs, each of which ends in a milestone."""
+    reading = display.add_task("reading", total=None)
+    training = display.add_task("training", total=None)
+    best = loss = 0.0
 
     def show(event: "ProgressEvent") -> None:
-        nonlocal best
-        if event.stage == "reading":
+        nonlocal best, loss
+        if event.stage == "finding":
+            say_found(event.steps, data)
+        elif event.stage == "reading":
             display.update(reading, completed=event.step, total=event.steps)
-        elif event.stage == "training":
-            done = (event.epoch - 1) * event.steps + event.step
-            text = f"epoch {event.epoch}/{event.epochs}  {event.learns}  loss {event.loss:.3f}  best Dice {best:.3f}"
-            display.update(training, completed=done, total=event.epochs * event.steps, text=text)
-        elif event.dice is not None:
-            best = max(best, event.dice)
+        else:
+            ends = event.stage == "validation"
+            best, loss = max(best, event.dice or 0.0), loss if event.loss is None else event.loss
+            text = f"epoch {event.epoch}/{event.epochs}, loss {loss:.3f}, best Dice {best:.3f}, {event.learns}"
+            total, done = event.epochs * event.steps, (event.epoch - 1) * event.steps + event.step
+            if ends:
+                display.update(training, text=text, milestone=True)
+            else:
+                display.update(training, completed=done, total=total, text=text)
 
     return show

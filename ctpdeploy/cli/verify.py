@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KEY_HELP", "print_trials", "verify"]
 
-KEY_HELP = "Public key (PEM) of whoever has to have signed the bundle; without it, unsigned bundles will do."
+KEY_HELP = "Public key (PEM) of whoever has to have signed the bundle; without it, unsigned bundles are accepted."
 
 
 def verify(
@@ -23,7 +23,10 @@ def verify(
     key: Annotated[Path | None, typer.Option("--key", "--require-signature", help=KEY_HELP)] = None,
     backend: Annotated[
         str,
-        typer.Option(help="What passes the gate again; a name gets that backend or none.", callback=with_emulator),
+        typer.Option(
+            help="What passes the gate again: auto, or a name, and then no other.",
+            callback=with_emulator,
+        ),
     ] = "auto",
     gate: Annotated[
         bool, typer.Option("--gate/--no-gate", help="Run the networks on the slices that travel in the bundle.")

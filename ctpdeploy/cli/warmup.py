@@ -14,7 +14,7 @@ from ctpdeploy.cli.verify import KEY_HELP
 from ctpdeploy.errors import UsageError
 
 if TYPE_CHECKING:
-    from ctpdeploy.runtime.backends.trt import Flavour, WarmEngine
+    from ctpdeploy.runtime.backends.trt import TensorRTPackage, WarmEngine
 
 __all__ = ["warmup"]
 
@@ -32,7 +32,7 @@ def warmup(
     ] = "auto",
     slices: Annotated[
         str | None,
-        typer.Option(help="Of an engine: fewest, most likely and most slices at once, MIN,OPT,MAX; else 1,8,32."),
+        typer.Option(help="Of an engine: fewest, most likely and most slices at once. Default: 1,8,32."),
     ] = None,
     gpus: Annotated[
         str | None,
@@ -43,12 +43,12 @@ def warmup(
     ] = None,
     cache: Annotated[
         Path | None,
-        typer.Option(help="Folder for engines that infer is not to take; by default the user's cache."),
+        typer.Option(help="Folder for engines that infer is to leave alone. Default: the user's cache."),
     ] = None,
     require_signature: Annotated[Path | None, typer.Option(help=KEY_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Ready this machine for a bundle: build engines, pass the gate with every backend, and find the fastest.
+    """Prepare this machine for a bundle: build engines, pass the gate with every backend, and find the fastest.
 
     What is found is kept in the user's cache: infer then takes the fastest by itself, and waits for no engine. An
     engine is for one bundle, one version of the package and one kind of GPU; a cached one that fits is used again, a
@@ -97,18 +97,25 @@ def _build(
 ) -> None:
     """Build one engine, also for GPUs that are not here."""
     from ctpdeploy.runtime import Bundle
-    from ctpdeploy.runtime.backends.trt import Recipe, choose_flavour, choose_target, keep_choice, user_store, warm_up
+    from ctpdeploy.runtime.backends.trt import (
+        BuildOptions,
+        choose_package,
+        choose_target,
+        remember_build_options,
+        user_engine_cache,
+        warm_up,
+    )
 
     wanted_slices, wanted_gpus = _three(slices), _capabilities(gpus)
-    flavour = choose_flavour(backend)
-    target = choose_target(flavour, wanted_gpus)
+    package = choose_package(backend)
+    target = choose_target(package, wanted_gpus)
     with _shown() as show, Bundle.open(bundle, key) as opened:
-        recipe = Recipe(target=target, slices=wanted_slices, precision=opened.precision)
-        store = user_store(cache)
-        warm = warm_up(opened, flavour, recipe, store, show)
+        options = BuildOptions(target=target, slices=wanted_slices, precision=opened.precision)
+        engines = user_engine_cache(cache)
+        warm = warm_up(opened, package, options, engines, show)
         if cache is None:
-            keep_choice(opened, flavour, recipe, store)
-    findings = _findings(flavour, warm)
+            remember_build_options(opened, package, options, engines)
+    findings = _findings(package, warm)
     if as_json:
         print_json(findings)
         return
@@ -143,10 +150,10 @@ def _capabilities(text: str | None) -> tuple[str, ...] | None:
     return tuple(text.split(","))
 
 
-def _findings(flavour: "Flavour", warm: "WarmEngine") -> dict[str, Any]:
+def _findings(package: "TensorRTPackage", warm: "WarmEngine") -> dict[str, Any]:
     entry = warm.entry
     return {
-        "backend": flavour.backend,
+        "backend": package.backend,
         "file": str(entry.file),
         "bytes": len(entry.content),
         "built": warm.built,

@@ -1,4 +1,4 @@
-"""The digital CT perfusion phantom: patients made of equations, written as ISLES 2018 studies.
+"""The digital CT perfusion phantom: patients made of equations, written as ISLES 2018 cases.
 
 Scores on the phantom are never clinical: they serve orderings, regressions and parity of training and deployment.
 """

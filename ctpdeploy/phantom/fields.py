@@ -27,14 +27,14 @@ BSPLINE_ENERGY = 151.0 / 315.0
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """Centres of the fine voxels: the slices of a study, each cut into thinner ones for partial volume.
+    """Centres of the fine voxels: the slices of a series, each cut into thinner ones for partial volume.
 
     Attributes:
         z: ``(D * subslices,)`` in mm, towards the head's top.
         y: ``(H,)`` in mm, towards the front.
         x: ``(W,)`` in mm, towards the patient's right.
         subslices: fine slices in each slice.
-        spacing: size of the study's voxels ``(dz, dy, dx)`` in mm.
+        spacing: size of the series' voxels ``(dz, dy, dx)`` in mm.
     """
 
     z: FloatArray
@@ -55,7 +55,7 @@ class Grid:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Slices, rows and columns of the study ``(D, H, W)``."""
+        """Slices, rows and columns of the series ``(D, H, W)``."""
         return len(self.z) // self.subslices, len(self.y), len(self.x)
 
     def average(self, volume: NDArray[Any]) -> Volume:

@@ -49,7 +49,7 @@ A new one comes last: those before it keep their numbers.
 
 @dataclass(frozen=True, kw_only=True)
 class Patient:
-    """One synthetic study. Arrays ``(D, H, W)``, right, front and top along the ends of the axes.
+    """One synthetic case. Arrays ``(D, H, W)``, right, front and top along the ends of the axes.
 
     Attributes:
         series: ``(T, D, H, W)`` float32 in HU.

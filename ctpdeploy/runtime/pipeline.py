@@ -1,5 +1,6 @@
 """The whole way of one case: preprocess, networks, postprocess."""
 
+import logging
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,8 @@ from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 from ctpdeploy.runtime.quality.plausibility import implausible
 
 __all__ = ["Pipeline"]
+
+_log = logging.getLogger(__package__)
 
 
 class Pipeline:
@@ -53,7 +56,11 @@ class Pipeline:
                 backend_requested=backend,
                 backend_because=choice.because,
             )
-            return cls(open_engine(opened, choice.backend), opened.preprocess, provenance)
+            pipeline = cls(open_engine(opened, choice.backend), opened.preprocess, provenance)
+        _log.info(
+            "bundle %s opened on %s: %s", provenance.bundle["sha256"][:12], pipeline.engine.info.backend, choice.because
+        )
+        return pipeline
 
     def close(self) -> None:
         """Close the engine; nothing is predicted any more."""

@@ -1,16 +1,16 @@
 """Prepared cases on disk, so that the next run need not prepare them again.
 
 One safetensors file a case. It is named by a SHA-256 over all that the case is made of: the names and contents of its
-files, the settings of the preprocessing, and the code that does it. What has changed in any of these is therefore
-another entry, and none is ever out of date. Entries are never removed: delete the folder to clear it.
+files, the settings of the preprocessing, and the versions of what does it. What has changed in any of these is another
+entry, and none is ever out of date. Entries are never removed: delete the folder to clear it.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from importlib.resources import files as package_files
 from pathlib import Path
+from typing import Final
 
 import nibabel as nib
 import numpy as np
@@ -24,29 +24,10 @@ from ctpdeploy.train.prepared_case import PreparedCase, pack, prepare, unpack
 
 __all__ = ["CaseCache", "default_folder"]
 
-SOURCES = (
-    *(
-        "runtime/io/cases.py",
-        "runtime/io/isles2018.py",
-        "runtime/io/isles2024.py",
-        "runtime/io/nifti_case.py",
-        "runtime/io/nifti.py",
-    ),
-    *("runtime/io/nifti_voxels.py", "runtime/io/compression.py", "runtime/preprocess/temporal_summary.py"),
-    *(
-        "runtime/data/case.py",
-        "runtime/perfusion/maps.py",
-        "runtime/perfusion/arteries.py",
-        "runtime/perfusion/brain.py",
-    ),
-    *(
-        "runtime/preprocess/preprocess.py",
-        "runtime/preprocess/perfusion_window.py",
-        "train/prepared_case.py",
-        "train/cache.py",
-    ),
-)
-"""The modules between the files of a case and its entry; a test compares them with what these import."""
+PREPARATION: Final = 1
+"""Version of all that lies between the files of a case and its entry: reading, perfusion maps, preprocessing, and the
+layout of the entry. To be raised with any change after which the same files may give another entry, be it in a last
+bit: once too often costs a preparation, once too seldom trains on what no longer holds."""
 
 
 def default_folder() -> Path:
@@ -67,7 +48,6 @@ class CaseCache:
     def __init__(self, folder: Path) -> None:
         self.warnings: tuple[str, ...] = ()
         self._folder = folder
-        self._code = _code()
 
     def read(self, ref: CaseRef, config: PreprocessConfig) -> PreparedCase:
         """The prepared case: from its entry, or else prepared and kept.
@@ -93,7 +73,7 @@ class CaseCache:
     def _key(self, identifier: str, files: Mapping[str, Path], config: PreprocessConfig) -> str:
         """Digest of all that the case is made of; the names of the files say what they hold and in which unit."""
         contents = {part: [path.name, _digest(path)] for part, path in files.items()}
-        parts = {"case": identifier, "files": contents, "preprocess": asdict(config), "code": self._code}
+        parts = {"case": identifier, "files": contents, "preprocess": asdict(config), "versions": _versions()}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def _keep(self, entry: Path, case: PreparedCase) -> None:
@@ -110,11 +90,9 @@ class CaseCache:
             self.warnings = (sentence,)
 
 
-def _code() -> dict[str, str]:
-    """What computes an entry: the sources themselves, so that nobody has to think of raising a number."""
-    package = package_files("ctpdeploy")
-    sources = {name: hashlib.sha256((package / name).read_bytes()).hexdigest() for name in SOURCES}
-    return sources | {module.__name__: module.__version__ for module in (nib, np, scipy)}
+def _versions() -> dict[str, str | int]:
+    """Of what computes an entry: the preparation, and the libraries beneath it."""
+    return {"preparation": PREPARATION} | {module.__name__: module.__version__ for module in (nib, np, scipy)}
 
 
 def _state(files: Mapping[str, Path]) -> list[tuple[int, int]]:

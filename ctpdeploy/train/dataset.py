@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ctpdeploy.errors import InputError
+from ctpdeploy.paper.systems import system_named
 from ctpdeploy.runtime.data.case import BoolArray, Case
 from ctpdeploy.runtime.io.case_ref import CaseRef
 from ctpdeploy.train.cache import CaseCache
 from ctpdeploy.train.losses.weight_map import weight_map
 from ctpdeploy.train.prepared_case import PreparedCase, prepare
 from ctpdeploy.train.settings import TrainConfig
-from ctpdeploy.train.systems import system_named
 
 __all__ = ["Batch", "LabelledCase", "SliceDataset", "label", "read_labelled"]
 

@@ -10,6 +10,7 @@ import torch
 from torch.nn.parallel import DistributedDataParallel
 
 from ctpdeploy.errors import GuardError
+from ctpdeploy.paper.systems import System, system_named
 from ctpdeploy.runtime.data.case import MAP_NAMES
 from ctpdeploy.train.all_reduce import in_group
 from ctpdeploy.train.dataset import Batch
@@ -23,7 +24,6 @@ from ctpdeploy.train.networks.unet import UNet
 from ctpdeploy.train.objective import Objective
 from ctpdeploy.train.optimiser_state import load_optimiser, save_optimiser
 from ctpdeploy.train.settings import TrainConfig
-from ctpdeploy.train.systems import System, system_named
 
 __all__ = ["Learner", "make_chain"]
 

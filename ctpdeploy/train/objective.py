@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from ctpdeploy.paper.systems import Role, Synthesis, System
 from ctpdeploy.runtime.data.case import MAP_NAMES
 from ctpdeploy.train.dataset import Batch
 from ctpdeploy.train.losses.adversarial import discriminator_loss, generator_loss
@@ -17,7 +18,6 @@ from ctpdeploy.train.networks.chain import OUTPUTS, Chain
 from ctpdeploy.train.networks.context_encoder import ContextEncoder
 from ctpdeploy.train.networks.discriminator import Discriminator
 from ctpdeploy.train.settings import LossConfig
-from ctpdeploy.train.systems import Role, Synthesis, System
 
 __all__ = ["Objective"]
 

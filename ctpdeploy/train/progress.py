@@ -1,4 +1,4 @@
-"""What a training run tells of itself while it goes on."""
+"""Progress of a training run: events, and who is told of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,17 +12,18 @@ class ProgressEvent:
     """One step forward.
 
     Attributes:
-        stage: ``"reading"`` a case, ``"training"`` a mini-batch, or ``"validation"`` at the end of an epoch.
+        stage: ``"finding"`` all cases, ``"reading"`` one, ``"training"`` a mini-batch, or ``"validation"``, which ends
+            an epoch.
         step: steps of this stage that are done, from 1.
         steps: how many there are.
-        epoch: epoch under way, from 1, counted through all stages of the system; 0 while reading.
+        epoch: epoch under way, from 1, counted through all stages of the system; 0 before the first.
         epochs: how many there are.
         learns: the networks that learn, in words.
-        loss: total loss of the mini-batch; None while reading and at validation.
+        loss: total loss of the mini-batch; None but in training.
         dice: mean validation Dice; None before validation, and where no network yet draws a lesion.
     """
 
-    stage: Literal["reading", "training", "validation"]
+    stage: Literal["finding", "reading", "training", "validation"]
     step: int = 1
     steps: int = 1
     epoch: int = 0

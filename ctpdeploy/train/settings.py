@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ctpdeploy.errors import UsageError
+from ctpdeploy.paper.systems import system_named
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 from ctpdeploy.train.losses.synthesis import PixelNorm
 from ctpdeploy.train.networks.unet import STRIDE
-from ctpdeploy.train.systems import system_named
 
 __all__ = ["PRESETS", "AugmentConfig", "ComputeConfig", "LossConfig", "OptimiserConfig", "TrainConfig"]
 
@@ -95,7 +95,7 @@ class TrainConfig:
     """A whole training run.
 
     Attributes:
-        system: which row of the source's tables, by its name in ``ctpdeploy.train.systems``.
+        system: which row of the source's tables, by its name in ``ctpdeploy.paper.systems``.
         width: channels of the first level of each network.
         epochs: passes over the training slices, in each stage of the system.
         batch_size: slices a step.

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ctpdeploy.errors import GuardError, InputError
+from ctpdeploy.paper.systems import SYSTEMS, Role, system_named
 from ctpdeploy.runtime.io.case_ref import CaseRef, by_name
 from ctpdeploy.runtime.io.cases import find_cases, take_inventory
 from ctpdeploy.train.cache import CaseCache
@@ -20,7 +21,6 @@ from ctpdeploy.train.progress import OnProgress, ProgressEvent
 from ctpdeploy.train.run_folder import RunFolder, RunState
 from ctpdeploy.train.settings import TrainConfig
 from ctpdeploy.train.split import Split, read_patients, split_cases
-from ctpdeploy.train.systems import SYSTEMS, Role, system_named
 from ctpdeploy.train.tensorboard import Events
 from ctpdeploy.train.validation import Validation, validate
 
@@ -95,6 +95,7 @@ def train(
         report = on_progress if on_progress and processes.first else _ignore
         if processes.first and not resume:
             run.check_empty()
+        report(ProgressEvent(stage="finding", step=len(found), steps=len(found), epochs=config.epochs))
         cases = _read_cases({name: found[name] for name in (*split.train, *split.validation)}, config, cache, report)
         dataset = SliceDataset([cases.pop(name) for name in split.train])  # which copies: no need to keep both
         if resume:

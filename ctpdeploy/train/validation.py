@@ -7,13 +7,13 @@ import numpy as np
 import torch
 
 from ctpdeploy.errors import GuardError
+from ctpdeploy.paper.systems import Role, System
 from ctpdeploy.runtime.metrics.overlap import agreement
 from ctpdeploy.runtime.preprocess.postprocess import THRESHOLD
 from ctpdeploy.train.all_reduce import batch_mean
 from ctpdeploy.train.dataset import LabelledCase
 from ctpdeploy.train.losses.synthesis import pixel_loss
 from ctpdeploy.train.networks.chain import OUTPUTS, Chain
-from ctpdeploy.train.systems import Role, System
 from ctpdeploy.train.torch_engine import TorchEngine, run_chain
 
 __all__ = ["Validation", "validate"]

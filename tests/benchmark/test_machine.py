@@ -5,17 +5,12 @@ import time
 
 import pytest
 
-from ctpdeploy.benchmark.ceilings import measure_ceilings
 from ctpdeploy.benchmark.machine import OtherLoad, describe_machine
 
 BUSY = "import time; end = time.time() + {0}\nwhile time.time() < end: pass"
+
+
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/stat")
-
-
-def test_ceilings_are_speeds_of_this_machine():
-    found = measure_ceilings()
-    assert 0.1 < found.sgemm_gflops < 1e5
-    assert 0.1 < found.copy_gb_per_s < 1e4
 
 
 @linux

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from support.predictions import predicted
 
+from ctpdeploy.cli import run
 from ctpdeploy.cli.evaluate import evaluate_with_progress, print_scores
+from ctpdeploy.errors import ExitCode
 from ctpdeploy.runtime import Case, CaseRef, Prediction, find_cases
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, scale_dwi
 
@@ -91,3 +93,23 @@ def test_without_scikit_image_only_ssim_is_missing(cases: list[CaseRef], tmp_pat
     assert "whole slices" in capsys.readouterr().out
     evaluate_with_progress(Oracle(draws=False), cases, tmp_path)
     assert "SSIM" not in capsys.readouterr().err  # there is no image to measure
+
+
+def test_evaluate_scores_run_and_bundle_alike(
+    trained_run: Path,
+    bundle_folder: Path,
+    phantom_folder: Path,
+    tmp_path: Path,
+    capsys,  # noqa: ANN001
+):
+    scores = []
+    for model in (trained_run, bundle_folder):
+        assert run(["evaluate", str(model), str(phantom_folder), "--out", str(tmp_path), "--json"]) == ExitCode.DONE
+        printed = capsys.readouterr()
+        scores.append(json.loads(printed.out))
+        assert ("called as cases of the training" in printed.err) == (model == trained_run)
+        assert len((tmp_path / "scores.csv").read_text().splitlines()) == 1 + 2 * 4
+    assert scores[0]["threshold_rule"] == scores[1]["threshold_rule"]
+    assert scores[0]["networks"]["dice"]["mean"] == pytest.approx(scores[1]["networks"]["dice"]["mean"], abs=1e-3)
+    assert run(["evaluate", str(bundle_folder), str(phantom_folder), "--out", str(tmp_path)]) == ExitCode.DONE
+    assert "Tmax > 6 s and rCBF < 30 %" in capsys.readouterr().out

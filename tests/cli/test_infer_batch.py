@@ -14,6 +14,7 @@ from support import nifti_cases
 
 from ctpdeploy.cli import run
 from ctpdeploy.errors import ExitCode
+from ctpdeploy.runtime import Case, Pipeline, Prediction
 
 
 @pytest.fixture
@@ -62,6 +63,27 @@ def test_resume_does_what_is_left(bundle_folder: Path, cases: Path, tmp_path: Pa
     names = [report["case"] for report in json.loads(capsys.readouterr().out)["cases"]]
     assert names == ["case_1", "case_2", "case_3", "case_10", "case_11"]
     assert (out / "case_2" / "report.json").stat().st_mtime_ns == written
+
+
+def test_a_failure_that_nobody_foresaw_is_of_its_case_alone(
+    bundle_folder: Path,
+    cases: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    def predict(pipeline: Pipeline, case: Case) -> Prediction:
+        if case.identifier == "case_2":
+            raise RuntimeError("Non-zero status code returned while running Conv node.")
+        return as_ever(pipeline, case)
+
+    as_ever = Pipeline.predict
+    monkeypatch.setattr(Pipeline, "predict", predict)
+    assert run(["infer", str(bundle_folder), str(cases), "--out", str(tmp_path / "out")]) == ExitCode.BATCH
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["case_1", "case_10", "case_11", "case_3"]
+    printed = capsys.readouterr().err
+    assert "Error: case_2: Unexpected RuntimeError (Non-zero status code" in printed
+    assert "1 of 5 cases failed (case_2)" in printed
 
 
 INTERRUPTIBLE = """

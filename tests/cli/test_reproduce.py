@@ -1,34 +1,54 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from support.commands import SMALL
 
 from ctpdeploy.cli import run
 from ctpdeploy.errors import ExitCode
 
-SMALL = ["--preset", "tiny", "--set", "width=4", "--set", "epochs=1", "--set", "preprocess.slice_shape=[64,64]"]
-
 
 def test_list_shows_every_row_of_five_tables(capsys: pytest.CaptureFixture[str]):
-    assert run(["study", "--list"]) == ExitCode.DONE
+    assert run(["reproduce", "--list"]) == ExitCode.DONE
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 + 33
-    assert run(["study", "--list", "--json"]) == ExitCode.DONE
+    assert sum(line[:1].isdigit() for line in lines) == 33
+    assert max(map(len, lines)) <= 80
+    assert run(["reproduce", "--list", "--json"]) == ExitCode.DONE
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert sum(row["DWI"] == "not needed" for row in rows) == 15, "13 systems, of which two stand twice"
     olh = next(row for row in rows if row["system"] == "dwi_olh")
     assert (olh["table"], olh["printed"], olh["loss"]) == ("5", "DWI^{o,l,h}", "wce + hgd")
 
 
-def test_a_study_prints_published_measured_and_difference_and_goes_on(
+def test_list_needs_no_torch():
+    code = (
+        "import sys\nfor name in ('torch', 'onnx', 'safetensors'):\n    sys.modules[name] = None\n"
+        "from ctpdeploy.cli import run\nsys.exit(run(['reproduce', '--list']))"
+    )
+    listed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "maps_dwi_olh" in listed.stdout
+
+
+def test_the_old_name_does_the_same_and_states_the_new_one(capsys: pytest.CaptureFixture[str]):
+    assert run(["study", "--list"]) == ExitCode.DONE
+    printed = capsys.readouterr()
+    assert "it is ctpdeploy reproduce now" in printed.err
+    assert run(["reproduce", "--list"]) == ExitCode.DONE
+    assert capsys.readouterr() == (printed.out, "")
+
+
+def test_a_reproduction_prints_published_measured_and_difference_and_goes_on(
     phantom_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    out = tmp_path / "study"
-    command = ["study", "5", str(phantom_folder), "--rows", "Fo,cta", "--out", str(out), *SMALL]
+    out = tmp_path / "reproduction"
+    command = ["reproduce", "5", str(phantom_folder), "--rows", "Fo,cta", "--out", str(out), *SMALL]
     assert run(command) == ExitCode.DONE
     first = capsys.readouterr()
     lines = [line for line in first.out.splitlines() if "published" in line or "measured" in line]
     assert len(lines) == 4
+    assert f"4 cases found in {phantom_folder}." in first.err
     assert "59.37 ± " in first.out, "the printed Dice of F_o"
     assert "measured, 1 scans" in first.out
     assert "not clinical" in first.err
@@ -47,11 +67,11 @@ def test_a_study_prints_published_measured_and_difference_and_goes_on(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["study"], "Name a table and a folder"),
-        (["study", "5"], "Name a table and a folder"),
-        (["study", "6", "DATA"], "Table 6 has no systems"),
-        (["study", "5", "DATA", "--rows", "Fo,dwi"], "Unknown key 'dwi' in table 5"),
-        (["study", "5", "DATA", "--preset", "large"], "Unknown key 'large'"),
+        (["reproduce"], "Name a table and a folder"),
+        (["reproduce", "5"], "Name a table and a folder"),
+        (["reproduce", "6", "DATA"], "Table 6 has no systems"),
+        (["reproduce", "5", "DATA", "--rows", "Fo,dwi"], "Unknown key 'dwi' in table 5"),
+        (["reproduce", "5", "DATA", "--preset", "large"], "Unknown key 'large'"),
         (["train", "DATA", "--out", "OUT", "--system", "resnet"], "did you mean 'resunet'"),
     ],
 )
@@ -61,16 +81,3 @@ def test_what_cannot_be_is_said_in_a_sentence(
     places = {"DATA": str(phantom_folder), "OUT": str(tmp_path / "run")}
     assert run([places.get(argument, argument) for argument in arguments]) == ExitCode.USAGE
     assert message in capsys.readouterr().err
-
-
-def test_any_system_trains_from_the_command_line(
-    phantom_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
-    out = tmp_path / "run"
-    assert run(["train", str(phantom_folder), "--out", str(out), "--system", "unet", *SMALL]) == ExitCode.DONE
-    assert "Best validation Dice" in capsys.readouterr().err
-    assert json.loads((out / "config.json").read_text())["system"] == "unet"
-    assert (
-        run(["evaluate", str(out), str(phantom_folder), "--out", str(tmp_path / "scores"), "--json"]) == ExitCode.DONE
-    )
-    assert json.loads(capsys.readouterr().out)["networks"]["global_psnr"]["n"] == 0, "no pseudo-DWI to measure"

@@ -10,7 +10,7 @@ from ctpdeploy.cli import run
 from ctpdeploy.errors import ExitCode
 from ctpdeploy.runtime import Bundle
 from ctpdeploy.runtime.backends.cuda.driver import Driver, Gpu
-from ctpdeploy.runtime.backends.trt import FLAVOURS, build_options, recipe_for, user_store
+from ctpdeploy.runtime.backends.trt import TENSORRT_PACKAGES, build_options, last_build_options, user_engine_cache
 from ctpdeploy.runtime.bundle.bundle import FileDigest
 from ctpdeploy.runtime.gate.reference import FILE as REFERENCE
 from ctpdeploy.runtime.gate.reference import Reference
@@ -157,39 +157,11 @@ def test_a_gpu_that_the_package_does_not_know_exits_with_five(command: list[str]
     assert "does not build for compute capability 9.0" in capsys.readouterr().err
 
 
-def test_doctor_says_what_builds_and_what_is_missing(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    monkeypatch.setitem(sys.modules, "tensorrt", None)
-    monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
-    assert run(["doctor", "--json"]) == ExitCode.DONE
-    findings = json.loads(capsys.readouterr().out)
-    assert "pip install 'ctpdeploy[tensorrt]'" in findings["builders"]["tensorrt"]
-    assert "pip install 'ctpdeploy[rtx]'" in findings["builders"]["tensorrt-rtx"]
-    assert all(findings["backends"][name] for name in findings["builders"])
-    assert findings["gpus"]["found"] or findings["gpus"]["none_because"]
-    assert run(["doctor"]) == ExitCode.DONE
-    assert "builder of engines" in capsys.readouterr().out
-
-
-def test_doctor_names_gpu_memory_and_driver(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    gpu = Gpu(name="RTX 4000 Ada", compute_capability="8.9", memory=20_475_000_000)
-    for driver, words in (
-        (Driver(cuda="13.0", gpus=(gpu, gpu), release="580.65.06"), "driver 580.65.06, CUDA 13.0 or older"),
-        (Driver(cuda="13.0", gpus=(gpu,)), "driver of unknown version"),
-    ):
-        monkeypatch.setattr("ctpdeploy.runtime.backends.cuda.driver.probe", lambda driver=driver: driver)
-        assert run(["doctor"]) == ExitCode.DONE
-        out = capsys.readouterr().out
-        assert "RTX 4000 Ada (20.5 GB, compute capability 8.9)" in out
-        assert words in out
-
-
 def test_infer_takes_what_was_warmed_up_last(command: list[str], bundle_folder: Path):
     assert run([*command, "--gpus", "8.6,8.9"]) == ExitCode.DONE
     gpu = Gpu(name="RTX 4000 Ada", compute_capability="8.9", memory=20 << 30)
     with pytest.MonkeyPatch.context() as patch, Bundle.open(bundle_folder) as bundle:
         patch.setattr(build_options, "probe", lambda: Driver(cuda="13.0", gpus=(gpu,)))
-        chosen = recipe_for(bundle, FLAVOURS["tensorrt-rtx"], user_store())
+        chosen = last_build_options(bundle, TENSORRT_PACKAGES["tensorrt-rtx"], user_engine_cache())
     assert chosen.slices == (1, 2, 4)
     assert chosen.target.capabilities == ("8.6", "8.9")

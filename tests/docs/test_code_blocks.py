@@ -7,17 +7,17 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-import click
 import pytest
 import typer
 from support.documents import PAGES, ROOT, blocks_of, name_of, shell_lines
 
 from ctpdeploy.cli import app
+from ctpdeploy.cli.demo import TRAIN_CASES
+from ctpdeploy.paper.systems import SYSTEMS
 from ctpdeploy.runtime.backends.registry import BACKENDS
 from ctpdeploy.runtime.io.cases import LAYOUTS
 from ctpdeploy.train.networks.checkpoint import ARCHITECTURES
 from ctpdeploy.train.networks.segmenters import SEGMENTERS
-from ctpdeploy.train.systems import SYSTEMS
 
 WITH_PYTHON = [page for page in PAGES if any(block.language == "python" for block in blocks_of(page))]
 SHELL = [pytest.param(line, id=f"{name_of(page)}: {line}") for page in PAGES for line in shell_lines(page)]
@@ -43,12 +43,13 @@ def _as_it_was() -> Iterator[None]:
 
 @pytest.fixture
 def _demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bundle_folder: Path, phantom_folder: Path) -> None:
-    """A folder to work in with what ``make demo`` leaves in it."""
+    """A folder to work in, with files named as ``make demo`` names them."""
     demo = tmp_path / "demo"
-    demo.mkdir()
+    (demo / "test").mkdir(parents=True)
     (demo / "demo.ctpbundle").symlink_to(bundle_folder)
     (demo / "train").symlink_to(phantom_folder)
-    (demo / "test").symlink_to(phantom_folder)
+    for number, case in enumerate(sorted(phantom_folder.glob("case_*")), start=TRAIN_CASES + 1):
+        (demo / "test" / f"case_{number}").symlink_to(case)
     monkeypatch.chdir(tmp_path)
 
 
@@ -76,7 +77,7 @@ def test_a_command_line_is_one_that_the_command_takes(line: str):
     name, *arguments = words[words.index("ctpdeploy") + 1 :]
     command = typer.main.get_command(app).commands[name]
     assert not command.deprecated
-    values, left, _ = command.make_parser(click.Context(command)).parse_args(arguments)
+    values, left, _ = command.make_parser(typer.Context(command)).parse_args(arguments)
     assert not left
     assert not [option.name for option in command.params if option.required and values.get(option.name) in (None, ())]
 

@@ -18,6 +18,7 @@ from ctpdeploy.errors import ExitCode, InputError, UsageError
 from ctpdeploy.export import ExportOptions, export_run, graph_builder
 from ctpdeploy.runtime import Bundle, Case, Pipeline, read_case
 from ctpdeploy.runtime.gate.gate import reference_of
+from ctpdeploy.runtime.gate.verification import LIMITS, Limits
 from ctpdeploy.runtime.preprocess.preprocess import preprocess
 
 
@@ -118,8 +119,11 @@ def test_of_two_exports_at_once_one_whole_bundle_is_left(tmp_path: Path, trained
 
 @pytest.mark.usefixtures("quick")
 def test_an_approximate_bundle_says_so_and_is_used_as_any(
-    tmp_path: Path, trained_run: Path, phantom_folder: Path, phantom_case: Case
+    tmp_path: Path, trained_run: Path, phantom_folder: Path, phantom_case: Case, monkeypatch: pytest.MonkeyPatch
 ):
+    """With limits that all layers hold: the search for those that do not is that of test_precision."""
+    generous = Limits(rms_ratio=None, max_ratio=None, flips=None, dice=0.9, batch_difference=1.0)
+    monkeypatch.setitem(LIMITS, "fp16", generous)
     options = ExportOptions(precision="fp16")
     verification = export_run(trained_run, tmp_path / "half.ctpbundle", [phantom_case], options=options)
     assert [trial.candidate for trial in verification.trials] == ["folded", "onnx", "onnx fp16"]

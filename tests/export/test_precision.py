@@ -1,143 +1,23 @@
 """Half and INT8 are written into the graphs, measured as a GPU rounds, and mixed with float32 as far as limits ask."""
 
-from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
-import numpy as np
 import onnx
-import onnxruntime
 import pytest
-import torch
-from onnx import TensorProto, helper, numpy_helper
+from support.bundles import ROLES
 
 from ctpdeploy.errors import BackendError, GateError
 from ctpdeploy.export.graph import merge_pipeline
-from ctpdeploy.export.half import CONVOLUTIONS, to_half, with_rounding
 from ctpdeploy.export.int8 import Calibration
 from ctpdeploy.export.precision import Graphs, converted, find_mixture, layers_of
 from ctpdeploy.runtime import Bundle
-from ctpdeploy.runtime.backends.ort_cpu import session_options
-from ctpdeploy.runtime.backends.trt import FLAVOURS, Recipe, Target
+from ctpdeploy.runtime.backends.trt import TENSORRT_PACKAGES, BuildOptions, Target
 from ctpdeploy.runtime.backends.trt.build import build
 from ctpdeploy.runtime.backends.trt.packages import load
 from ctpdeploy.runtime.backends.trt.parse import parse
 from ctpdeploy.runtime.backends.trt.precision import prove
-from ctpdeploy.runtime.gate.gate import reference_of
-from ctpdeploy.runtime.gate.verification import LIMITS, Check, Comparison
-
-ROLES = ("extractor", "generator", "segmenter")
-
-
-@pytest.fixture(scope="module")
-def graphs(bundle_folder: Path) -> dict[str, onnx.ModelProto]:
-    return {role: onnx.load(bundle_folder / f"{role}.onnx") for role in ROLES}
-
-
-@pytest.fixture(scope="module")
-def calibration(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Calibration:
-    with Bundle.open(bundle_folder) as bundle:
-        wiring = {role: tuple(bundle.networks[role].sees) for role in ROLES}
-        return Calibration(reference_of(bundle), wiring, tmp_path_factory.mktemp("ranges"))
-
-
-def two_convolutions() -> tuple[onnx.ModelProto, np.ndarray, np.ndarray]:
-    """x -> conv -> ReLU -> conv -> y, with weights of which none is a half."""
-    generator = np.random.default_rng(1)
-    first, second = (generator.normal(size=(4, n, 3, 3)).astype(np.float32) for n in (6, 4))
-    nodes = [
-        helper.make_node("Conv", ["x", "first.weight"], ["c"], pads=[1] * 4),
-        helper.make_node("Relu", ["c"], ["r"]),
-        helper.make_node("Conv", ["r", "second.weight"], ["y"], pads=[1] * 4),
-    ]
-    edges = [[helper.make_tensor_value_info(n, TensorProto.FLOAT, ["N", c, 16, 16])] for n, c in (("x", 6), ("y", 4))]
-    weights = [numpy_helper.from_array(first, "first.weight"), numpy_helper.from_array(second, "second.weight")]
-    graph = helper.make_graph(nodes, "two", *edges, weights)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), first, second
-
-
-def run(model: onnx.ModelProto, x: np.ndarray) -> np.ndarray:
-    session = onnxruntime.InferenceSession(model.SerializeToString(), session_options())
-    return session.run(None, {session.get_inputs()[0].name: x})[0]
-
-
-def half(array: np.ndarray) -> np.ndarray:
-    return array.astype(np.float16).astype(np.float32)
-
-
-def convolve(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    return torch.nn.functional.conv2d(torch.tensor(x), torch.tensor(weight), padding=1).numpy()
-
-
-def test_rounding_is_that_of_half_tensors():
-    """Against a rounding of each tensor by numpy; without ``with_rounding`` ONNX Runtime rounds weights alone."""
-    model, first, second = two_convolutions()
-    x = np.random.default_rng(2).normal(size=(2, 6, 16, 16)).astype(np.float32)
-    hidden = np.maximum(half(convolve(half(x), half(first))), 0)
-    expected = half(convolve(hidden, half(second)))
-    converted_model = to_half(model)
-    got = run(with_rounding(converted_model), x)
-    ulp = np.spacing(np.abs(expected).max().astype(np.float16)).astype(np.float32)
-    np.testing.assert_array_equal(got, half(got))
-    assert np.abs(got - expected).max() <= 2 * ulp  # sums in another order may round to the neighbour
-    assert (got == expected).mean() > 0.5
-    unrounded = run(converted_model, x)
-    assert (unrounded == half(unrounded)).mean() < 0.01, "ONNX Runtime rounds by itself: with_rounding can go"
-
-
-def test_a_kept_layer_keeps_its_weights_and_its_input():
-    model, _, _ = two_convolutions()
-    mixed = to_half(model, keep={"second"})
-    kinds = {tensor.name: tensor.data_type for tensor in mixed.graph.initializer}
-    assert kinds == {"first.weight/half": TensorProto.FLOAT16, "second.weight": TensorProto.FLOAT}
-    x = np.random.default_rng(2).normal(size=(1, 6, 16, 16)).astype(np.float32)
-    assert np.abs(run(mixed, x) - run(model, x)).max() < np.abs(run(to_half(model), x) - run(model, x)).max()
-    assert to_half(model, keep={"first", "second"}).SerializeToString() == model.SerializeToString()
-
-
-def test_only_convolutions_and_what_selects_are_half(graphs: Graphs):
-    model = to_half(graphs["segmenter"])
-    kinds = {v.name: v.type.tensor_type.elem_type for v in onnx.shape_inference.infer_shapes(model).graph.value_info}
-    found = Counter(node.op_type for node in model.graph.node if kinds.get(node.output[0]) == TensorProto.FLOAT16)
-    assert (found["Conv"], found["ConvTranspose"]) == (19, 4)
-    assert set(found) <= {*CONVOLUTIONS, "Relu", "MaxPool", "Concat", "Cast"}
-    for value in (*model.graph.input, *model.graph.output):
-        assert value.type.tensor_type.elem_type == TensorProto.FLOAT
-
-
-def test_a_merged_graph_is_converted_as_its_parts_are(graphs: Graphs, bundle_folder: Path):
-    """Its outputs are inputs of other networks too."""
-    merged = to_half(onnx.load(bundle_folder / "pipeline.onnx"))
-    parts = [to_half(graphs[role]) for role in ROLES]
-    halves = [Counter(t.name.split("/", 1)[-1] for t in merged.graph.initializer if t.data_type == TensorProto.FLOAT16)]
-    halves += [Counter(t.name for m in parts for t in m.graph.initializer if t.data_type == TensorProto.FLOAT16)]
-    assert halves[0] == halves[1]
-
-
-def test_int8_is_symmetric_per_channel_and_leaves_bias_and_results(graphs: Graphs, calibration: Calibration):
-    before = graphs["segmenter"].SerializeToString()
-    model = calibration.to_int8("segmenter", graphs["segmenter"], keep={"head"})
-    assert graphs["segmenter"].SerializeToString() == before
-    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    assert {entry.domain for entry in model.opset_import} == {""}
-    quantised = [node for node in model.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
-    assert all(not constants[node.input[2]].any() for node in quantised), "a zero point that is not zero"
-    assert all(constants[node.input[2]].dtype == np.int8 for node in quantised)
-    makers = {name: node for node in model.graph.node for name in node.output}
-    convolutions = [node for node in model.graph.node if node.op_type in CONVOLUTIONS]
-    for node in convolutions:
-        data, weight = (makers.get(name) for name in node.input[:2])
-        if node.input[1] == "head.weight":
-            assert weight is None
-            continue
-        assert data is not None
-        assert weight is not None
-        assert (data.op_type, weight.op_type) == ("DequantizeLinear", "DequantizeLinear")
-        assert constants[weight.input[1]].ndim == 1, "one scale for all channels"
-        assert node.input[2] in constants
-        assert constants[node.input[2]].dtype == np.float32
-    takers = {name: node.op_type for node in model.graph.node for name in node.input}
-    assert all(takers.get(node.output[0]) != "QuantizeLinear" for node in convolutions if "head" in node.input[1])
+from ctpdeploy.runtime.gate.verification import LIMITS, Comparison, TensorError
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
@@ -164,21 +44,24 @@ def test_tensorrt_rtx_builds_the_merged_graphs_in_their_precision(
         pipeline = bundle.networks["pipeline"]
     merged = merge_pipeline(made, wiring, frames=6)
     network = parse(
-        load(FLAVOURS["tensorrt-rtx"]), merged.SerializeToString(), inputs=pipeline.inputs, outputs=pipeline.outputs
+        load(TENSORRT_PACKAGES["tensorrt-rtx"]),
+        merged.SerializeToString(),
+        inputs=pipeline.inputs,
+        outputs=pipeline.outputs,
     )
     layers = prove(network.network, precision)
     assert layers["CONVOLUTION"] == {kind: 57}
     assert layers["DECONVOLUTION"] == {kind: 12}
     assert set(layers["REDUCE"]) == set(layers["SOFTMAX"]) == {"FLOAT"}
-    recipe = Recipe(target=Target(), slices=(1, 2, 4), precision=precision)
-    assert len(build(network, recipe, lambda *_: None).engine) > 100_000
+    options = BuildOptions(target=Target(), slices=(1, 2, 4), precision=precision)
+    assert len(build(network, options, lambda *_: None).engine) > 100_000
     for other in {"fp32", "fp16", "int8"} - {precision}:
         with pytest.raises(BackendError, match=f"The network is not {other}"):
             prove(network.network, other)
 
 
 def trial(errors: float, limit: float) -> Comparison:
-    check = Check(
+    check = TensorError(
         tensor="chain", rms_error=errors, max_error=errors, eager_rms_error=1, eager_max_error=1, held=errors <= limit
     )
     return Comparison(

@@ -1,23 +1,15 @@
 """Heads of either anatomy: tissues, shell, variety; the MNI atlas the right way round, or the pip command."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
+from support.marks import needs_nilearn
 
-from ctpdeploy.cli import run
-from ctpdeploy.errors import ExitCode, MissingPackageError, UnknownKeyError
-from ctpdeploy.optional import available
+from ctpdeploy.errors import UnknownKeyError
 from ctpdeploy.phantom import Patient, PhantomConfig, make_patient
 from ctpdeploy.phantom.anatomy import ANATOMIES, make_head
 from ctpdeploy.phantom.fields import Grid
 from ctpdeploy.phantom.head import Head
-from ctpdeploy.phantom.mni import mni_brain
 
-needs_nilearn = pytest.mark.skipif(
-    not available("nilearn"), reason="nilearn is not installed: pip install 'ctpdeploy[mni]'"
-)
 EACH = [pytest.param(name, marks=needs_nilearn if name == "mni" else ()) for name in ANATOMIES]
 
 
@@ -85,67 +77,6 @@ def test_the_anatomy_asked_for_is_the_one_drawn(golden: Patient) -> None:
     assert 0.5 < np.corrcoef(patient.truth["cbf"].ravel(), golden.truth["cbf"].ravel())[0, 1] < 0.95
 
 
-@needs_nilearn
-@pytest.mark.parametrize(
-    ("name", "point", "tissue"),
-    [
-        ("left frontal horn", (-7, 20, 4), "csf"),
-        ("right frontal horn", (7, 20, 4), "csf"),
-        ("genu of the corpus callosum", (0, 29, 5), "white"),
-        ("splenium of the corpus callosum", (0, -38, 12), "white"),
-        ("thalamus", (10, -16, 8), "grey"),
-        ("putamen", (-27, 4, 2), "grey"),
-        ("internal capsule", (22, -14, 10), "white"),
-        ("cerebellum", (-30, -66, -40), "grey"),
-        ("centrum semiovale", (26, -12, 34), "white"),
-        ("temporal pole", (40, 12, -32), "grey"),
-    ],
-)
-def test_the_atlas_is_the_right_way_round(name: str, point: tuple[int, int, int], tissue: str) -> None:
-    """Landmarks of the MNI space, by most voxels within 2 mm."""
-    x, y, z = (centre + np.arange(-2.0, 2.5) for centre in point)
-    grid = Grid(z=z, y=y, x=x, subslices=1, spacing=(1.0, 1.0, 1.0))
-    zs, ys, xs = (axis.astype(np.float32) for axis in np.meshgrid(z, y, x, indexing="ij"))
-    brain = mni_brain((xs, ys, zs), grid, np.random.default_rng(0))
-    shares = {part: getattr(brain, part).mean() for part in ("grey", "white", "csf")}
-    assert max(shares, key=lambda part: shares[part]) == tissue, f"{name}: {shares}"
-
-
 def test_an_unknown_anatomy_names_the_nearest() -> None:
     with pytest.raises(UnknownKeyError, match="'mmi' in the phantom's anatomies: did you mean 'mni'"):
         PhantomConfig(anatomy="mmi")
-
-
-def test_without_nilearn_the_atlas_ends_in_the_pip_command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setitem(sys.modules, "nilearn", None)
-    with pytest.raises(MissingPackageError):
-        PhantomConfig(anatomy="mni")
-    arguments = ["phantom", str(tmp_path / "data"), "--cases", "2", "--size", "64"]
-    assert run([*arguments, "--anatomy", "mni"]) == ExitCode.BACKEND
-    assert "pip install 'ctpdeploy[mni]'" in capsys.readouterr().err
-    assert not (tmp_path / "data").exists()
-    PhantomConfig()
-
-
-def test_the_procedural_patient_of_a_seed_stays_the_same(golden: Patient) -> None:
-    """Numbers of version 0.1.0: who changes them changes every data set that was made from a seed."""
-    places = [(1, 20, 30), (1, 40, 40), (0, 25, 20), (0, 33, 45)]
-    expected = {
-        "first": [28.0748, 13.6732, 23.7366, 33.0482],
-        "peak": [32.9943, 21.3355, 24.8371, 43.0124],
-        "ct": [29, 15, 26, 34],
-        "cbf": [16, 31, 33, 34],
-        "tmax": [6, 1.5, 10.5, 4],
-        "dwi": [106.5144, 64.8665, 104.6471, 134.0103],
-    }
-    volumes = {"first": golden.series[0], "peak": golden.series[9], "ct": golden.ct, "dwi": golden.dwi, **golden.maps}
-    for name, values in expected.items():
-        np.testing.assert_allclose([volumes[name][place] for place in places], values, rtol=1e-4, err_msg=name)
-    assert (golden.stroke.site, golden.lesion.sum()) == ("ICA-T", 153)
-
-
-@pytest.fixture(scope="module")
-def golden() -> Patient:
-    return make_patient(0, PhantomConfig(size=64, slices=2, frames=20))

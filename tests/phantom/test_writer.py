@@ -1,4 +1,4 @@
-"""Studies on disk: the layout of ISLES 2018, byte for byte the same for the same seed."""
+"""Cases on disk: the layout of ISLES 2018, byte for byte the same for the same seed."""
 
 import hashlib
 import json

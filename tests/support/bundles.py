@@ -20,6 +20,9 @@ from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 
 SIZE = 64
 
+ROLES = ("extractor", "generator", "segmenter")
+"""Of the networks of the trained bundle."""
+
 
 def write_bundle(folder: Path) -> Path:
     """A bundle of a system without synthesis: a convolution from the features to two classes."""

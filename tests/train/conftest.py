@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
-from ctpdeploy.train import LossConfig, TrainConfig
+from ctpdeploy.train import LossConfig, TrainConfig, train
 
 SIZE, DEPTH, FRAMES = 32, 2, 20
 MODALITIES = ("CT_4DPWI", "CT_CBF", "CT_CBV", "CT_MTT", "CT_Tmax", "MR_DWI", "OT")
@@ -66,6 +66,14 @@ def config() -> TrainConfig:
         loss=LossConfig(decay=10.0),
         preprocess=PreprocessConfig(slice_shape=(SIZE, SIZE), run_length=3),
     )
+
+
+@pytest.fixture(scope="session")
+def finished(data: Path, tmp_path_factory: pytest.TempPathFactory, config: TrainConfig) -> Path:
+    """A finished run of that configuration, which no test changes."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    train(data, out, config)
+    return out
 
 
 @pytest.fixture

@@ -1,4 +1,3 @@
-import ast
 import errno
 import os
 import shutil
@@ -13,15 +12,12 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from support.nifti_cases import only_case
 
-import ctpdeploy
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime import Case, CaseRef, read_case
 from ctpdeploy.train import LossConfig, TrainConfig, cache
-from ctpdeploy.train.cache import SOURCES, CaseCache, default_folder
+from ctpdeploy.train.cache import CaseCache, default_folder
 from ctpdeploy.train.dataset import read_labelled
 from ctpdeploy.train.prepared_case import PreparedCase, pack, prepare
-
-PACKAGE = Path(ctpdeploy.__file__).parent
 
 
 @pytest.fixture
@@ -51,8 +47,7 @@ def entries(folder: Path) -> list[Path]:
 
 def assert_same(one: PreparedCase, other: PreparedCase) -> None:
     assert one.identifier == other.identifier
-    assert {**vars(one.inputs.window), "curve": 0} == {**vars(other.inputs.window), "curve": 0}
-    pairs = [(one.inputs.window.curve, other.inputs.window.curve), (one.lesion, other.lesion)]
+    pairs = [(one.lesion, other.lesion)]
     pairs += [(getattr(one.inputs, name), getattr(other.inputs, name)) for name in ("frames", "features", "dwi")]
     for a, b in pairs:
         assert a.dtype == b.dtype
@@ -92,7 +87,7 @@ def test_change_of_any_file_is_another_case(
     assert len(entries(folder)) == 2
 
 
-def test_other_settings_names_and_code_are_other_cases(
+def test_other_settings_names_and_versions_are_other_cases(
     own: Path, folder: Path, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     CaseCache(folder).read(only_case(own), config.preprocess)
@@ -110,35 +105,9 @@ def test_other_settings_names_and_code_are_other_cases(
     monkeypatch.setattr(cache.np, "__version__", "0.0")
     CaseCache(folder).read(only_case(own), config.preprocess)
     assert len(entries(folder)) == 5
-
-
-@pytest.mark.parametrize("source", SOURCES)
-def test_change_of_any_source_is_other_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
-    before = cache._code()
-    copy = Path(shutil.copytree(PACKAGE, tmp_path / "package", ignore=shutil.ignore_patterns("__pycache__")))
-    with (copy / source).open("a", encoding="utf-8") as stream:
-        stream.write("\n")
-    monkeypatch.setattr(cache, "package_files", lambda _: copy)
-    assert cache._code() != before
-
-
-def test_sources_are_all_that_preparing_a_case_imports() -> None:
-    """But for the shared base and for what puts files in their place, which compute nothing."""
-    found, new = set(), {"ctpdeploy.train.cache"}
-    while new:
-        name = new.pop()
-        found.add(name)
-        for node in ast.walk(ast.parse(_file(name).read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ctpdeploy."):
-                within = {f"{node.module}.{alias.name}" for alias in node.names}
-                modules = {module for module in within if _file(module).exists()} or {node.module}
-                new |= modules - found
-    files = {_file(name).relative_to(PACKAGE).as_posix() for name in found}
-    assert files - {"errors.py", "optional.py", "atomic.py"} == set(SOURCES)
-
-
-def _file(module: str) -> Path:
-    return PACKAGE.parent.joinpath(*module.split(".")).with_suffix(".py")
+    monkeypatch.setattr(cache, "PREPARATION", cache.PREPARATION + 1)
+    CaseCache(folder).read(only_case(own), config.preprocess)
+    assert len(entries(folder)) == 6
 
 
 @pytest.mark.parametrize(

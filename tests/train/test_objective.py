@@ -2,11 +2,11 @@ import pytest
 import torch
 from support.training import draw_batch
 
+from ctpdeploy.paper.systems import SYSTEMS
 from ctpdeploy.train import LossConfig, TrainConfig
 from ctpdeploy.train.dataset import Batch
 from ctpdeploy.train.learner import Learner
 from ctpdeploy.train.objective import Objective
-from ctpdeploy.train.systems import SYSTEMS
 
 LOSS = LossConfig(alpha=0.7, beta=0.3, gamma=1.2)
 LS = {"wce": 1, "hgd": 1}

@@ -3,11 +3,11 @@ import pytest
 import torch
 
 from ctpdeploy.errors import BackendError
+from ctpdeploy.paper.systems import SYSTEMS
 from ctpdeploy.runtime.backends.engine import Engine
 from ctpdeploy.runtime.data.slices import SliceBatch
 from ctpdeploy.train import TorchEngine, TrainConfig
 from ctpdeploy.train.learner import make_chain
-from ctpdeploy.train.systems import SYSTEMS
 
 
 def batch(slices: int) -> SliceBatch:

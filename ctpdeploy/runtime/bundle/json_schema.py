@@ -27,12 +27,12 @@ _ANNOTATIONS: Final = frozenset({"$schema", "$id", "$defs", "title", "descriptio
 
 
 def first_error(value: object, schema: Schema, *, where: str = "", root: Schema | None = None) -> str | None:
-    """What is wrong with a value first, as a phrase that says where, or None.
+    """The first violation of a schema, as a phrase with its place, or None.
 
     Args:
         value: parsed JSON.
-        schema: what it has to be.
-        where: what the value is called.
+        schema: the JSON schema.
+        where: name of the value.
         root: the schema with the ``$defs``; ``schema`` itself by default.
 
     Raises:

@@ -38,7 +38,7 @@ def inspect_bundle(path: Path, key: Path | None = None) -> dict[str, Any]:
             "licence": bundle.licence,
             "written_by": f"ctpdeploy {bundle.provenance['versions']['ctpdeploy']}",
             "signature": "holds" if key else "not checked" if bundle.signed else "none",
-            "files": {name: {"sha256": file.sha256, "bytes": file.size} for name, file in bundle.sealed.items()},
+            "files": {name: {"sha256": file.sha256, "bytes": file.size} for name, file in bundle.digests.items()},
             "precision": bundle.precision,
             "networks": {
                 name: {"sees": network.sees, "opset": network.opset, "parameters": network.parameters}

@@ -20,7 +20,7 @@ from ctpdeploy.runtime.gate.reference import CHAIN, Reference
 from ctpdeploy.runtime.metrics.overlap import agreement
 from ctpdeploy.runtime.preprocess.postprocess import THRESHOLD
 
-__all__ = ["LIMITS", "Check", "Comparison", "Limits", "Verification", "compare", "limits_of"]
+__all__ = ["LIMITS", "Comparison", "Limits", "TensorError", "Verification", "compare", "limits_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +74,8 @@ def limits_of(precision: str, *, static_norm: bool = False) -> Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Check:
-    """One comparison with the float64 reference.
+class TensorError:
+    """The error of one tensor, compared with the float64 reference.
 
     Attributes:
         tensor: the network whose output it is, or ``"chain"``.
@@ -112,7 +112,7 @@ class Comparison:
 
     candidate: str
     limits: Limits
-    checks: tuple[Check, ...]
+    checks: tuple[TensorError, ...]
     flips: int
     flips_beyond_rounding: int
     dice: float
@@ -230,7 +230,7 @@ def compare(
     return Comparison(
         candidate=candidate,
         limits=limits,
-        checks=tuple(_check(tensor, output, reference, limits) for tensor, output in outputs.items()),
+        checks=tuple(_tensor_error(tensor, output, reference, limits) for tensor, output in outputs.items()),
         flips=int((label != true_label).sum()),
         flips_beyond_rounding=int(((label != true_label) & ~near).sum()),
         dice=same.dice,
@@ -240,11 +240,11 @@ def compare(
     )
 
 
-def _check(tensor: str, output: NDArray[np.float64], reference: Reference, limits: Limits) -> Check:
+def _tensor_error(tensor: str, output: NDArray[np.float64], reference: Reference, limits: Limits) -> TensorError:
     difference = output - reference.outputs[tensor]
     rms, largest = float(np.sqrt((difference**2).mean())), float(np.abs(difference).max())
     eager_rms, eager_largest = reference.unit(tensor)
-    return Check(
+    return TensorError(
         tensor=tensor,
         rms_error=rms,
         max_error=largest,

@@ -30,8 +30,8 @@ def case_from_arrays(
     Args:
         series: ``(T, K, J, I)`` in HU, at least two frames. Whole numbers are kept in 16 bits where they fit.
         times: of the frames ``(T,)`` in s, ascending; or of each frame and slice ``(T, K)``.
-        affine: ``(4, 4)`` from ``(i, j, k)``, indices of column, row and slice, to RAS+ coordinates in mm: where patient
-            left is, and in which order the slices lie.
+        affine: ``(4, 4)`` from ``(i, j, k)``, indices of column, row and slice, to RAS+ coordinates in mm: where
+            patient left is, and in which order the slices lie.
         spacing: ``(dk, dj, di)`` in mm instead of an affine, for arrays with slices from foot to head, rows from back
             to front and columns from left to right. One of the two is needed.
         maps: all of ``cbf`` in ml/100g/min, ``cbv`` in ml/100g, ``mtt`` and ``tmax`` in s, each ``(K, J, I)``; without

@@ -1,5 +1,6 @@
 """Cases on disk, whatever the layout: found in one walk, read one by one, counted by what they hold."""
 
+import logging
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,8 @@ from ctpdeploy.runtime.io.case_ref import CaseRef
 from ctpdeploy.runtime.io.layout import Layout, walk
 
 __all__ = ["LAYOUTS", "Inventory", "find_cases", "read_case", "take_inventory"]
+
+_log = logging.getLogger(__package__)
 
 LAYOUTS: Final[dict[str, Layout]] = {isles2018.NAME: isles2018, isles2024.NAME: isles2024}
 """All layouts by name; one more is one more entry."""
@@ -38,7 +41,9 @@ def find_cases(folder: Path | str) -> list[CaseRef]:
     if not found:
         expected = " or ".join(f"{layout.EXAMPLE} ({name})" for name, layout in LAYOUTS.items())
         raise InputError(f"No case in {root}: a case holds a series named like {expected}.")
-    return sorted(_one_layout_a_folder(found), key=lambda case: _natural(case.folder))
+    cases = sorted(_one_layout_a_folder(found), key=lambda case: _natural(case.folder))
+    _log.info("%d cases found among %d files", len(cases), len(files))
+    return cases
 
 
 def read_case(folder: Path | str) -> Case:

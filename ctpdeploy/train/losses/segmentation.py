@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ctpdeploy.paper.systems import SegmentationTerm
 from ctpdeploy.train.all_reduce import batch_mean, batch_sum
-from ctpdeploy.train.systems import SegmentationTerm
 
 __all__ = [
     "SEGMENTATION_TERMS",

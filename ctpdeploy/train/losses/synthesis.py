@@ -8,8 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from ctpdeploy.paper.systems import Pixel
 from ctpdeploy.train.all_reduce import batch_mean, batch_sum
-from ctpdeploy.train.systems import Pixel
 
 __all__ = ["PixelNorm", "context_loss", "pixel_loss"]
 

@@ -7,7 +7,7 @@ system::
     generator   features, extractor       -> pseudo_dwi   I_g
     segmenter   pseudo_dwi                -> logits
 
-Others lack an extractor, or a generator too, or show the segmenter something else; see ``ctpdeploy.train.systems``.
+Others lack an extractor, or a generator too, or show the segmenter something else; see ``ctpdeploy.paper.systems``.
 """
 
 from collections.abc import Iterable, Mapping

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
+from ctpdeploy.paper.systems import SegmenterName
 from ctpdeploy.train.networks.fcn import FCN
 from ctpdeploy.train.networks.r2unet import R2UNet
 from ctpdeploy.train.networks.resunet import ResUNet
 from ctpdeploy.train.networks.slnet import SLNet
 from ctpdeploy.train.networks.unet import UNet
-from ctpdeploy.train.systems import SegmenterName
 
 __all__ = ["SEGMENTERS", "Segmenter", "make_segmenter"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ctpdeploy.train.reproduction.published import Cell, published_table
+from ctpdeploy.paper.published import Cell, published_table
 
 __all__ = ["Measured", "compare", "comparison_csv", "measure"]
 

@@ -1,4 +1,4 @@
-"""A study: rows of the source's tables trained and evaluated on one data set.
+"""A reproduction: rows of the source's tables trained and evaluated on one data set.
 
 ::
 
@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from ctpdeploy.errors import UnknownKeyError, UsageError
+from ctpdeploy.paper.systems import SYSTEMS, TABLES, system_named
 from ctpdeploy.runtime.cohort.evaluation import SUMMARY, evaluate_cases
 from ctpdeploy.runtime.io.case_ref import CaseRef
 from ctpdeploy.runtime.io.cases import find_cases, take_inventory
@@ -29,7 +30,6 @@ from ctpdeploy.train.progress import OnProgress
 from ctpdeploy.train.reproduction.comparison import Measured, comparison_csv, measure
 from ctpdeploy.train.run_folder import RunFolder, open_run
 from ctpdeploy.train.settings import TrainConfig
-from ctpdeploy.train.systems import SYSTEMS, TABLES, system_named
 from ctpdeploy.train.trainer import train
 
 __all__ = ["Reproduction"]
@@ -44,7 +44,7 @@ class Reproduction:
 
     Attributes:
         data: folder of cases.
-        out: folder of the study.
+        out: folder of the reproduction.
         config: of every run; its system and seed are replaced. Where it puts no cases aside for testing and there is
             no ``test``, they are split as in the source, 65 to 6 to 23.
         test: folder of test cases; None to put some of ``data`` aside.
@@ -110,7 +110,7 @@ class Reproduction:
         run = RunFolder(folder)
         if self.summary(system, seed) is not None:
             if run.config() != config:
-                raise UsageError(f"{folder} was made with another configuration: name another folder for this study.")
+                raise UsageError(f"{folder} was made with another configuration: name another --out folder.")
             return
         device = self.device or default_device()
         summary = train(

@@ -63,10 +63,10 @@ def test_real_manifests_hold_it(bundle_folder: Path):
 
 
 def test_two_implementations_agree_on_wrong_manifests(manifest: dict[str, Any]):
-    """One thing changed, removed or added anywhere, 3000 times."""
+    """One thing changed, removed or added anywhere, 300 times."""
     chance, other, refused = random.Random(4), validator(), 0
     assert first_error(manifest, manifest_schema()) is None
-    for _ in range(3000):
+    for _ in range(300):
         content = copy.deepcopy(manifest)
         container, key = chance.choice(places(content))
         odd = copy.deepcopy(chance.choice(ODD))
@@ -79,7 +79,7 @@ def test_two_implementations_agree_on_wrong_manifests(manifest: dict[str, Any]):
         found = first_error(content, manifest_schema())
         assert (found is None) == other.is_valid(content), (found, container, key, odd)
         refused += found is not None
-    assert refused > 2000
+    assert refused > 200
 
 
 @pytest.mark.parametrize("name", ["con", "com1", "pipeline\n", "Pipeline", "../a", "a/b", "", "a" * 50, "é"])

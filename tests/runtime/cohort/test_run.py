@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.clocks import Clock
 
 from ctpdeploy.errors import GuardError, InputError
 from ctpdeploy.runtime import Case, CaseRef, Pipeline, find_cases
@@ -15,6 +16,7 @@ from ctpdeploy.runtime.cohort.run import CaseOutcome, Cohort, infer_cases, predi
 from ctpdeploy.runtime.data.prediction import EngineInfo, Provenance
 from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
+from ctpdeploy.runtime.report import writers
 from ctpdeploy.runtime.report.submission import Submission
 
 CONFIG = PreprocessConfig(slice_shape=(64, 64))
@@ -88,12 +90,19 @@ def test_an_interruption_is_not_a_refusal(tmp_path: Path, phantom_folder: Path):
     assert [path.name for path in tmp_path.iterdir()] == ["case_1"]
 
 
-def test_the_report_has_the_seconds_of_every_stage(tmp_path: Path, phantom_folder: Path):
-    (outcome,) = run(find_cases(phantom_folder / "case_1"), OneThread(), tmp_path)
+def test_the_stages_of_a_case_are_its_time(tmp_path: Path, phantom_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    clock, engine = Clock(monkeypatch), OneThread()
+    monkeypatch.setattr(engine, "run", clock.taking(10.0, engine.run))
+    monkeypatch.setattr(writers, "write_volume", clock.taking(1.0, writers.write_volume))
+    monkeypatch.setattr(writers, "write_overview", clock.taking(0.5, writers.write_overview))
+    (case,) = find_cases(phantom_folder / "case_1")
+    (outcome,) = run([replace(case, reader=clock.taking(100.0, case.reader))], engine, tmp_path)
     assert outcome.report is not None
-    assert list(outcome.report["seconds"]) == STAGES
-    assert all(seconds >= 0 for seconds in outcome.report["seconds"].values())
-    assert outcome.report["seconds"]["read"] > 0
+    seconds = outcome.report["seconds"]
+    assert list(seconds) == STAGES
+    assert (seconds["read"], seconds["networks"], seconds["overview"]) == (100.0, 10.0, 0.5)
+    assert seconds["write"] >= 1.0
+    assert sum(seconds.values()) == clock.now
 
 
 def test_no_more_cases_are_read_than_there_is_room_for(tmp_path: Path, phantom_folder: Path):

@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from support.torch_networks import SMALL, small
 from torch import nn
 
-from ctpdeploy.errors import InputError
+from ctpdeploy.paper.systems import SegmenterName
 from ctpdeploy.train.networks import ContextEncoder, SLNet, UNet, initialise
 from ctpdeploy.train.networks.discriminator import Discriminator
 from ctpdeploy.train.networks.segmenters import SEGMENTERS, make_segmenter
-from ctpdeploy.train.systems import SegmenterName
 
 TABLE_3 = {  # what the table prints, in millions, and to the last parameter
     "fcn": ("18.64", 18_644_322),
@@ -22,6 +22,7 @@ TABLE_3 = {  # what the table prints, in millions, and to the last parameter
     "slnet_no_sn": ("33.84", 33_841_602),
 }
 
+
 OTHERS = [
     (lambda: UNet(6, 1), 31_045_249),
     (lambda: SLNet(1, 2), 33_839_982),
@@ -29,17 +30,6 @@ OTHERS = [
     (lambda: Discriminator(5, scales=1), 2_766_785),
     (lambda: Discriminator(5), 3 * 2_766_785),
 ]
-
-SMALL: dict[str, Callable[[], nn.Module]] = {
-    **{name: lambda name=name: small(name) for name in SEGMENTERS},
-    "context_encoder": ContextEncoder,
-    "discriminator": lambda: Discriminator(3, 4),
-}
-"""Every network, for three channels if it can choose."""
-
-
-def small(name: SegmenterName) -> nn.Module:
-    return make_segmenter(name, 3, width=4, sn_momentum=0.9, sn_debias=True)
 
 
 def parameters(make: Callable[[], nn.Module]) -> int:
@@ -67,22 +57,6 @@ def test_logits_have_the_shape_of_the_input(name: SegmenterName) -> None:
     assert network.eval()(torch.rand(1, 3, 32, 96)).shape == (1, 2, 32, 96)
 
 
-def test_context_encoder_gives_sixteen_numbers_at_any_size() -> None:
-    for size in (32, 128, 256):
-        assert ContextEncoder()(torch.rand(3, 1, size, size)).shape == (3, 16)
-
-
-@pytest.mark.parametrize("name", SEGMENTERS)
-def test_slice_that_is_no_multiple_of_the_stride_is_refused(name: SegmenterName) -> None:
-    network = small(name)
-    assert network.stride == (32 if name in ("fcn", "resunet") else 16)
-    wrong = 5 * network.stride // 2
-    with pytest.raises(InputError, match=f"multiples of {network.stride}, not 32x{wrong}"):
-        network(torch.rand(2, 3, 32, wrong))
-    with pytest.raises(InputError, match=f"not {wrong}x32"):
-        network(torch.rand(2, 3, wrong, 32))
-
-
 @pytest.mark.parametrize("name", SMALL)
 def test_gradients_reach_every_parameter(name: str) -> None:
     network = SMALL[name]()
@@ -93,25 +67,3 @@ def test_gradients_reach_every_parameter(name: str) -> None:
         assert parameter.grad is not None, key
         assert parameter.grad.isfinite().all(), key
         assert parameter.grad.abs().sum() > 0, key
-
-
-@pytest.mark.parametrize("name", SMALL)
-def test_initialise_is_xavier_and_depends_on_the_generator_alone(name: str) -> None:
-    first, second = SMALL[name](), SMALL[name]()
-    for network in (first, second):
-        initialise(network, torch.Generator().manual_seed(3))
-    for one, other in zip(first.parameters(), second.parameters(), strict=True):
-        assert torch.equal(one, other)
-    layers = [m for m in first.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)]
-    deviations = []
-    for layer in layers:
-        assert layer.bias is None or (layer.bias == 0).all()
-        fans = (layer.weight.shape[0] + layer.weight.shape[1]) * layer.weight[0, 0].numel()
-        bound = (6 / fans) ** 0.5
-        assert layer.weight.abs().max() <= bound
-        deviations.append(layer.weight.flatten() / bound)
-    assert torch.cat(deviations).std().item() == pytest.approx(3**-0.5, rel=0.05)  # uniform in [-1, 1]
-    for norm in first.modules():
-        if isinstance(norm, nn.BatchNorm2d):
-            assert (norm.weight == 1).all()
-            assert (norm.bias == 0).all()

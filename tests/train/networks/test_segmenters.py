@@ -3,9 +3,9 @@ from typing import get_args
 import pytest
 from torch import nn
 
+from ctpdeploy.paper.systems import SegmenterName
 from ctpdeploy.train.networks import SLNet, SqueezeExcite, SwitchNorm2d
 from ctpdeploy.train.networks.segmenters import SEGMENTERS, make_segmenter
-from ctpdeploy.train.systems import SegmenterName
 
 
 def test_there_is_one_for_every_name_that_a_system_may_say() -> None:

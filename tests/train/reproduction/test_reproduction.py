@@ -11,17 +11,19 @@ import pytest
 from support.training import StopError, stop
 
 from ctpdeploy.errors import InputError, UnknownKeyError, UsageError
+from ctpdeploy.paper.published import Cell, published_table
+from ctpdeploy.paper.systems import SYSTEMS, TABLES
 from ctpdeploy.train import TrainConfig, open_run, train
 from ctpdeploy.train.reproduction import Reproduction
 from ctpdeploy.train.reproduction.comparison import compare
-from ctpdeploy.train.reproduction.published import Cell, published_table
-from ctpdeploy.train.systems import SYSTEMS, TABLES
 
 
 @pytest.fixture(scope="module")
-def study(data: Path, tmp_path_factory: pytest.TempPathFactory, config: TrainConfig) -> Reproduction:
+def reproduction(data: Path, tmp_path_factory: pytest.TempPathFactory, config: TrainConfig) -> Reproduction:
     """All 30 systems for two epochs on two patients; a third one validates, a fourth one tests."""
-    work = Reproduction(data=data, out=tmp_path_factory.mktemp("study") / "out", config=replace(config, epochs=2))
+    work = Reproduction(
+        data=data, out=tmp_path_factory.mktemp("reproduction") / "out", config=replace(config, epochs=2)
+    )
     for system in SYSTEMS:
         work.run(system, seed=0)
     return work
@@ -29,8 +31,8 @@ def study(data: Path, tmp_path_factory: pytest.TempPathFactory, config: TrainCon
 
 @pytest.mark.slow
 @pytest.mark.parametrize("table", TABLES)
-def test_every_row_yields_the_columns_of_its_table(study: Reproduction, table: int) -> None:
-    measured, published = study.measured(table), published_table(table)
+def test_every_row_yields_the_columns_of_its_table(reproduction: Reproduction, table: int) -> None:
+    measured, published = reproduction.measured(table), published_table(table)
     assert list(measured) == list(TABLES[table])
     for row, own in measured.items():
         assert list(own.cells) == list(published.columns)
@@ -46,34 +48,34 @@ def test_every_row_yields_the_columns_of_its_table(study: Reproduction, table: i
 
 @pytest.mark.slow
 def test_nothing_but_the_published_column_comes_from_the_source(
-    study: Reproduction, monkeypatch: pytest.MonkeyPatch
+    reproduction: Reproduction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Other printed figures change the published lines and the differences, and nothing else."""
-    header, lines = compare(5, study.measured(5))
+    header, lines = compare(5, reproduction.measured(5))
     table = published_table(5)
     moved = {
         row: replace(line, cells={c: cell and Cell(mean=cell.mean + 1, std=7.0) for c, cell in line.cells.items()})
         for row, line in table.rows.items()
     }
-    for module in ("comparison", "study"):
+    for module in ("comparison", "reproduction"):
         monkeypatch.setattr(
             f"ctpdeploy.train.reproduction.{module}.published_table",
             lambda _: replace(table, rows=moved),
             raising=False,
         )
-    other_header, other = compare(5, study.measured(5))
+    other_header, other = compare(5, reproduction.measured(5))
     assert other_header == header
     for line, changed in zip(lines, other, strict=True):
         assert (line == changed) is line[1].startswith("measured")
 
 
 @pytest.mark.slow
-def test_table_file_holds_every_figure(study: Reproduction) -> None:
-    study.measured(3)
-    rows = list(csv.DictReader((study.out / "table-3.csv").read_text(encoding="utf-8").splitlines()))
+def test_table_file_holds_every_figure(reproduction: Reproduction) -> None:
+    reproduction.measured(3)
+    rows = list(csv.DictReader((reproduction.out / "table-3.csv").read_text(encoding="utf-8").splitlines()))
     assert len(rows) == 7 * 6
     dice = next(row for row in rows if (row["row"], row["column"]) == ("slnet", "dice_pct"))
-    summary = json.loads((study.folder("slnet", 0) / "evaluation/summary.json").read_text())
+    summary = json.loads((reproduction.folder("slnet", 0) / "evaluation/summary.json").read_text())
     assert float(dice["measured"]) == pytest.approx(100 * summary["networks"]["dice"]["mean"])
     assert (dice["published"], dice["published_std"]) == ("54.45", "21.23")
     parameters = next(row for row in rows if (row["row"], row["column"]) == ("unet", "params_m"))
@@ -81,15 +83,15 @@ def test_table_file_holds_every_figure(study: Reproduction) -> None:
 
 
 @pytest.mark.slow
-def test_what_is_done_is_not_done_again(study: Reproduction) -> None:
-    before = {file: file.stat().st_mtime_ns for file in study.out.rglob("*.json")}
-    study.run("dwi_o", seed=0)
-    assert before == {file: file.stat().st_mtime_ns for file in study.out.rglob("*.json")}
+def test_what_is_done_is_not_done_again(reproduction: Reproduction) -> None:
+    before = {file: file.stat().st_mtime_ns for file in reproduction.out.rglob("*.json")}
+    reproduction.run("dwi_o", seed=0)
+    assert before == {file: file.stat().st_mtime_ns for file in reproduction.out.rglob("*.json")}
     with pytest.raises(UsageError, match="another configuration"):
-        replace(study, config=replace(study.config, epochs=3)).run("dwi_o", seed=0)
+        replace(reproduction, config=replace(reproduction.config, epochs=3)).run("dwi_o", seed=0)
 
 
-def test_a_study_goes_on_where_it_stopped(data: Path, tmp_path: Path, config: TrainConfig) -> None:
+def test_a_reproduction_goes_on_where_it_stopped(data: Path, tmp_path: Path, config: TrainConfig) -> None:
     work = Reproduction(data=data, out=tmp_path / "out", config=replace(config, epochs=1))
     with pytest.raises(StopError):
         work.run("unet", 0, on_progress=stop)  # before there is a run folder

@@ -1,10 +1,11 @@
-"""All figures of a study: what is drawn, of which rows and cases, and why the others are not."""
+"""All figures of a reproduction: what is drawn, of which rows and cases, and why the others are not."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ctpdeploy.paper.systems import SYSTEMS, TABLES
 from ctpdeploy.runtime.io.case_ref import by_name
 from ctpdeploy.runtime.io.cases import find_cases
 from ctpdeploy.train.reproduction.figures.curves import draw_curves
@@ -14,7 +15,6 @@ from ctpdeploy.train.reproduction.figures.page import save_page
 from ctpdeploy.train.reproduction.figures.panels import draw_panels
 from ctpdeploy.train.reproduction.figures.selection import choose_cases
 from ctpdeploy.train.reproduction.figures.size_groups import COLOURS, SIZE_GROUPS_TABLE, draw_size_groups
-from ctpdeploy.train.systems import SYSTEMS, TABLES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -66,7 +66,7 @@ class Drawing:
 
 
 def draw_figures(
-    study: Path,
+    reproduction: Path,
     data: Path,
     out: Path,
     *,
@@ -78,7 +78,7 @@ def draw_figures(
     """Draw ``fig-3.png`` and ``fig-6.png`` to ``fig-10.png`` for the rows that were trained and evaluated.
 
     Args:
-        study: its folder, as :mod:`ctpdeploy.train.reproduction` lays it out.
+        reproduction: its folder, as :mod:`ctpdeploy.train.reproduction` lays it out.
         data: folder of cases.
         out: folder of the pictures, each of which appears whole or not at all and replaces an earlier one.
         cases: names of those to show; by default one small, one medium and one large of the test cases.
@@ -91,7 +91,7 @@ def draw_figures(
         UnknownKeyError: no case has a name given.
         GuardError: a network returned NaN or infinity.
     """
-    runs, found = evaluated_runs(study, seed), by_name(find_cases(data))
+    runs, found = evaluated_runs(reproduction, seed), by_name(find_cases(data))
     panels = {figure: _trained(TABLES[table], runs) for figure, table in PANELS.items()}
     systems = {system for rows in panels.values() for system in rows.values()}
     compared = {system: run for system, run in runs.items() if system in systems}

@@ -1,4 +1,4 @@
-"""The runs in a study folder that are trained and evaluated."""
+"""The runs in a reproduction folder that are trained and evaluated."""
 
 import json
 import math
@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ctpdeploy.errors import InputError
+from ctpdeploy.paper.systems import SYSTEMS
 from ctpdeploy.runtime.cohort.evaluation import METRICS, SUMMARY, CaseScore
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 from ctpdeploy.train.run_folder import RunFolder
-from ctpdeploy.train.systems import SYSTEMS
 
 __all__ = ["EvaluatedRun", "evaluated_runs"]
 
@@ -33,19 +33,19 @@ class EvaluatedRun:
     preprocess: PreprocessConfig
 
 
-def evaluated_runs(study: Path, seed: int) -> dict[str, EvaluatedRun]:
-    """The evaluated runs of a study with this seed by their systems, in the order of the tables.
+def evaluated_runs(reproduction: Path, seed: int) -> dict[str, EvaluatedRun]:
+    """The evaluated runs of a reproduction with this seed by their systems, in the order of the tables.
 
     Raises:
         InputError: there is none, or a file of one cannot be read.
         UsageError: the configuration of one is none of this version.
     """
-    folders = {system: study / system / f"seed-{seed}" for system in SYSTEMS}
+    folders = {system: reproduction / system / f"seed-{seed}" for system in SYSTEMS}
     runs = {system: _open(folder) for system, folder in folders.items() if (folder / "evaluation" / SUMMARY).is_file()}
     if not runs:
         raise InputError(
-            f"No run of seed {seed} in {study} is trained and evaluated: name the folder of a study in which "
-            "ctpdeploy study has finished a row."
+            f"No run of seed {seed} in {reproduction} is trained and evaluated: name a folder in which ctpdeploy "
+            "reproduce has finished a row."
         )
     return runs
 

@@ -2,7 +2,7 @@
 
 import re
 
-from ctpdeploy.train.reproduction.published import published_table
+from ctpdeploy.paper.published import published_table
 
 __all__ = ["row_label"]
 

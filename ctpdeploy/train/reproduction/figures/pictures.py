@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ctpdeploy.paper.systems import SYSTEMS
 from ctpdeploy.runtime.data.case import BoolArray, Case
 from ctpdeploy.runtime.metrics.overlap import agreement
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, scale_dwi
 from ctpdeploy.runtime.report.slice_view import MAP_RANGES
 from ctpdeploy.train.reproduction.figures.figure_cases import ShownCase
-from ctpdeploy.train.systems import SYSTEMS
 
 __all__ = ["Grid", "Panel", "Picture", "explain", "make_grid"]
 

@@ -47,7 +47,7 @@ def choose_cases(
         )
         chosen += [name for _, name in volumes[(len(volumes) - 1) // 2 :][:1]]
     if not chosen:
-        raise InputError("None of the cases that the study tested is in the data: name the cases to show with --cases.")
+        raise InputError("None of the cases that were tested is in the data: name the cases to show with --cases.")
     return tuple(chosen)
 
 
@@ -55,7 +55,7 @@ def _check_parts(cases: Sequence[CaseRef], need_dwi: bool) -> None:
     inventory = take_inventory(cases)
     for lack, reason in (
         (inventory.lack("lesion"), "figures compare with one"),
-        (inventory.lack("dwi") if need_dwi else None, "a system of the study sees it"),
+        (inventory.lack("dwi") if need_dwi else None, "a system that was trained sees it"),
     ):
         if lack:
             raise InputError(f"{lack}, and {reason}: name other cases with --cases.")

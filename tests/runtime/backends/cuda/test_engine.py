@@ -22,7 +22,7 @@ from ctpdeploy.runtime.backends.reference_path import run_reference_path
 from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.data.finding import Finding
 from ctpdeploy.runtime.data.prediction import CaseOutputs
-from ctpdeploy.runtime.data.slices import PerfusionWindow, SliceBatch
+from ctpdeploy.runtime.data.slices import SliceBatch
 from ctpdeploy.runtime.preprocess.postprocess import THRESHOLD
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, preprocess
 
@@ -511,9 +511,8 @@ def test_another_thread_is_refused(engine: CudaEngine, make_case: MakeCase):
 
 def test_slices_of_another_type_are_refused(engine: CudaEngine, network: SmallNetwork):
     frames, features = (np.zeros((2, n, *GRID)) for n in (6, 5))
-    window = PerfusionWindow(start=0, end=0, frames=(), curve=np.empty(0))
     with pytest.raises(InputError, match="takes frames in float32, not float64"):
-        engine.run(SliceBatch(frames=frames, features=features.astype(np.float32), window=window))
+        engine.run(SliceBatch(frames=frames, features=features.astype(np.float32)))
     assert network.batches == []
 
 

@@ -1,4 +1,4 @@
-"""Studies whose networks have learnt nothing: figures ask where things stand, not how good they are."""
+"""Reproductions whose networks have learnt nothing: figures ask where things stand, not how good they are."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -10,6 +10,7 @@ import torch
 from matplotlib.figure import Figure
 from support.predictions import predicted
 
+from ctpdeploy.paper.systems import SYSTEMS
 from ctpdeploy.runtime import Case, read_case
 from ctpdeploy.runtime.cohort.evaluation import METRICS, SUMMARY, CaseScore, as_json
 from ctpdeploy.train import TrainConfig
@@ -18,10 +19,9 @@ from ctpdeploy.train.networks.checkpoint import save_networks
 from ctpdeploy.train.reproduction.figures.figure_cases import ShownCase
 from ctpdeploy.train.run_folder import RunFolder, RunState
 from ctpdeploy.train.split import Split
-from ctpdeploy.train.systems import SYSTEMS
 
 VOLUMES = {"case_2": 4.0, "case_3": 20.0, "case_4": 80.0}
-"""What the studies here say of their test cases; a test of each size."""
+"""What the reproductions here say of their test cases; a test of each size."""
 
 
 def make_score(case: str, volume: float, *, dice: float = 0.5, rve: float = 0.4) -> CaseScore:
@@ -43,14 +43,14 @@ def write_run(folder: Path, config: TrainConfig, scores: Sequence[CaseScore]) ->
 
 
 @pytest.fixture
-def make_study(tmp_path: Path, config: TrainConfig) -> Callable[..., Path]:
-    """Writes a study in which these systems are trained, with these volumes of the test cases."""
+def make_reproduction(tmp_path: Path, config: TrainConfig) -> Callable[..., Path]:
+    """Writes a reproduction in which these systems are trained, with these volumes of the test cases."""
 
     def write(*systems: str, volumes: Mapping[str, float] = VOLUMES, seed: int = 0) -> Path:
         for system in systems:
             scores = [make_score(case, volume) for case, volume in volumes.items()]
-            write_run(tmp_path / "study" / system / f"seed-{seed}", replace(config, system=system), scores)
-        return tmp_path / "study"
+            write_run(tmp_path / "reproduction" / system / f"seed-{seed}", replace(config, system=system), scores)
+        return tmp_path / "reproduction"
 
     return write
 

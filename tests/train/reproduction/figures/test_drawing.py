@@ -1,4 +1,4 @@
-"""All figures of a study: what is drawn of whatever was trained."""
+"""All figures of a reproduction: what is drawn of whatever was trained."""
 
 import json
 from collections.abc import Callable
@@ -24,10 +24,12 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     return kept
 
 
-def test_each_figure_holds_what_was_trained_in_the_order_of_its_table(make_study: MakeRuns, data: Path, tmp_path: Path):
-    study = make_study("real_dwi", "wce_hgd", "slnet", "fcn", "wl2_lh1")
+def test_each_figure_holds_what_was_trained_in_the_order_of_its_table(
+    make_reproduction: MakeRuns, data: Path, tmp_path: Path
+):
+    reproduction = make_reproduction("real_dwi", "wce_hgd", "slnet", "fcn", "wl2_lh1")
     done = []
-    drawing = draw_figures(study, data, tmp_path / "out", on_prediction=lambda *count: done.append(count))
+    drawing = draw_figures(reproduction, data, tmp_path / "out", on_prediction=lambda *count: done.append(count))
     assert {figure: drawn.rows for figure, drawn in drawing.drawn.items()} == {
         3: (),
         6: ("wl2_lh1",),
@@ -49,10 +51,10 @@ def test_each_figure_holds_what_was_trained_in_the_order_of_its_table(make_study
 
 
 @pytest.mark.usefixtures("pages")
-def test_a_figure_of_which_nothing_is_trained_is_named(make_study: MakeRuns, data: Path, tmp_path: Path):
+def test_a_figure_of_which_nothing_is_trained_is_named(make_reproduction: MakeRuns, data: Path, tmp_path: Path):
     done = []
-    study = make_study("dice")  # of table 4, which no figure shows
-    drawing = draw_figures(study, data, tmp_path / "out", on_prediction=lambda *count: done.append(count))
+    reproduction = make_reproduction("dice")  # of table 4, which no figure shows
+    drawing = draw_figures(reproduction, data, tmp_path / "out", on_prediction=lambda *count: done.append(count))
     assert done == []
     assert list(drawing.drawn) == [3]
     assert drawing.remarks[1:] == tuple(
@@ -62,23 +64,27 @@ def test_a_figure_of_which_nothing_is_trained_is_named(make_study: MakeRuns, dat
 
 
 @pytest.mark.usefixtures("pages")
-def test_rows_tested_on_other_cases_are_not_compared_by_size(make_study: MakeRuns, data: Path, tmp_path: Path):
-    make_study("wce_hgd")
-    drawing = draw_figures(make_study("dwi_o", volumes={"case_2": 4.0}), data, tmp_path / "out", cases=["case_2"])
+def test_rows_tested_on_other_cases_are_not_compared_by_size(make_reproduction: MakeRuns, data: Path, tmp_path: Path):
+    make_reproduction("wce_hgd")
+    drawing = draw_figures(
+        make_reproduction("dwi_o", volumes={"case_2": 4.0}), data, tmp_path / "out", cases=["case_2"]
+    )
     assert set(drawing.drawn) == {3, 9}
     assert any("wce_hgd, dwi_o, were not tested on the same cases" in remark for remark in drawing.remarks)
 
 
 @pytest.mark.usefixtures("pages")
-def test_a_case_that_was_trained_on_is_named(make_study: MakeRuns, data: Path, tmp_path: Path):
-    drawing = draw_figures(make_study("fcn"), data, tmp_path / "out", cases=["case_1", "case_2"])
+def test_a_case_that_was_trained_on_is_named(make_reproduction: MakeRuns, data: Path, tmp_path: Path):
+    drawing = draw_figures(make_reproduction("fcn"), data, tmp_path / "out", cases=["case_1", "case_2"])
     assert "case_1 was trained on, or chose the best epoch, in 1 of 1 runs" in drawing.remarks[0]
     assert not any("case_2" in remark for remark in drawing.remarks)
 
 
-def test_only_synthetic_patients_are_called_so(make_study: MakeRuns, data: Path, tmp_path: Path, pages: list[Figure]):
-    study = make_study("wce_hgd")
-    draw_figures(study, data, tmp_path / "out", cases=["case_2"])
+def test_only_synthetic_patients_are_called_so(
+    make_reproduction: MakeRuns, data: Path, tmp_path: Path, pages: list[Figure]
+):
+    reproduction = make_reproduction("wce_hgd")
+    draw_figures(reproduction, data, tmp_path / "out", cases=["case_2"])
     copy = tmp_path / "phantom"
     copy.mkdir()
     (copy / "case_2").symlink_to(data / "case_2")
@@ -87,7 +93,7 @@ def test_only_synthetic_patients_are_called_so(make_study: MakeRuns, data: Path,
     for part in (data / "case_3").iterdir():
         (link / part.name).symlink_to(part)
     (link / "truth.json").write_text("{}")
-    draw_figures(study, copy, tmp_path / "out", cases=["case_2"])
+    draw_figures(reproduction, copy, tmp_path / "out", cases=["case_2"])
     texts = [" ".join(text.get_text() for text in page.texts) for page in pages]
     assert len(texts) == 6
     assert ["Synthetic" in text for text in texts] == [False] * 3 + [True] * 3
@@ -95,7 +101,7 @@ def test_only_synthetic_patients_are_called_so(make_study: MakeRuns, data: Path,
 
 
 def test_a_picture_appears_whole_or_not_at_all(
-    make_study: MakeRuns, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_reproduction: MakeRuns, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def fail(_: Figure, file: Path, **_options: object) -> None:
         file.write_bytes(b"half")
@@ -103,7 +109,7 @@ def test_a_picture_appears_whole_or_not_at_all(
 
     monkeypatch.setattr(Figure, "savefig", fail)
     with pytest.raises(OSError, match="No space"):
-        draw_figures(make_study("dice"), data, tmp_path / "out", cases=["case_2"])
+        draw_figures(make_reproduction("dice"), data, tmp_path / "out", cases=["case_2"])
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -114,24 +120,24 @@ def test_nothing_is_written_where_there_is_no_study(data: Path, tmp_path: Path):
 
 
 def test_a_case_that_a_system_cannot_see_is_refused_before_anything_is_drawn(
-    make_study: MakeRuns, incomplete_case: Callable[[str], Path], tmp_path: Path
+    make_reproduction: MakeRuns, incomplete_case: Callable[[str], Path], tmp_path: Path
 ):
     case = incomplete_case("MR_DWI")
-    with pytest.raises(InputError, match="a system of the study sees it"):
-        draw_figures(make_study("real_dwi"), case, tmp_path / "out", cases=["case_9"])
+    with pytest.raises(InputError, match="a system that was trained sees it"):
+        draw_figures(make_reproduction("real_dwi"), case, tmp_path / "out", cases=["case_9"])
     assert not (tmp_path / "out").exists()
 
 
-def test_networks_run_on_the_device_named(make_study: MakeRuns, data: Path, tmp_path: Path):
+def test_networks_run_on_the_device_named(make_reproduction: MakeRuns, data: Path, tmp_path: Path):
     with pytest.raises(RuntimeError, match="no_such_device"):
-        draw_figures(make_study("fcn"), data, tmp_path / "out", cases=["case_2"], device="no_such_device")
+        draw_figures(make_reproduction("fcn"), data, tmp_path / "out", cases=["case_2"], device="no_such_device")
 
 
 def test_the_command_lists_files_and_rows(
-    make_study: MakeRuns, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    make_reproduction: MakeRuns, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     out = tmp_path / "out"
-    arguments = ["figures", str(make_study("fcn")), str(data), "--out", str(out), "--cases", "case_3, case_2"]
+    arguments = ["figures", str(make_reproduction("fcn")), str(data), "--out", str(out), "--cases", "case_3, case_2"]
     assert run([*arguments, "--json"]) == ExitCode.DONE
     printed = json.loads(capsys.readouterr().out)
     assert printed["figures"] == {
@@ -145,9 +151,11 @@ def test_the_command_lists_files_and_rows(
 
 @pytest.mark.usefixtures("pages")
 def test_the_command_prints_a_table_and_says_what_is_missing(
-    make_study: MakeRuns, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    make_reproduction: MakeRuns, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    assert run(["figures", str(make_study("wce_hgd")), str(data), "--out", str(tmp_path), "--cases", "case_2"]) == 0
+    assert (
+        run(["figures", str(make_reproduction("wce_hgd")), str(data), "--out", str(tmp_path), "--cases", "case_2"]) == 0
+    )
     said = capsys.readouterr()
     lines = [line.split() for line in said.out.splitlines()]
     assert lines[2:] == [
@@ -160,10 +168,12 @@ def test_the_command_prints_a_table_and_says_what_is_missing(
 
 
 def test_the_command_refuses_in_one_sentence(
-    make_study: MakeRuns, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    make_reproduction: MakeRuns, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    study = str(make_study("fcn"))
-    assert run(["figures", study, str(data), "--seed", "4", "--out", str(tmp_path / "out")]) == ExitCode.INPUT
-    assert run(["figures", study, str(data), "--cases", "case_7", "--out", str(tmp_path / "out")]) == ExitCode.USAGE
+    reproduction = str(make_reproduction("fcn"))
+    assert run(["figures", reproduction, str(data), "--seed", "4", "--out", str(tmp_path / "out")]) == ExitCode.INPUT
+    assert (
+        run(["figures", reproduction, str(data), "--cases", "case_7", "--out", str(tmp_path / "out")]) == ExitCode.USAGE
+    )
     assert capsys.readouterr().err.count("Error: ") == 2
     assert not (tmp_path / "out").exists()

@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from support.predictions import predicted
 
 from ctpdeploy import INTENDED_USE
+from ctpdeploy.paper.systems import TABLES
 from ctpdeploy.runtime import Case
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, scale_dwi
 from ctpdeploy.runtime.report.slice_view import TRUTH, View
@@ -20,41 +21,18 @@ from ctpdeploy.train.reproduction.figures.labels import row_label
 from ctpdeploy.train.reproduction.figures.page import SYNTHETIC
 from ctpdeploy.train.reproduction.figures.panels import SEGMENTATION, draw_panels
 from ctpdeploy.train.reproduction.figures.pictures import explain, make_grid
-from ctpdeploy.train.reproduction.published import published_table
-from ctpdeploy.train.systems import TABLES
 
 GRID = PreprocessConfig(slice_shape=(32, 32), run_length=3)
+
+
 TABLE_5 = {row: TABLES[5][row] for row in ("cta", "Fo", "dwi_o", "dwi_olh_s", "Fo_dwi_olh", "real_dwi")}
+
 
 Show = Callable[..., ShownCase]
 
 
 def words(figure: Figure) -> str:
     return " ".join(text.get_text() for text in figure.texts)
-
-
-@pytest.mark.parametrize(
-    ("table", "row", "label"),
-    [
-        (1, "wl2_lh1", r"w-L2 + $\ell_{h1}$"),
-        (2, "Fo_Fl_FhStar", "$F_{o}$, $F_{l}$, $F_{h}^{*}$"),
-        (3, "unet", "UNet"),
-        (3, "slnet_no_se", "SLNet (w/o SE)"),
-        (4, "wce_hgd", r"$L_{\mathrm{WCE}}$ + $L_{\mathrm{HGD}}$"),
-        (5, "dwi_olh_s", r"$\mathrm{DWI}^{o,l,h}$ (s)"),
-        (5, "real_dwi", "Real DWI"),
-    ],
-)
-def test_rows_are_called_as_printed(table: int, row: str, label: str):
-    assert row_label(table, row) == label
-
-
-def test_every_label_can_be_drawn():
-    from matplotlib.mathtext import MathTextParser
-
-    for table in TABLES:
-        for row in published_table(table).rows:
-            MathTextParser("agg").parse(row_label(table, row))
 
 
 def test_above_stands_what_the_segmenter_sees(show: Show, case: Case):

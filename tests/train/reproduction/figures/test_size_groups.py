@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from ctpdeploy.paper.systems import TABLES
 from ctpdeploy.runtime.cohort.evaluation import METRICS, CaseScore
 from ctpdeploy.train.reproduction.figures.drawing import HEADINGS
 from ctpdeploy.train.reproduction.figures.labels import row_label
 from ctpdeploy.train.reproduction.figures.size_groups import COLOURS, draw_size_groups
-from ctpdeploy.train.systems import TABLES
 
 
 def score(case: str, volume: float, dice: float, rve: float) -> CaseScore:

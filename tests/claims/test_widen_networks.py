@@ -8,6 +8,7 @@ import torch
 from widen_networks import widen_chain, widen_run
 
 from ctpdeploy.errors import UsageError
+from ctpdeploy.paper.systems import SYSTEMS
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 from ctpdeploy.train import TrainConfig
 from ctpdeploy.train.learner import make_chain
@@ -15,7 +16,6 @@ from ctpdeploy.train.networks import load_chain, save_networks
 from ctpdeploy.train.networks.chain import Chain
 from ctpdeploy.train.run_folder import RunFolder
 from ctpdeploy.train.split import Split
-from ctpdeploy.train.systems import SYSTEMS
 
 CONFIG = TrainConfig(width=2, sn_momentum=0.9, preprocess=PreprocessConfig(slice_shape=(32, 32)))
 

@@ -1,6 +1,4 @@
-"""Postprocessing, the threshold rule and plausibility."""
-
-import dataclasses
+"""Components, volumes and sides of a mask, and results that are no mask."""
 
 import numpy as np
 import pytest
@@ -10,10 +8,8 @@ from ctpdeploy.errors import GuardError
 from ctpdeploy.runtime import Case, Pipeline
 from ctpdeploy.runtime.data.prediction import EngineInfo
 from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
-from ctpdeploy.runtime.perfusion.threshold_rule import threshold_rule
 from ctpdeploy.runtime.preprocess.postprocess import components_of
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
-from ctpdeploy.runtime.quality.plausibility import implausible
 
 GRID = PreprocessConfig(slice_shape=(64, 64))
 
@@ -75,26 +71,3 @@ def test_an_empty_mask_is_a_finding(phantom_case: Case):
     found = Pipeline(FixedEngine(np.zeros(phantom_case.series.shape[1:])), GRID).predict(phantom_case)
     assert found.volume_ml == 0.0
     assert found.components == ()
-
-
-def test_the_threshold_rule_by_hand(phantom_case: Case):
-    shape = phantom_case.series.shape[1:]
-    cbf, tmax = np.full(shape, 50.0), np.full(shape, 2.0)
-    tmax[0, :8], cbf[0, :4] = 7.0, 10.0  # late; of that half under 30 % of the normal 50
-    cbf[1, :4] = 10.0  # low but not late
-    tmax[1, 10, 10], cbf[1, 10, 10] = 6.0, 1.0  # 6 s is not above 6 s
-    maps = {**phantom_case.maps, "cbf": cbf, "tmax": tmax, "cbv": np.ones(shape), "mtt": np.ones(shape)}
-    expected = np.zeros(shape, dtype=bool)
-    expected[0, :4] = True
-    assert_array_equal(threshold_rule(dataclasses.replace(phantom_case, maps=maps)), expected)
-    late_everywhere = dataclasses.replace(phantom_case, maps={**maps, "tmax": np.full(shape, 9.0)})
-    assert not threshold_rule(late_everywhere).any()
-
-
-def test_swapped_maps_are_noticed(phantom_case: Case):
-    assert implausible(phantom_case) == ()
-    maps = dict(phantom_case.maps)
-    maps["cbf"], maps["cbv"] = maps["cbv"], maps["cbf"]
-    assert implausible(dataclasses.replace(phantom_case, maps=maps))[0].code == "maps-contradict"
-    empty = {name: np.zeros_like(volume) for name, volume in maps.items()}
-    assert implausible(dataclasses.replace(phantom_case, maps=empty))[0].code == "maps-empty"

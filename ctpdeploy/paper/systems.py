@@ -164,7 +164,7 @@ TABLES: dict[int, dict[str, str]] = {
         "real_dwi": "real_dwi",
     },
 }
-"""The system behind each row, rows by their names in ``study/published.json``. Table 6 is a leaderboard."""
+"""The system behind each row, rows by their names in ``published.json``. Table 6 is a leaderboard."""
 
 
 def system_named(name: str) -> System:

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.nifti_cases import only_case
 from support.training import StopError, draw_batch, same, stop_in, tensors
 
 from ctpdeploy.errors import GuardError
+from ctpdeploy.paper.systems import SYSTEMS
 from ctpdeploy.train import ComputeConfig, OptimiserConfig, TrainConfig, train
-from ctpdeploy.train.dataset import Batch
+from ctpdeploy.train.dataset import Batch, SliceDataset, read_labelled
 from ctpdeploy.train.learner import Learner
+from ctpdeploy.train.validation import validate
 
 CPU = torch.device("cpu")
 
@@ -94,3 +97,30 @@ def test_a_rate_out_of_reason_stops_with_epoch_and_step(data: Path, tmp_path: Pa
     wild = replace(config, optimiser=OptimiserConfig(learning_rate=1e30))
     with pytest.raises(GuardError, match=r"epoch 1, step \d: The (loss|gradient)"):
         train(data, tmp_path / "run", wild)
+
+
+CPU = torch.device("cpu")
+
+
+def test_frozen_context_encoder_stays_as_initialised(data: Path, config: TrainConfig) -> None:
+    dataset = SliceDataset([read_labelled(only_case(data / "case_1"), config)])
+    for phi_c, stays in (("frozen", True), ("joint", False)):
+        learner = Learner(replace(config, phi_c=phi_c), CPU)
+        before = [p.clone() for p in learner.networks["context_encoder"].parameters()]
+        for batch in dataset.batches(2, seed=0, epoch=1):
+            learner.step(batch)
+        after = learner.networks["context_encoder"].parameters()
+        assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True)) is stays
+
+
+def test_tiny_chain_learns_two_slices_by_heart(data: Path, config: TrainConfig) -> None:
+    case = read_labelled(only_case(data / "case_1"), config)
+    dataset = SliceDataset([case])
+    learner = Learner(config, CPU)
+    for epoch in range(40):
+        learner.begin_epoch(0.002)
+        for batch in dataset.batches(2, seed=0, epoch=epoch):
+            learner.step(batch)
+    dice = validate(learner.chain, [case], SYSTEMS["dwi_olh"], ("segmenter",)).dice
+    assert dice is not None
+    assert dice > 0.8

@@ -1,0 +1,56 @@
+"""``ctpdeploy doctor``."""
+
+import json
+import sys
+
+import pytest
+
+from ctpdeploy.cli import run
+from ctpdeploy.errors import ExitCode
+from ctpdeploy.runtime.backends.cuda.driver import Driver, Gpu
+
+
+def test_doctor_knows_the_backends(capsys: pytest.CaptureFixture[str]):
+    assert run(["doctor", "--json"]) == ExitCode.DONE
+    findings = json.loads(capsys.readouterr().out)
+    assert list(findings["backends"]) == [
+        "tensorrt",
+        "tensorrt-rtx",
+        "ort-cuda",
+        "ort-cpu",
+        "native",
+        "ncnn",
+        "openvino",
+    ]
+    assert findings["backends"]["ort-cpu"] is None
+    assert findings["backends"]["ncnn"] is None
+    assert run(["doctor"]) == ExitCode.DONE
+    assert "ort-cpu" in capsys.readouterr().out
+
+
+def test_doctor_says_what_builds_and_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
+    assert run(["doctor", "--json"]) == ExitCode.DONE
+    findings = json.loads(capsys.readouterr().out)
+    assert "pip install 'ctpdeploy[tensorrt]'" in findings["builders"]["tensorrt"]
+    assert "pip install 'ctpdeploy[rtx]'" in findings["builders"]["tensorrt-rtx"]
+    assert all(findings["backends"][name] for name in findings["builders"])
+    assert findings["gpus"]["found"] or findings["gpus"]["none_because"]
+    assert run(["doctor"]) == ExitCode.DONE
+    assert "builder of engines" in capsys.readouterr().out
+
+
+def test_doctor_names_gpu_memory_and_driver(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    gpu = Gpu(name="RTX 4000 Ada", compute_capability="8.9", memory=20_475_000_000)
+    for driver, words in (
+        (Driver(cuda="13.0", gpus=(gpu, gpu), release="580.65.06"), "driver 580.65.06, CUDA 13.0 or older"),
+        (Driver(cuda="13.0", gpus=(gpu,)), "driver of unknown version"),
+    ):
+        monkeypatch.setattr("ctpdeploy.runtime.backends.cuda.driver.probe", lambda driver=driver: driver)
+        assert run(["doctor"]) == ExitCode.DONE
+        out = capsys.readouterr().out
+        assert "RTX 4000 Ada (20.5 GB, compute capability 8.9)" in out
+        assert words in out

@@ -1,0 +1,100 @@
+"""``ctpdeploy infer`` of one case."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import nifti_cases
+from support.bundles import write_bundle
+
+from ctpdeploy.cli import run
+from ctpdeploy.errors import ExitCode
+from ctpdeploy.runtime.backends.registry import BACKENDS
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Path:
+    return nifti_cases.write_isles(tmp_path / "in" / "case_7", shape=(70, 66, 2), frames=16)
+
+
+def test_infer_on_a_case_of_another_hospital(bundle_folder: Path, tmp_path: Path, capsys):  # noqa: ANN001
+    """22 slices, 64 frames, other ids and voxels, uint16 flow, float64 times, and contrast that never washes out."""
+    case = nifti_cases.write_isles(
+        tmp_path / "in" / "case_7", shape=(70, 66, 22), frames=64, zooms=(1.1, 1.1, 4.0), falls=False
+    )
+    out = tmp_path / "out"
+    assert run(["infer", str(bundle_folder), str(case), "--out", str(out), "--json"]) == ExitCode.DONE
+    report = json.loads(capsys.readouterr().out)["cases"][0]
+    assert report["case"] == "case_7"
+    assert report["engine"]["backend"] == "ort-cpu"
+    mask = nifti_cases.load(out / "case_7" / "sub-case7_desc-lesion_mask.nii.gz")
+    assert mask.shape == (70, 66, 22)
+    assert set(np.unique(mask)) <= {0, 1}
+    assert report["input"]["spacing_mm"] == pytest.approx([4.0, 1.1, 1.1])
+    assert any("falling" in warning for warning in report["warnings"])
+    assert report["perfusion_window"]["end_frame"] == 63
+
+
+def test_infer_on_explicit_files_gives_what_the_folder_gives(bundle_folder: Path, case: Path, tmp_path: Path):
+    files = {name: str(nifti_cases.find(case, m)) for name, m in nifti_cases.MODALITIES.items()}
+    options = [argument for name, path in files.items() for argument in (f"--{name}", path)]
+    assert run(["infer", str(bundle_folder), *options, "--name", "mine", "--out", str(tmp_path / "a")]) == 0
+    assert run(["infer", str(bundle_folder), str(case), "--out", str(tmp_path / "b")]) == 0
+    explicit = nifti_cases.load(tmp_path / "a" / "mine" / "sub-mine_desc-lesion_probseg.nii.gz")
+    folder = nifti_cases.load(tmp_path / "b" / "case_7" / "sub-case7_desc-lesion_probseg.nii.gz")
+    np.testing.assert_array_equal(explicit, folder)
+
+
+def test_one_bad_case_is_refused_and_leaves_nothing(bundle_folder: Path, case: Path, tmp_path: Path, capsys):  # noqa: ANN001
+    nifti_cases.find(case, "CT_CBF").write_text("no image")
+    assert run(["infer", str(bundle_folder), str(case), "--out", str(tmp_path / "out")]) == ExitCode.INPUT
+    assert not (tmp_path / "out").exists()
+    error = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Error:")]
+    assert len(error) == 1
+    assert "CT_CBF" in error[0]
+
+
+def test_one_bad_case_of_a_folder_does_not_stop_the_others(bundle_folder: Path, case: Path, tmp_path: Path, capsys):  # noqa: ANN001
+    bad = nifti_cases.write_isles(case.parent / "case_8")
+    nifti_cases.find(bad, "CT_MTT").unlink()
+    arguments = ["infer", str(bundle_folder), str(case.parent), "--out", str(tmp_path / "out")]
+    assert run(arguments) == ExitCode.BATCH
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["case_7"]
+    printed = capsys.readouterr()
+    assert "case_8 lacks MTT" in printed.err
+    assert "case_7" in printed.out
+    assert run([*arguments, "--json"]) == ExitCode.BATCH
+    printed = json.loads(capsys.readouterr().out)
+    assert [report["case"] for report in printed["cases"]] == ["case_7"]
+    assert "lacks MTT" in printed["refused"]["case_8"]
+
+
+def test_resume_skips_what_this_bundle_has_done(bundle_folder: Path, case: Path, tmp_path: Path, capsys):  # noqa: ANN001
+    arguments = ["infer", str(bundle_folder), str(case), "--out", str(tmp_path / "out"), "--json", "--resume"]
+    assert run(arguments) == ExitCode.DONE
+    first = capsys.readouterr().out
+    nifti_cases.find(case, "CT_CBF").write_text("no image")  # would be refused if it were read again
+    assert run(arguments) == ExitCode.DONE
+    assert capsys.readouterr().out == first
+    assert run(arguments[:-1]) == ExitCode.INPUT
+
+
+def test_a_backend_that_is_not_there(bundle_folder: Path, case: Path, tmp_path: Path, monkeypatch):  # noqa: ANN001
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    arguments = ["infer", str(bundle_folder), str(case), "--out", str(tmp_path / "out"), "--backend", "ort-cpu"]
+    assert run(arguments) == ExitCode.BACKEND
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("backend", ["tensorrt", "tensorrt-rtx", "ort-cuda"])
+def test_a_gpu_backend_without_a_gpu(tmp_path: Path, case: Path, capsys, backend: str):  # noqa: ANN001
+    if BACKENDS[backend].unavailable_because() is None:
+        pytest.skip(f"{backend} runs here.")
+    bundle = write_bundle(tmp_path / "small.ctpbundle")
+    arguments = ["infer", str(bundle), str(case), "--out", str(tmp_path / "out"), "--backend", backend]
+    assert run(arguments) == ExitCode.BACKEND
+    _, error = capsys.readouterr().err.splitlines()  # after the number of cases found
+    assert error.startswith(f"Error: The backend {backend} cannot run: ")
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,70 @@
+"""Lines, tables and JSON, and where each goes."""
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ctpdeploy.cli import run
+from ctpdeploy.cli.terminal import first_process, mean_and_std, print_json, print_table, say_found
+from ctpdeploy.errors import ExitCode
+
+
+def test_words_are_set_left_and_figures_right(capsys: pytest.CaptureFixture[str]):
+    print_table(["case", "ml"], [["case_10", "1.5"], ["a", "12.0"]])
+    assert capsys.readouterr() == ("case       ml\n-------  ----\ncase_10   1.5\na        12.0\n", "")
+    print_table(["backend", ""], [["native", "ready"], ["ncnn", "-"]], words=2)
+    assert capsys.readouterr().out.splitlines()[2:] == ["native   ready", "ncnn     -"]
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, "1 case found in a, b."), (24, "24 cases found in a, b.")])
+def test_cases_found_are_counted_on_stderr(count: int, words: str, capsys: pytest.CaptureFixture[str]):
+    say_found(count, Path("a"), Path("b"))
+    assert capsys.readouterr() == ("", f"{words}\n")
+
+
+def test_json_is_json(capsys: pytest.CaptureFixture[str]):
+    print_json({"dice": 0.5})
+    assert json.loads(capsys.readouterr().out) == {"dice": 0.5}
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        print_json({"dice": float("nan")})
+
+
+def test_nothing_to_average_is_a_dash():
+    assert mean_and_std(0.52, 0.2) == "0.520 ± 0.200"
+    assert mean_and_std(None, None) == "-"
+
+
+@pytest.mark.parametrize(("rank", "first"), [(None, True), ("0", True), ("1", False)])
+def test_one_process_of_torchrun_speaks(monkeypatch: pytest.MonkeyPatch, rank: str | None, first: bool):
+    monkeypatch.delenv("RANK", raising=False)
+    if rank is not None:
+        monkeypatch.setenv("RANK", rank)
+    assert first_process() is first
+
+
+@pytest.fixture
+def quiet_logger() -> Iterator[None]:
+    """The logger of the package, as it was before."""
+    logger = logging.getLogger("ctpdeploy")
+    before, level = list(logger.handlers), logger.level
+    yield
+    for handler in set(logger.handlers) - set(before):
+        logger.removeHandler(handler)
+        handler.close()
+    logger.setLevel(level)
+
+
+@pytest.mark.usefixtures("quiet_logger")
+def test_the_log_names_cases_by_their_numbers(bundle_folder: Path, phantom_folder: Path, tmp_path: Path):
+    log = tmp_path / "audit.log"
+    command = ["--log", str(log), "infer", str(bundle_folder), str(phantom_folder), "--out", str(tmp_path / "out")]
+    assert run(command) == ExitCode.DONE
+    lines = log.read_text().splitlines()
+    assert sum("ctpdeploy.runtime.cohort: case " in line for line in lines) == 4
+    assert any("ctpdeploy.runtime.io: 4 cases found" in line for line in lines)
+    assert any("ctpdeploy.runtime: bundle " in line for line in lines)
+    assert "case_" not in log.read_text()
+    assert run(["--log", str(tmp_path / "no" / "such.log"), "doctor"]) == ExitCode.USAGE
