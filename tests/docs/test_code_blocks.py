@@ -69,6 +69,9 @@ def test_no_block_is_passed_over(page: Path):
     fences = re.findall(r"^ *(?:`{3,}|~{3,}).*$", page.read_text(encoding="utf-8"), re.MULTILINE)
     assert len(fences) == 2 * len(blocks_of(page))
     assert {block.language for block in blocks_of(page)} <= {"", "python"}
+    assert not any(
+        re.search("^(?:from|import) ", block.text, re.MULTILINE) for block in blocks_of(page) if not block.language
+    )
 
 
 @pytest.mark.parametrize("line", COMMANDS)

@@ -1,4 +1,4 @@
-"""What the registry knows of a backend."""
+"""Backend: an entry of the registry."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

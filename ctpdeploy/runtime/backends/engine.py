@@ -1,4 +1,4 @@
-"""What runs the networks: the protocol that every backend fulfils."""
+"""Engines, which run the networks: the protocol that every backend fulfils."""
 
 from typing import Protocol, Self, runtime_checkable
 
@@ -31,7 +31,7 @@ class Engine(Protocol):
 
     @property
     def info(self) -> EngineInfo:
-        """What really runs, or ran until it was closed."""
+        """The backend, processor and packages that really run, or ran until it was closed."""
         ...
 
     def run(self, batch: SliceBatch) -> SliceOutputs:
@@ -70,7 +70,7 @@ class CaseEngine(Engine, Protocol):
 
 
 def closed(backend: str) -> BackendError:
-    """What an engine that was closed raises.
+    """The error of an engine that was closed.
 
     Args:
         backend: its name.

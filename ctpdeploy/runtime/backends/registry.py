@@ -34,7 +34,7 @@ AUTO: Final = "auto"
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """What runs the networks, and why.
+    """The backend chosen, and the reason.
 
     Attributes:
         backend: its name.

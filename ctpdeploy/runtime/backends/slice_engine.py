@@ -27,7 +27,7 @@ class SliceEngine(Engine):
 
     @property
     def info(self) -> EngineInfo:
-        """What really runs."""
+        """The backend, processor and packages that really run."""
         return self._info
 
     def run(self, batch: SliceBatch) -> SliceOutputs:

@@ -71,7 +71,7 @@ def run_slices(
 
 
 def inputs_of(batch: SliceBatch, shapes: Mapping[str, Sequence[int]]) -> dict[str, NDArray[np.float32]]:
-    """What a network takes of a batch, by the name of the input.
+    """The inputs of a network in a batch, by their names.
 
     Args:
         batch: the slices.

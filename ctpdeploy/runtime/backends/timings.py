@@ -31,7 +31,7 @@ __all__ = ["Speeds", "measure_speeds", "recall", "remember"]
 
 @dataclass(frozen=True, kw_only=True)
 class Speeds:
-    """What backends need for a slice.
+    """The seconds that backends need for a slice.
 
     Attributes:
         seconds: for a slice of a volume by the name of the backend, the fastest first.

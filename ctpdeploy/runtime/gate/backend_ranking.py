@@ -20,7 +20,7 @@ ROUNDS: Final = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Ranking:
-    """What was found of the backends that can run here.
+    """The speeds of the backends that can run here, and the failures of the others.
 
     Attributes:
         speeds: of those that passed the gate.

@@ -1,4 +1,4 @@
-"""What can be said of a bundle, without running it and by passing the gate again."""
+"""A bundle inspected: without running it, and by passing the gate again."""
 
 import json
 from pathlib import Path

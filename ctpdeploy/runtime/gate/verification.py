@@ -1,4 +1,4 @@
-"""What the gate compares, what has to hold, and what it measured; written into the bundle as ``verification.json``.
+"""The comparisons of the gate, their limits and their figures; written into the bundle as ``verification.json``.
 
 The reference is the trained chain in float64. Eager torch in float32 has an error of its own against it; a candidate's
 error is measured in units of that error, for each network on the reference's own inputs and for the whole chain.
@@ -25,7 +25,7 @@ __all__ = ["LIMITS", "Comparison", "Limits", "TensorError", "Verification", "com
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a candidate must hold.
+    """The limits of a candidate.
 
     Attributes:
         rms_ratio: root mean square error, in units of eager float32's own; None: not limited.
@@ -64,7 +64,7 @@ _STATIC: Final = Limits(rms_ratio=None, max_ratio=None, flips=None, dice=0.995, 
 
 
 def limits_of(precision: str, *, static_norm: bool = False) -> Limits:
-    """What a published chain must hold.
+    """The limits of a published chain.
 
     Args:
         precision: of the graphs.
@@ -96,7 +96,7 @@ class TensorError:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What was measured of one candidate.
+    """The figures of one candidate.
 
     Attributes:
         candidate: ``"folded"`` (torch), ``"onnx"``, ``"onnx fp16"``, or the name of a backend.
@@ -126,7 +126,7 @@ class Comparison:
         return max(check.rms_error / check.eager_rms_error for check in self.checks)
 
     def failures(self) -> list[str]:
-        """What did not hold, a phrase each, with the figures."""
+        """The limits that do not hold, a phrase each, with the figures."""
         found = [
             f"{self.candidate} {check.tensor} has {_times(check.rms_error, check.eager_rms_error)} eager's own error "
             f"(largest {_times(check.max_error, check.eager_max_error)})"
