@@ -26,10 +26,10 @@ COMMANDS = [line for line in SHELL if re.search(r"^ctpdeploy |-m ctpdeploy ", st
 
 @pytest.fixture
 def _as_it_was() -> Iterator[None]:
-    """What a page registers is gone after it, and what it logs is logged no more."""
+    """Entries of registries that a page made are gone after it, and so is its log."""
     registries: list[dict] = [BACKENDS, LAYOUTS, ARCHITECTURES, SEGMENTERS, SYSTEMS]
     kept = [dict(registry) for registry in registries]
-    log = logging.getLogger("ctpdeploy")
+    log = logging.getLogger("ctpdeploy.runtime.cohort")
     level, handlers = log.level, log.handlers[:]
     yield
     log.setLevel(level)
