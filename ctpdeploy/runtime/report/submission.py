@@ -1,4 +1,4 @@
-"""A submission to ISLES 2018: a mask for each test case under the name by which the challenge knows it.
+"""A submission to ISLES 2018: a mask for each test case under the name that the challenge requires.
 
 ::
 
