@@ -1,1 +1,1 @@
-"""What travels: a case, its slices, its prediction."""
+"""Data structures: a case, its slices, its prediction, and findings on them."""
