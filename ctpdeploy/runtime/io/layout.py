@@ -16,7 +16,7 @@ _SUFFIXES: Final = (".nii", ".nii.gz")
 
 
 class Layout(Protocol):
-    """How a data set lies on disk; a module or an object for each.
+    """The layout of a data set on disk; a module or an object for each.
 
     Contract:
         * ``find`` is given every file under a folder, once, and returns a reference for each case among them;
@@ -27,7 +27,7 @@ class Layout(Protocol):
 
     Attributes:
         EXAMPLE: name of a series, for the sentence on a folder without cases.
-        CALLED: what the data set calls ``"dwi"`` and ``"lesion"``, for the sentence on cases without them.
+        CALLED: names of ``"dwi"`` and ``"lesion"`` in the data set, for the sentence on cases without them.
     """
 
     EXAMPLE: str
