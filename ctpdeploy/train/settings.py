@@ -77,7 +77,7 @@ class AugmentConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ComputeConfig:
-    """How the arithmetic is done; what is computed stays the same but for rounding.
+    """Settings of the arithmetic; results stay the same but for rounding.
 
     Attributes:
         precision: of the networks' convolutions and products; losses and statistics are float32 in all of them.

@@ -1,4 +1,4 @@
-"""How good the networks are on cases that they do not learn from; what chooses the best epoch."""
+"""Validation: scores of the networks on cases that they do not learn from, for the choice of the best epoch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
