@@ -41,7 +41,7 @@ class TritonEngine(Engine):
         timeout: seconds to wait for an answer.
 
     Raises:
-        BackendError: nobody answers, or there is no such model.
+        BackendError: no server responds, or there is no such model.
     """
 
     def __init__(self, url: str, model: str, timeout: float) -> None:
@@ -53,12 +53,12 @@ class TritonEngine(Engine):
         self._version = self._ask("get_server_metadata").version
 
     def parameter(self, key: str) -> str:
-        """What the configuration of the model says of its origin."""
+        """A parameter in the configuration of the model, on its origin."""
         return str(self._config.parameters[key].string_value)
 
     @property
     def info(self) -> EngineInfo:
-        """What really runs."""
+        """The server's backend and versions, for the report."""
         return EngineInfo(
             backend=f"triton-{self._config.backend}",
             device=f"{self._model} on {self._url}",
