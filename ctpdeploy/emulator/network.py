@@ -46,7 +46,7 @@ class HostNetwork:
 
     @property
     def info(self) -> EngineInfo:
-        """What really runs."""
+        """The engine and its versions, for the report."""
         return EngineInfo(
             backend=NAME,
             device=processor_name(),
@@ -66,7 +66,7 @@ class HostNetwork:
 
     @property
     def most_slices(self) -> int:
-        """How many slices one call of ``run`` takes at most."""
+        """Largest number of slices in one call of ``run``."""
         return _MOST_SLICES
 
     def run(self, inputs: Mapping[str, DeviceArray], outputs: Mapping[str, DeviceArray]) -> None:
