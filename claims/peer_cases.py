@@ -2,8 +2,8 @@
 
 A maker returns a function that makes the mask once and returns seconds and mask, ``(D, H, W)``. All run the same
 networks. No other package has this preprocessing: the script calls ours, and nnU-Net is given its result as eleven
-files a case, so that it neither reads the series nor preprocesses. In turn nnU-Net and the script write the mask alone, ctpdeploy
-also the probability, the pseudo-DWI and a report; its picture is left out.
+files a case, so that it neither reads the series nor preprocesses. In turn nnU-Net and the script write the mask alone,
+ctpdeploy also the probability, the pseudo-DWI and a report; its picture is left out.
 """
 
 import time
