@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 .PHONY: demo test bench lint clean
 .DEFAULT_GOAL := demo
 
-$(VENV)/installed: pyproject.toml constraints.txt ctpdeploy/runtime/backends/native/kernels.cpp
+$(VENV)/installed: pyproject.toml constraints.txt hatch_build.py $(wildcard ctpdeploy/runtime/backends/native/cpp/*)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@

@@ -19,7 +19,7 @@ import onnx
 from networks import random_bundle
 
 from ctpdeploy.export.half import to_half
-from ctpdeploy.runtime.backends.trt import FLAVOURS, Recipe, Target
+from ctpdeploy.runtime.backends.trt import TENSORRT_PACKAGES, BuildOptions, Target
 from ctpdeploy.runtime.backends.trt.build import build
 from ctpdeploy.runtime.backends.trt.packages import load
 from ctpdeploy.runtime.backends.trt.parse import parse
@@ -54,14 +54,14 @@ def main() -> None:
         read = time.perf_counter() - start
         if options.precision == "fp16":
             network = to_half(onnx.load_from_string(network)).SerializeToString()
-    trt = load(FLAVOURS["tensorrt-rtx"])
+    trt = load(TENSORRT_PACKAGES["tensorrt-rtx"])
     start = time.perf_counter()
     parsed = parse(trt, network, **shapes(options.size))
     layers = prove(parsed.network, options.precision)
     parsed_at = time.perf_counter()
     fewest, likely, most = map(int, options.slices.split(","))
-    recipe = Recipe(target=Target(), slices=(fewest, likely, most), precision=options.precision)
-    plan = build(parsed, recipe, lambda text, share: None)  # noqa: ARG005
+    build_options = BuildOptions(target=Target(), slices=(fewest, likely, most), precision=options.precision)
+    result = build(parsed, build_options, lambda text, share: None)  # noqa: ARG005
     result = {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "versions": {"tensorrt_rtx": trt.__version__},
@@ -75,7 +75,7 @@ def main() -> None:
             "parse": round(parsed_at - start, 2),
             "build": round(time.perf_counter() - parsed_at, 2),
         },
-        "megabytes": {"onnx": round(len(network) / 1e6, 1), "engine": round(len(plan.engine) / 1e6, 1)},
+        "megabytes": {"onnx": round(len(network) / 1e6, 1), "engine": round(len(result.engine) / 1e6, 1)},
         "peak_megabytes": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3),
         "layers": layers,
     }

@@ -21,7 +21,7 @@ from ctpdeploy.runtime import Bundle
 from ctpdeploy.runtime.backends.engine import Engine
 from ctpdeploy.runtime.backends.ort_cuda import backend as ort_cuda
 from ctpdeploy.runtime.backends.registry import BACKENDS, open_engine
-from ctpdeploy.runtime.backends.trt import FLAVOURS
+from ctpdeploy.runtime.backends.trt import TENSORRT_PACKAGES
 from ctpdeploy.runtime.data.slices import SliceBatch
 from ctpdeploy.train.networks.chain import Chain
 
@@ -32,7 +32,7 @@ Peer = Callable[[Array, Array], Array]
 
 EAGER: Final = "torch eager"
 OURS: Final[Mapping[str, str]] = {
-    f"ctpdeploy {name}": name for name in BACKENDS if name not in {*FLAVOURS, ort_cuda.NAME}
+    f"ctpdeploy {name}": name for name in BACKENDS if name not in {*TENSORRT_PACKAGES, ort_cuda.NAME}
 }
 """Every backend of ctpdeploy that runs on the processor, by what it is called here."""
 ORT: Final = "ctpdeploy ort-cpu"

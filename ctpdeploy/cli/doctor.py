@@ -44,7 +44,7 @@ def examine() -> dict[str, Any]:
     from ctpdeploy.runtime.backends.packages import versions_of
     from ctpdeploy.runtime.backends.processor import processor_name
     from ctpdeploy.runtime.backends.registry import BACKENDS, packages
-    from ctpdeploy.runtime.backends.trt import FLAVOURS, unavailable_because
+    from ctpdeploy.runtime.backends.trt import TENSORRT_PACKAGES, unavailable_because
 
     names = [name for name in dict.fromkeys((*PACKAGES, *packages())) if name != "ctpdeploy"]
     versions = versions_of(*names)
@@ -66,7 +66,7 @@ def examine() -> dict[str, Any]:
         "gpus": _gpus(),
         "backends": {name: backend.unavailable_because() for name, backend in BACKENDS.items()},
         "extras": {name: backend.extra for name, backend in BACKENDS.items()},
-        "builders": {name: unavailable_because(flavour) for name, flavour in FLAVOURS.items()},
+        "builders": {name: unavailable_because(package) for name, package in TENSORRT_PACKAGES.items()},
         "problems": problems,
     }
 

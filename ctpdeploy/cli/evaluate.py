@@ -23,7 +23,7 @@ def evaluate(
     require_signature: Annotated[Path | None, typer.Option(help=KEY_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Scores of each case and mean ± std, beside the rule Tmax > 6 s and rCBF < 30 %.
+    """Scores of each case and mean ± std, beside the rule Tmax > 6 s and rCBF < 30 %.
 
     Dice, precision, recall and volume error; surface distances in mm; likeness of the pseudo-DWI to the real one; and
     by size of the lesion.

@@ -14,7 +14,7 @@ from ctpdeploy.cli.verify import KEY_HELP
 from ctpdeploy.errors import UsageError
 
 if TYPE_CHECKING:
-    from ctpdeploy.runtime.backends.trt import Flavour, WarmEngine
+    from ctpdeploy.runtime.backends.trt import TensorRTPackage, WarmEngine
 
 __all__ = ["warmup"]
 
@@ -97,18 +97,25 @@ def _build(
 ) -> None:
     """Build one engine, also for GPUs that are not here."""
     from ctpdeploy.runtime import Bundle
-    from ctpdeploy.runtime.backends.trt import Recipe, choose_flavour, choose_target, keep_choice, user_store, warm_up
+    from ctpdeploy.runtime.backends.trt import (
+        BuildOptions,
+        choose_package,
+        choose_target,
+        remember_build_options,
+        user_engine_cache,
+        warm_up,
+    )
 
     wanted_slices, wanted_gpus = _three(slices), _capabilities(gpus)
-    flavour = choose_flavour(backend)
-    target = choose_target(flavour, wanted_gpus)
+    package = choose_package(backend)
+    target = choose_target(package, wanted_gpus)
     with _shown() as show, Bundle.open(bundle, key) as opened:
-        recipe = Recipe(target=target, slices=wanted_slices, precision=opened.precision)
-        store = user_store(cache)
-        warm = warm_up(opened, flavour, recipe, store, show)
+        options = BuildOptions(target=target, slices=wanted_slices, precision=opened.precision)
+        engines = user_engine_cache(cache)
+        warm = warm_up(opened, package, options, engines, show)
         if cache is None:
-            keep_choice(opened, flavour, recipe, store)
-    findings = _findings(flavour, warm)
+            remember_build_options(opened, package, options, engines)
+    findings = _findings(package, warm)
     if as_json:
         print_json(findings)
         return
@@ -143,10 +150,10 @@ def _capabilities(text: str | None) -> tuple[str, ...] | None:
     return tuple(text.split(","))
 
 
-def _findings(flavour: "Flavour", warm: "WarmEngine") -> dict[str, Any]:
+def _findings(package: "TensorRTPackage", warm: "WarmEngine") -> dict[str, Any]:
     entry = warm.entry
     return {
-        "backend": flavour.backend,
+        "backend": package.backend,
         "file": str(entry.file),
         "bytes": len(entry.content),
         "built": warm.built,

@@ -46,7 +46,7 @@ class HostNetwork:
 
     @property
     def info(self) -> EngineInfo:
-        """The engine and its versions, for the report."""
+        """The backend, processor and packages that really run."""
         return EngineInfo(
             backend=NAME,
             device=processor_name(),

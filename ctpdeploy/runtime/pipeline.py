@@ -57,7 +57,9 @@ class Pipeline:
                 backend_because=choice.because,
             )
             pipeline = cls(open_engine(opened, choice.backend), opened.preprocess, provenance)
-        _log.info("bundle %s opened on %s: %s", opened.sha256[:12], pipeline.engine.info.backend, choice.because)
+        _log.info(
+            "bundle %s opened on %s: %s", provenance.bundle["sha256"][:12], pipeline.engine.info.backend, choice.because
+        )
         return pipeline
 
     def close(self) -> None:

@@ -30,7 +30,7 @@ class TorchEngine(Engine):
 
     @property
     def info(self) -> EngineInfo:
-        """The engine and its versions, for the report."""
+        """The backend, processor and packages that really run."""
         on_gpu = self._device.type == "cuda"
         return EngineInfo(
             backend=_NAME,

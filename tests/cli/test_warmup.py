@@ -10,7 +10,7 @@ from ctpdeploy.cli import run
 from ctpdeploy.errors import ExitCode
 from ctpdeploy.runtime import Bundle
 from ctpdeploy.runtime.backends.cuda.driver import Driver, Gpu
-from ctpdeploy.runtime.backends.trt import FLAVOURS, build_options, recipe_for, user_store
+from ctpdeploy.runtime.backends.trt import TENSORRT_PACKAGES, build_options, last_build_options, user_engine_cache
 from ctpdeploy.runtime.bundle.bundle import FileDigest
 from ctpdeploy.runtime.gate.reference import FILE as REFERENCE
 from ctpdeploy.runtime.gate.reference import Reference
@@ -162,6 +162,6 @@ def test_infer_takes_what_was_warmed_up_last(command: list[str], bundle_folder: 
     gpu = Gpu(name="RTX 4000 Ada", compute_capability="8.9", memory=20 << 30)
     with pytest.MonkeyPatch.context() as patch, Bundle.open(bundle_folder) as bundle:
         patch.setattr(build_options, "probe", lambda: Driver(cuda="13.0", gpus=(gpu,)))
-        chosen = recipe_for(bundle, FLAVOURS["tensorrt-rtx"], user_store())
+        chosen = last_build_options(bundle, TENSORRT_PACKAGES["tensorrt-rtx"], user_engine_cache())
     assert chosen.slices == (1, 2, 4)
     assert chosen.target.capabilities == ("8.6", "8.9")

@@ -12,12 +12,12 @@ from ctpdeploy.export.graph import merge_pipeline
 from ctpdeploy.export.int8 import Calibration
 from ctpdeploy.export.precision import Graphs, converted, find_mixture, layers_of
 from ctpdeploy.runtime import Bundle
-from ctpdeploy.runtime.backends.trt import FLAVOURS, Recipe, Target
+from ctpdeploy.runtime.backends.trt import TENSORRT_PACKAGES, BuildOptions, Target
 from ctpdeploy.runtime.backends.trt.build import build
 from ctpdeploy.runtime.backends.trt.packages import load
 from ctpdeploy.runtime.backends.trt.parse import parse
 from ctpdeploy.runtime.backends.trt.precision import prove
-from ctpdeploy.runtime.gate.verification import LIMITS, Check, Comparison
+from ctpdeploy.runtime.gate.verification import LIMITS, Comparison, TensorError
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
@@ -44,21 +44,24 @@ def test_tensorrt_rtx_builds_the_merged_graphs_in_their_precision(
         pipeline = bundle.networks["pipeline"]
     merged = merge_pipeline(made, wiring, frames=6)
     network = parse(
-        load(FLAVOURS["tensorrt-rtx"]), merged.SerializeToString(), inputs=pipeline.inputs, outputs=pipeline.outputs
+        load(TENSORRT_PACKAGES["tensorrt-rtx"]),
+        merged.SerializeToString(),
+        inputs=pipeline.inputs,
+        outputs=pipeline.outputs,
     )
     layers = prove(network.network, precision)
     assert layers["CONVOLUTION"] == {kind: 57}
     assert layers["DECONVOLUTION"] == {kind: 12}
     assert set(layers["REDUCE"]) == set(layers["SOFTMAX"]) == {"FLOAT"}
-    recipe = Recipe(target=Target(), slices=(1, 2, 4), precision=precision)
-    assert len(build(network, recipe, lambda *_: None).engine) > 100_000
+    options = BuildOptions(target=Target(), slices=(1, 2, 4), precision=precision)
+    assert len(build(network, options, lambda *_: None).engine) > 100_000
     for other in {"fp32", "fp16", "int8"} - {precision}:
         with pytest.raises(BackendError, match=f"The network is not {other}"):
             prove(network.network, other)
 
 
 def trial(errors: float, limit: float) -> Comparison:
-    check = Check(
+    check = TensorError(
         tensor="chain", rms_error=errors, max_error=errors, eager_rms_error=1, eager_max_error=1, held=errors <= limit
     )
     return Comparison(

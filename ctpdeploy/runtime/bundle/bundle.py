@@ -1,4 +1,4 @@
-"""The bundle: what export seals and the workstation opens.
+"""The bundle: networks with their manifest, written by export and opened by the workstation.
 
 ::
 
@@ -162,7 +162,7 @@ class Bundle:
         )
         bundle._check_names(present)
         bundle._check_shapes()
-        others = set(bundle.sealed) - {bundle.networks[PIPELINE].file}
+        others = set(bundle.digests) - {bundle.networks[PIPELINE].file}
         with ThreadPoolExecutor(_FILES_AT_ONCE) as pool:  # hashing waits neither for Python nor for another file
             for _ in pool.map(bundle._check_file, sorted(others)):
                 pass
@@ -200,7 +200,7 @@ class Bundle:
         """
         network = self.networks[name]
         content = self._path(network.file).read_bytes()
-        self._require_sealed(network.file, FileDigest(sha256=hashlib.sha256(content).hexdigest(), size=len(content)))
+        self._require_digest(network.file, FileDigest(sha256=hashlib.sha256(content).hexdigest(), size=len(content)))
         check_onnx(
             content,
             inputs=network.inputs,
@@ -220,8 +220,8 @@ class Bundle:
         return self.folder / self.networks[name].file
 
     @property
-    def sealed(self) -> dict[str, FileDigest]:
-        """Every file whose hash the manifest states."""
+    def digests(self) -> dict[str, FileDigest]:
+        """Digests of the files that the manifest names, by name."""
         networks = {n.file: FileDigest(sha256=n.sha256, size=n.size) for n in self.networks.values()}
         return networks | dict(self.files)
 
@@ -239,7 +239,7 @@ class Bundle:
         for name, network in self.networks.items():
             if network.file != f"{name}.onnx":
                 raise InputError(f"{self.source} takes {network.file} for its {name}: export the bundle again.")
-        extra = sorted(present - set(self.sealed) - {MANIFEST, SIGNATURE})
+        extra = sorted(present - set(self.digests) - {MANIFEST, SIGNATURE})
         if extra:
             raise InputError(
                 f"{self.source / extra[0]} is not listed in {MANIFEST}: remove it or copy the bundle again."
@@ -262,7 +262,7 @@ class Bundle:
             )
 
     def _check_file(self, name: str) -> None:
-        self._require_sealed(name, FileDigest.of(self._path(name)))
+        self._require_digest(name, FileDigest.of(self._path(name)))
 
     def _path(self, name: str) -> Path:
         path = self.folder / name
@@ -270,8 +270,8 @@ class Bundle:
             raise InputError(f"{self.source / name} is missing: copy or export the bundle again.")
         return path
 
-    def _require_sealed(self, name: str, found: FileDigest) -> None:
-        if found != self.sealed[name]:
+    def _require_digest(self, name: str, found: FileDigest) -> None:
+        if found != self.digests[name]:
             raise InputError(
                 f"{self.source / name} is not the file that was sealed in the bundle: copy or export the bundle again."
             )

@@ -27,12 +27,12 @@ _ANNOTATIONS: Final = frozenset({"$schema", "$id", "$defs", "title", "descriptio
 
 
 def first_error(value: object, schema: Schema, *, where: str = "", root: Schema | None = None) -> str | None:
-    """The first violation as a phrase with its place, or None.
+    """The first violation of a schema, as a phrase with its place, or None.
 
     Args:
         value: parsed JSON.
-        schema: to check it against.
-        where: name of the value, for the phrase.
+        schema: the JSON schema.
+        where: name of the value.
         root: the schema with the ``$defs``; ``schema`` itself by default.
 
     Raises:

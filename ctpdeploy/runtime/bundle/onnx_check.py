@@ -2,7 +2,7 @@
 
 Refused are: weights in another file, wherever it may lie; operators, functions or subgraphs that bring code or loops;
 another operator set, other inputs or outputs than the manifest states; tensors larger than their bytes; NaN and
-infinity in weights. Field numbers are those of ``onnx.proto``.
+infinity in weights.
 """
 
 import math
@@ -13,19 +13,53 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctpdeploy.errors import InputError
+from ctpdeploy.runtime.bundle.onnx_proto import (
+    AttributeProto,
+    DataType,
+    Dimension,
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    OperatorSetIdProto,
+    StringStringEntryProto,
+    TensorProto,
+    TensorShapeProto,
+    TensorType,
+    TypeProto,
+    ValueInfoProto,
+)
 from ctpdeploy.runtime.bundle.protobuf import Message
 
 __all__ = ["check_onnx"]
 
 Shapes = Mapping[str, list[int | str]]
 
-_FLOAT: Final = 1
-_BITS: Final = {1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64, 21: 4, 22: 4}
-"""Width of an element by ``TensorProto.DataType``; types that are not here (text, complex) are refused."""
-_FLOATS: Final[Mapping[int, str]] = {1: "<f4", 10: "<f2", 11: "<f8"}
+_BITS: Final = {
+    **dict.fromkeys((DataType.UINT4, DataType.INT4), 4),
+    **dict.fromkeys((DataType.UINT8, DataType.INT8, DataType.BOOL), 8),
+    **dict.fromkeys((DataType.UINT16, DataType.INT16, DataType.FLOAT16), 16),
+    **dict.fromkeys((DataType.UINT32, DataType.INT32, DataType.FLOAT), 32),
+    **dict.fromkeys((DataType.UINT64, DataType.INT64, DataType.DOUBLE), 64),
+}
+"""Width of an element by its type; types that are not here (text, complex) are refused."""
+_FLOATS: Final[Mapping[int, str]] = {DataType.FLOAT: "<f4", DataType.FLOAT16: "<f2", DataType.DOUBLE: "<f8"}
+"""NumPy's name of a floating-point type."""
 
-_NUMBERS: Final = (4, 5, 7, 10, 11)
-"""Fields of a tensor that hold elements one by one: float, int32, int64, double and uint64 data."""
+_NUMBERS: Final = (
+    TensorProto.float_data,
+    TensorProto.int32_data,
+    TensorProto.int64_data,
+    TensorProto.double_data,
+    TensorProto.uint64_data,
+)
+"""Fields of a tensor that hold elements one by one."""
+
+_SUBGRAPHS: Final = (
+    AttributeProto.g,
+    AttributeProto.graphs,
+    AttributeProto.sparse_tensor,
+    AttributeProto.sparse_tensors,
+)
 
 _STANDARD: Final = ("", "ai.onnx")
 
@@ -46,8 +80,8 @@ def check_onnx(content: bytes, *, inputs: Shapes, outputs: Shapes, opset: int, w
     try:
         model = Message(memoryview(content))
         _check_model(model, opset)
-        graph = model.one(7)
-        for kind, field, stated in (("inputs", 11, inputs), ("outputs", 12, outputs)):
+        graph = model.one(ModelProto.graph)
+        for kind, field, stated in (("inputs", GraphProto.input, inputs), ("outputs", GraphProto.output, outputs)):
             found = dict(_shape(value) for value in graph.messages(field))
             if found != dict(stated):
                 raise ValueError(f"its {kind} are {found}, in bundle.json {dict(stated)}")
@@ -58,9 +92,12 @@ def check_onnx(content: bytes, *, inputs: Shapes, outputs: Shapes, opset: int, w
 
 
 def _check_model(model: Message, opset: int) -> None:
-    if model.has(20) or model.has(25):
+    if model.has(ModelProto.training_info) or model.has(ModelProto.functions):
         raise ValueError("it brings functions of its own")
-    sets = [(entry.text(1), entry.numbers(2)) for entry in model.messages(8)]
+    sets = [
+        (entry.text(OperatorSetIdProto.domain), entry.numbers(OperatorSetIdProto.version))
+        for entry in model.messages(ModelProto.opset_import)
+    ]
     strange = [domain for domain, _ in sets if domain not in _STANDARD]
     if strange:
         raise ValueError(f"it uses operators of the domain '{strange[0]}'")
@@ -70,41 +107,46 @@ def _check_model(model: Message, opset: int) -> None:
 
 def _shape(value: Message) -> tuple[str, list[int | str]]:
     """Name and shape of an input or output, which has to be float32."""
-    tensor = value.one(2).one(1)
-    if tensor.numbers(1) != [_FLOAT]:
-        raise ValueError(f"'{value.text(1)}' is not float32")
-    axes = tensor.one(2).messages(1)
-    return value.text(1), [axis.text(2) or sum(axis.numbers(1)) for axis in axes]
+    name, tensor = value.text(ValueInfoProto.name), value.one(ValueInfoProto.type).one(TypeProto.tensor_type)
+    if tensor.numbers(TensorType.elem_type) != [DataType.FLOAT]:
+        raise ValueError(f"'{name}' is not float32")
+    axes = tensor.one(TensorType.shape).messages(TensorShapeProto.dim)
+    return name, [axis.text(Dimension.dim_param) or sum(axis.numbers(Dimension.dim_value)) for axis in axes]
 
 
 def _tensors(graph: Message) -> Iterator[Message]:
     """Weights and constants."""
-    if graph.has(15):
+    if graph.has(GraphProto.sparse_initializer):
         raise ValueError("it has sparse weights")
-    yield from graph.messages(5)
-    for node in graph.messages(1):
-        if node.text(7) not in _STANDARD:
-            raise ValueError(f"it uses operators of the domain '{node.text(7)}'")
-        for attribute in node.messages(5):
-            if any(attribute.has(field) for field in (6, 11, 22, 23)):
-                raise ValueError(f"its operator {node.text(4)} has a graph or sparse tensors inside")
-            yield from (tensor for field in (5, 10) for tensor in attribute.messages(field))
+    yield from graph.messages(GraphProto.initializer)
+    for node in graph.messages(GraphProto.node):
+        if (domain := node.text(NodeProto.domain)) not in _STANDARD:
+            raise ValueError(f"it uses operators of the domain '{domain}'")
+        for attribute in node.messages(NodeProto.attribute):
+            if any(attribute.has(field) for field in _SUBGRAPHS):
+                raise ValueError(f"its operator {node.text(NodeProto.op_type)} has a graph or sparse tensors inside")
+            yield from attribute.messages(AttributeProto.t)
+            yield from attribute.messages(AttributeProto.tensors)
 
 
 def _check_tensor(tensor: Message) -> None:
-    name, kind = tensor.text(8), tensor.numbers(2)
-    if tensor.has(13) or any(tensor.numbers(14)):
-        places = {entry.text(1): entry.text(2) for entry in tensor.messages(13)}
+    name, kind = tensor.text(TensorProto.name), tensor.numbers(TensorProto.data_type)
+    if tensor.has(TensorProto.external_data) or any(tensor.numbers(TensorProto.data_location)):
+        places = {
+            entry.text(StringStringEntryProto.key): entry.text(StringStringEntryProto.value)
+            for entry in tensor.messages(TensorProto.external_data)
+        }
         raise ValueError(f"it keeps the weights '{name}' outside, in '{places.get('location', '')}'")
     if len(kind) != 1 or kind[0] not in _BITS:
         raise ValueError(f"the weights '{name}' have a type that no network here has")
-    raw, elements = tensor.raw(9), math.prod(tensor.numbers(1))
+    raw, dims = tensor.raw(TensorProto.raw_data), tensor.numbers(TensorProto.dims)
+    elements = math.prod(dims)
     if len(raw) == 1 and not any(tensor.has(field) for field in _NUMBERS):
         fits = len(raw[0]) == (elements * _BITS[kind[0]] + 7) // 8
     else:  # every element takes a byte at least
         fits = not raw and elements <= sum(_bytes_of(tensor, field) for field in _NUMBERS)
     if not fits:
-        raise ValueError(f"the weights '{name}' are not as large as their shape {tensor.numbers(1)[:8]} says")
+        raise ValueError(f"the weights '{name}' are not as large as their shape {dims[:8]} says")
     if kind[0] in _FLOATS and not np.isfinite(_values(tensor, kind[0])).all():
         raise ValueError(f"the weights '{name}' hold NaN or infinity")
 
@@ -116,11 +158,15 @@ def _bytes_of(tensor: Message, field: int) -> int:
 
 def _values(tensor: Message, kind: int) -> NDArray[np.floating]:
     """The elements of a tensor of floating-point numbers."""
-    if tensor.has(9):
-        return np.frombuffer(tensor.raw(9)[0], _FLOATS[kind])
-    if tensor.has(5):  # half precision as numbers: their bits
-        return np.array(tensor.numbers(5), dtype="<u8").astype("<u2").view(_FLOATS[10])
-    return np.frombuffer(b"".join(tensor.raw(4) + tensor.raw(10)), _FLOATS[kind])
+    if tensor.has(TensorProto.raw_data):
+        return np.frombuffer(tensor.raw(TensorProto.raw_data)[0], _FLOATS[kind])
+    if tensor.has(TensorProto.int32_data):  # half precision as numbers: their bits
+        return (
+            np.array(tensor.numbers(TensorProto.int32_data), dtype="<u8").astype("<u2").view(_FLOATS[DataType.FLOAT16])
+        )
+    return np.frombuffer(
+        b"".join(tensor.raw(TensorProto.float_data) + tensor.raw(TensorProto.double_data)), _FLOATS[kind]
+    )
 
 
 def _printable(text: str) -> str:

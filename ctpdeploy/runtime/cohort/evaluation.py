@@ -49,7 +49,7 @@ METRICS: Mapping[str, tuple[str, ...]] = {
     "networks": MASK_METRICS + IMAGE_METRICS,
     "threshold_rule": MASK_METRICS,
 }
-"""Metrics of each method; the threshold rule makes no image."""
+"""The scores of each method; the threshold rule makes no image."""
 
 GROUPS = ("small", "medium", "large")
 SMALL_BELOW_ML, LARGE_ABOVE_ML = 10.0, 50.0

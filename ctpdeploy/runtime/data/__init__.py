@@ -1,1 +1,1 @@
-"""Data structures: a case, its slices, its prediction, and findings on them."""
+"""Values that rooms hand on: a case, its slices, its prediction."""

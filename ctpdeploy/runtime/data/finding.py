@@ -32,7 +32,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Code:
-    """Severity and meaning of all findings of one code.
+    """The severity and the meaning of all findings of one code.
 
     Attributes:
         severity: of each of them.

@@ -16,7 +16,7 @@ __all__ = ["CaseOutputs", "Component", "EngineInfo", "Prediction", "Provenance"]
 
 @dataclass(frozen=True, kw_only=True)
 class EngineInfo:
-    """The engine and its versions, for the report.
+    """The backend, processor and packages that really run, for the report.
 
     Attributes:
         backend: name in the registry of backends.

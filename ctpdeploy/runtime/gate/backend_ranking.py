@@ -20,7 +20,7 @@ ROUNDS: Final = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Ranking:
-    """Speeds and gate results of the backends on this machine.
+    """The speeds of the backends that can run here, and the failures of the others.
 
     Attributes:
         speeds: of those that passed the gate.

@@ -1,4 +1,4 @@
-"""Inspection of a bundle: its integrity without running it, and the gate repeated on this machine."""
+"""A bundle inspected: without running it, and by passing the gate again."""
 
 import json
 from pathlib import Path
@@ -38,7 +38,7 @@ def inspect_bundle(path: Path, key: Path | None = None) -> dict[str, Any]:
             "licence": bundle.licence,
             "written_by": f"ctpdeploy {bundle.provenance['versions']['ctpdeploy']}",
             "signature": "holds" if key else "not checked" if bundle.signed else "none",
-            "files": {name: {"sha256": file.sha256, "bytes": file.size} for name, file in bundle.sealed.items()},
+            "files": {name: {"sha256": file.sha256, "bytes": file.size} for name, file in bundle.digests.items()},
             "precision": bundle.precision,
             "networks": {
                 name: {"sees": network.sees, "opset": network.opset, "parameters": network.parameters}

@@ -1,4 +1,4 @@
-"""Comparisons, limits and measurements of the gate; written into the bundle as ``verification.json``.
+"""The comparisons of the gate, their limits and their figures; written into the bundle as ``verification.json``.
 
 The reference is the trained chain in float64. Eager torch in float32 has an error of its own against it; a candidate's
 error is measured in units of that error, for each network on the reference's own inputs and for the whole chain.
@@ -20,12 +20,12 @@ from ctpdeploy.runtime.gate.reference import CHAIN, Reference
 from ctpdeploy.runtime.metrics.overlap import agreement
 from ctpdeploy.runtime.preprocess.postprocess import THRESHOLD
 
-__all__ = ["LIMITS", "Check", "Comparison", "Limits", "Verification", "compare", "limits_of"]
+__all__ = ["LIMITS", "Comparison", "Limits", "TensorError", "Verification", "compare", "limits_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Limits of a candidate's errors.
+    """The limits of a candidate.
 
     Attributes:
         rms_ratio: root mean square error, in units of eager float32's own; None: not limited.
@@ -64,7 +64,7 @@ _STATIC: Final = Limits(rms_ratio=None, max_ratio=None, flips=None, dice=0.995, 
 
 
 def limits_of(precision: str, *, static_norm: bool = False) -> Limits:
-    """Limits of a published chain.
+    """The limits of a published chain.
 
     Args:
         precision: of the graphs.
@@ -74,8 +74,8 @@ def limits_of(precision: str, *, static_norm: bool = False) -> Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Check:
-    """One comparison with the float64 reference.
+class TensorError:
+    """The error of one tensor, compared with the float64 reference.
 
     Attributes:
         tensor: the network whose output it is, or ``"chain"``.
@@ -96,7 +96,7 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """One candidate measured against the reference.
+    """The figures of one candidate.
 
     Attributes:
         candidate: ``"folded"`` (torch), ``"onnx"``, ``"onnx fp16"``, or the name of a backend.
@@ -112,7 +112,7 @@ class Comparison:
 
     candidate: str
     limits: Limits
-    checks: tuple[Check, ...]
+    checks: tuple[TensorError, ...]
     flips: int
     flips_beyond_rounding: int
     dice: float
@@ -126,7 +126,7 @@ class Comparison:
         return max(check.rms_error / check.eager_rms_error for check in self.checks)
 
     def failures(self) -> list[str]:
-        """Limits that do not hold, as a phrase each with the figures."""
+        """The limits that do not hold, a phrase each, with the figures."""
         found = [
             f"{self.candidate} {check.tensor} has {_times(check.rms_error, check.eager_rms_error)} eager's own error "
             f"(largest {_times(check.max_error, check.eager_max_error)})"
@@ -230,7 +230,7 @@ def compare(
     return Comparison(
         candidate=candidate,
         limits=limits,
-        checks=tuple(_check(tensor, output, reference, limits) for tensor, output in outputs.items()),
+        checks=tuple(_tensor_error(tensor, output, reference, limits) for tensor, output in outputs.items()),
         flips=int((label != true_label).sum()),
         flips_beyond_rounding=int(((label != true_label) & ~near).sum()),
         dice=same.dice,
@@ -240,11 +240,11 @@ def compare(
     )
 
 
-def _check(tensor: str, output: NDArray[np.float64], reference: Reference, limits: Limits) -> Check:
+def _tensor_error(tensor: str, output: NDArray[np.float64], reference: Reference, limits: Limits) -> TensorError:
     difference = output - reference.outputs[tensor]
     rms, largest = float(np.sqrt((difference**2).mean())), float(np.abs(difference).max())
     eager_rms, eager_largest = reference.unit(tensor)
-    return Check(
+    return TensorError(
         tensor=tensor,
         rms_error=rms,
         max_error=largest,

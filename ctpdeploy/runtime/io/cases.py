@@ -55,7 +55,7 @@ def read_case(folder: Path | str) -> Case:
 
 @dataclass(frozen=True, kw_only=True)
 class Inventory:
-    """Cases and the parts that they lack, by the names of their files.
+    """The DWIs and lesions of some cases, by the names of their files.
 
     Attributes:
         cases: names of all cases.

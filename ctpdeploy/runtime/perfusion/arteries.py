@@ -34,7 +34,7 @@ VENOUS_DELAY = 2.0  # s after the arteries
 
 @dataclass(frozen=True, kw_only=True)
 class VascularInput:
-    """Arterial input and venous output function, with the voxels behind them.
+    """The arterial input and the venous output of the brain.
 
     Attributes:
         aif: arterial input function ``(T,)``, HU above baseline, as measured.

@@ -1,4 +1,4 @@
-"""The clinical threshold rule, for comparison: fixed thresholds on the perfusion maps.
+"""The rule of a reader without a network: fixed thresholds on the perfusion maps.
 
 Tmax > 6 s marks tissue whose blood comes late; of that, the core is where CBF is under 30 % of normal.
 """

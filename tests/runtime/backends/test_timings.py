@@ -1,12 +1,12 @@
 """What was measured is remembered for the very question that it answers."""
 
 import dataclasses
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support.bundles import write_bundle
+from support.clocks import Clock
 
 from ctpdeploy.errors import UsageError
 from ctpdeploy.runtime.backends.engine import Engine
@@ -21,8 +21,8 @@ PACKAGES = ("onnxruntime", "numpy")
 class Sleeper(Engine):
     """An engine that takes its time, and now and then much more."""
 
-    def __init__(self, seconds: float, *, hiccup: int | None = None) -> None:
-        self.runs, self._seconds, self._hiccup = 0, seconds, hiccup
+    def __init__(self, clock: Clock, seconds: float, *, hiccup: int | None = None) -> None:
+        self.runs, self._clock, self._seconds, self._hiccup = 0, clock, seconds, hiccup
 
     @property
     def info(self) -> EngineInfo:
@@ -30,7 +30,7 @@ class Sleeper(Engine):
 
     def run(self, batch: SliceBatch) -> SliceOutputs:
         self.runs += 1
-        time.sleep(0.2 if self.runs == self._hiccup else self._seconds)
+        self._clock.spend(0.2 if self.runs == self._hiccup else self._seconds)
         return SliceOutputs(probability=np.zeros((len(batch.frames), 2, 2), dtype=np.float32))
 
 
@@ -44,12 +44,17 @@ def volume(slices: int) -> SliceBatch:
     return SliceBatch(frames=frames, features=features)
 
 
-def test_the_median_decides_and_engines_take_turns():
-    engines = {"slow": Sleeper(0.05), "disturbed": Sleeper(0.005, hiccup=2), "steady": Sleeper(0.02)}
+def test_the_median_decides_and_engines_take_turns(monkeypatch: pytest.MonkeyPatch):
+    clock = Clock(monkeypatch)
+    engines = {
+        "slow": Sleeper(clock, 0.05),
+        "disturbed": Sleeper(clock, 0.005, hiccup=2),
+        "steady": Sleeper(clock, 0.02),
+    }
     told: list[str] = []
     speeds = measure_speeds(engines, volume(2), told.append, rounds=3)
     assert list(speeds.seconds) == ["disturbed", "steady", "slow"]
-    assert 0.025 <= speeds.seconds["slow"] < 0.05  # of a slice
+    assert speeds.seconds == pytest.approx({"disturbed": 0.0025, "steady": 0.01, "slow": 0.025})  # of a slice
     assert [sorted(told[i : i + 3]) for i in (0, 3, 6)] == [sorted(engines)] * 3
 
 

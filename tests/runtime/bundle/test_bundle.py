@@ -32,7 +32,7 @@ def test_constants_and_networks_travel_in_the_bundle(bundle_folder: Path):
     assert bundle.system == "dwi_olh"
     assert bundle.networks["generator"].sees == ["features", "extractor"]
     assert bundle.networks["pipeline"].sees == ["frames", "features"]
-    assert set(bundle.sealed) == {path.name for path in bundle_folder.iterdir()} - {"bundle.json"}
+    assert set(bundle.digests) == {path.name for path in bundle_folder.iterdir()} - {"bundle.json"}
     assert str(bundle_folder.parent) not in (bundle_folder / "bundle.json").read_text()
 
 

@@ -1,11 +1,11 @@
 """Kernels of ctpdeploy's own for the CPU: the backend that is compiled where it is installed.
 
-The merged network runs operator by operator. Images go through C++ kernels with Winograd convolutions, the few values
-that belong to whole channels through NumPy in float64, and what has no kernel through its definition in NumPy.
-Where there is no compiler or no AVX2, the backend says so and another one runs.
+The merged network runs operator by operator. Tensors of pixels are computed by C++ kernels with Winograd convolutions,
+vectors of channels by NumPy in float64, and operators without a kernel by their definition in NumPy.
+Where there is no compiler or no AVX2, the backend is unavailable, with the reason, and another one runs.
 
 ::
 
-    Graph -> Network ─ operator ─► Image ─► Kernels ─► kernels.cpp
-                          └─ column ─► NumPy
+    Graph -> Network ─ operator ─► PendingTensor ─► Kernels ─► cpp/
+                          └─ ChannelVector ─► NumPy
 """

@@ -1,46 +1,48 @@
-"""The compiled kernels, called from Python; what they take and give is said in ``kernels.cpp``."""
+"""The compiled kernels as functions of Python; their arguments are documented in the sources, in ``cpp``."""
 
 import ctypes
-from ctypes import c_bool, c_char_p, c_long, c_void_p
+from ctypes import c_bool, c_char_p
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 from numpy.typing import NDArray
 
-from ctpdeploy.runtime.backends.native.build import LIBRARY, SOURCE, version_of
+from ctpdeploy.runtime.backends.native.build import LIBRARY, hash_of_sources
 
 __all__ = ["SourceOfKernel", "WindowOfKernel", "address", "load_library", "unavailable_because"]
 
+Pointer, Size = ctypes.c_void_p, ctypes.c_ssize_t
+
 _SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
-    "version": (c_char_p, []),
-    "supported": (c_bool, []),
-    "pool_new": (c_void_p, [c_long]),
-    "pool_free": (None, [c_void_p]),
-    "pack": (c_bool, [c_void_p, c_void_p, c_long, c_long, c_long, c_void_p, c_long, c_long, c_void_p]),
-    "convolve_3x3": (c_bool, [c_void_p, c_void_p, c_long, c_long, c_long, c_void_p, c_void_p, c_void_p, c_long]),
-    "convolve": (c_bool, [c_void_p, c_void_p, c_long, *[c_void_p] * 3, c_long, c_void_p, *[c_long] * 5]),
-    "max_pool": (c_bool, [c_void_p] * 4 + [c_long] * 2),
-    "moments": (c_bool, [c_void_p, c_void_p, c_long, c_long, c_void_p]),
-    "add": (c_bool, [c_void_p, c_void_p, c_long, c_long, c_long, c_void_p]),
-    "enlarge": (c_bool, [c_void_p, c_void_p, c_long, c_long, c_void_p]),
+    "ctp_version": (c_char_p, []),
+    "ctp_supported": (c_bool, []),
+    "ctp_pool_new": (Pointer, [Size]),
+    "ctp_pool_free": (None, [Pointer]),
+    "ctp_pack": (c_bool, [Pointer, Pointer, Size, Size, Size, Pointer, Size, Size, Pointer]),
+    "ctp_convolve_3x3": (c_bool, [Pointer, Pointer, Size, Size, Size, Pointer, Pointer, Pointer, Size]),
+    "ctp_convolve": (c_bool, [Pointer, Pointer, Size, *[Pointer] * 3, Size, Pointer, *[Size] * 5]),
+    "ctp_max_pool": (c_bool, [Pointer] * 4 + [Size] * 2),
+    "ctp_moments": (c_bool, [Pointer, Pointer, Size, Size, Pointer]),
+    "ctp_add": (c_bool, [Pointer, Pointer, Size, Size, Size, Pointer]),
+    "ctp_upsample2x": (c_bool, [Pointer, Pointer, Size, Size, Pointer]),
 }
 
 
 class SourceOfKernel(ctypes.Structure):
-    """``Source``: an image, and what is done to its values when they are read."""
+    """``Source``: an image with the scale, the shift and the ReLU that the kernel applies when it reads it."""
 
-    _fields_ = (("data", c_void_p), ("scale", c_void_p), ("shift", c_void_p), ("channels", c_long), ("relu", c_long))
+    _fields_ = (("data", Pointer), ("scale", Pointer), ("shift", Pointer), ("channels", Size), ("relu", Size))
 
 
 class WindowOfKernel(ctypes.Structure):
-    """``Window``: what of an image a convolution or a pooling sees."""
+    """``Window``: the windows of a convolution or a pooling in an image."""
 
-    _fields_ = tuple((name, c_long) for name in ("height", "width", "rows", "columns", "stride", "padding"))
+    _fields_ = tuple((name, Size) for name in ("height", "width", "rows", "columns", "stride", "padding"))
 
 
 def address(array: NDArray[Any] | None) -> int | None:
-    """Where an array begins; it has to lie in memory as C has it, and to live as long as this is used."""
+    """Address of an array; it has to lie in memory as C has it, and to live as long as this is used."""
     return None if array is None else array.ctypes.data
 
 
@@ -53,9 +55,9 @@ def unavailable_because(file: Path = LIBRARY) -> str | None:
         library = load_library(file)
     except (OSError, AttributeError) as error:
         return f"its kernels cannot be loaded ({error}): {remedy}."
-    if library.version().decode() != version_of(SOURCE):
+    if library.ctp_version().decode() != hash_of_sources():
         return f"its kernels were compiled from another version: {remedy}."
-    return None if library.supported() else "this processor has no AVX2 and FMA: use another backend."
+    return None if library.ctp_supported() else "this processor has no AVX2 and FMA: use another backend."
 
 
 @cache

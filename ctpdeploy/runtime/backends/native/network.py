@@ -1,4 +1,4 @@
-"""The merged network, operator by operator: images through the kernels, what is small through NumPy."""
+"""The merged network, operator by operator: tensors of pixels in the kernels, vectors of channels in NumPy."""
 
 from collections.abc import Mapping
 from threading import Lock
@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctpdeploy.runtime.backends.native.kernels import Kernels
-from ctpdeploy.runtime.backends.native.lazy_tensor import Image, Row, Square
-from ctpdeploy.runtime.backends.native.operators import IMAGE_OPERATORS, Operand, Workshop
+from ctpdeploy.runtime.backends.native.lazy_tensor import PendingRowMean, PendingSquare, PendingTensor
+from ctpdeploy.runtime.backends.native.operators import IMAGE_OPERATORS, Operand, OperatorContext
 from ctpdeploy.runtime.backends.onnx_graph.graph import Graph, Node
 from ctpdeploy.runtime.backends.onnx_graph.numpy_reference import OPERATORS
 from ctpdeploy.runtime.backends.onnx_graph.operators import check_operators
-from ctpdeploy.runtime.backends.onnx_graph.self_test import check
+from ctpdeploy.runtime.backends.onnx_graph.self_test import compare_with_reference
 
 __all__ = ["Network"]
 
@@ -36,10 +36,10 @@ class Network:
         self._nodes, self._outputs = graph.nodes, graph.outputs
         self._constants = {"": np.empty(0)} | {name: _wide(value) for name, value in graph.constants.items()}
         self._last_read = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs}
-        self._shop = Workshop(Kernels(threads))
+        self._context = OperatorContext(Kernels(threads))
         self._lock = Lock()
-        check(self.run, graph, called=called)
-        packed = {name for node in graph.nodes if node.output in self._shop.packed for name in node.inputs[1:]}
+        compare_with_reference(self.run, graph, called=called)
+        packed = {name for node in graph.nodes if node.output in self._context.packed for name in node.inputs[1:]}
         self._constants |= dict.fromkeys(packed, np.empty(0))  # the kernels have them now in their own form
 
     def run(self, inputs: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
@@ -49,7 +49,7 @@ class Network:
             inputs: ``(C, H, W)`` by name.
 
         Returns:
-            What comes out by name, ``(C, H, W)``.
+            Outputs by name, ``(C, H, W)``.
         """
         with self._lock:
             tensors: dict[str, Operand] = {name: array[None] for name, array in inputs.items()}
@@ -64,33 +64,33 @@ class Network:
     def close(self) -> None:
         """End the threads, once no slice is at work."""
         with self._lock:
-            self._shop.kernels.close()
+            self._context.kernels.close()
 
     def _apply(self, node: Node, tensors: Mapping[str, Operand]) -> Operand:
         operands = [tensors[name] if name in tensors else self._constants[name] for name in node.inputs]
         if node.operator in IMAGE_OPERATORS:
             seen = [self._image(x) if name in tensors else x for name, x in zip(node.inputs, operands, strict=True)]
-            made = IMAGE_OPERATORS[node.operator](self._shop, node, *seen)
+            made = IMAGE_OPERATORS[node.operator](self._context, node, *seen)
             if made is not None:
                 return made
         return OPERATORS[node.operator](node, *map(self._array, operands))
 
     def _image(self, operand: Operand) -> Operand:
-        """An array of pixels as an image, anything else as it is."""
+        """An array of pixels as a pending tensor, any other operand unchanged."""
         if isinstance(operand, np.ndarray) and operand.ndim == 4 and operand.shape[2:] != (1, 1):
-            return self._shop.kernels.image(operand)
+            return self._context.kernels.image(operand)
         return operand
 
     def _array(self, operand: Operand) -> NDArray[Any]:
-        """Any operand as the array that it stands for."""
+        """The values of any operand."""
         match operand:
-            case Image():
-                return self._shop.kernels.array(operand)
+            case PendingTensor():
+                return self._context.kernels.array(operand)
             case tuple():
                 return np.concatenate([self._array(image) for image in operand], axis=1)
-            case Square():
+            case PendingSquare():
                 return self._array(operand.of) ** 2
-            case Row():
+            case PendingRowMean():
                 return self._array(operand.of).mean(axis=3, keepdims=True)
         return operand
 

@@ -1,4 +1,4 @@
-"""Weights as the kernels read them."""
+"""Weights in the layout of the kernels."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -34,5 +34,5 @@ class Packed:
 
 
 def filled(channels: int) -> int:
-    """Channels of an image in memory."""
+    """Channels of a tensor in memory, a multiple of the vector."""
     return -(-channels // _VECTOR) * _VECTOR

@@ -7,7 +7,7 @@ from ctpdeploy.runtime.backends.backend import Backend
 from ctpdeploy.runtime.backends.ncnn_cpu.network import EXTRA, Network, ncnn_package
 from ctpdeploy.runtime.backends.ncnn_cpu.translate import translate
 from ctpdeploy.runtime.backends.onnx_graph.graph import read_graph
-from ctpdeploy.runtime.backends.onnx_graph.self_test import check
+from ctpdeploy.runtime.backends.onnx_graph.self_test import compare_with_reference
 from ctpdeploy.runtime.backends.packages import refusal_of, versions_of
 from ctpdeploy.runtime.backends.processor import processor_name, usable_cores
 from ctpdeploy.runtime.backends.slice_engine import SliceEngine
@@ -47,7 +47,7 @@ def _open_network(bundle: Bundle, role: str) -> Network:
     except ValueError as error:
         called = bundle.source / bundle.networks[role].file
         raise BackendError(f"The backend {NAME} cannot run {called}, because {error}: use another one.") from error
-    check(network.run, graph, called=NAME)
+    compare_with_reference(network.run, graph, called=NAME)
     return network
 
 

@@ -57,8 +57,8 @@ class Layers:
 
     Attributes:
         layers: in the order in which they run.
-        inputs: names of what goes in.
-        outputs: names of what comes out, by their names in the ONNX network.
+        inputs: names of the inputs.
+        outputs: names of the outputs, by those in the ONNX network.
     """
 
     layers: Sequence[Layer]

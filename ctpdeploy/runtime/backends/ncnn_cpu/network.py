@@ -28,12 +28,12 @@ from ctpdeploy.runtime.backends.packages import require_whole
 __all__ = ["EXTRA", "Network", "ncnn_package"]
 
 EXTRA: Final = "ncnn"
-"""What brings the package."""
+"""Extra with the package."""
 
 _WAITING: Final = "OMP_WAIT_POLICY"
 
 _HALF: Final = ("use_bf16", "use_fp16", "use_int8")
-"""How the options of fewer bits begin."""
+"""Prefixes of the options of fewer bits."""
 
 
 class Network:
@@ -70,7 +70,7 @@ class Network:
             inputs: ``(C, H, W)`` by name.
 
         Returns:
-            What comes out by name, ``(C, H, W)``.
+            Outputs by name, ``(C, H, W)``.
         """
         run = self._net.create_extractor()
         for name, array in inputs.items():

@@ -1,4 +1,4 @@
-"""A translation on its way: the layers so far, and what is known of the tensors between them."""
+"""The state of a translation: the layers so far, and properties of the tensors between them."""
 
 from typing import Any, Final
 
@@ -7,21 +7,21 @@ from numpy.typing import NDArray
 from ctpdeploy.runtime.backends.ncnn_cpu.layers import Layer, Parameters
 from ctpdeploy.runtime.backends.onnx_graph.graph import Graph, Node
 
-__all__ = ["Draft"]
+__all__ = ["TranslationState"]
 
 _ONE_THREAD: Final = {31: 128}
 """Waking the others takes longer than the work."""
 
 
-class Draft:
-    """How far a translation is.
+class TranslationState:
+    """The layers of a translation so far, and the properties of its tensors.
 
     Args:
-        graph: what is translated.
+        graph: the network that is translated.
 
     Attributes:
-        graph: what is translated.
-        layers: what it became so far.
+        graph: the network that is translated.
+        layers: ncnn's, in order.
         tensors: ncnn's names of the tensors, by those of the graph.
         columns: those tensors of the graph that have one value for each channel, and how many as far as constants tell:
             1 is one or any number.
@@ -44,9 +44,9 @@ class Draft:
                 self._users.setdefault(name, []).append(node)
 
     def add(self, kind: str, *inputs: str, parameters: Parameters, **constants: Any) -> str:  # noqa: ANN401  as of Layer
-        """Append a layer; returns the name of what it makes.
+        """Append a layer and return the name of its output.
 
-        A layer that sees nothing but small tensors works in one thread.
+        A layer with none but small inputs runs in one thread.
         """
         output = f"t{len(self.layers)}"
         small = self.small.issuperset(inputs)
@@ -57,7 +57,7 @@ class Draft:
         return output
 
     def operand(self, name: str) -> str:
-        """Name of a tensor in ncnn; a constant becomes a layer when it is first asked for."""
+        """Name of a tensor in ncnn; a constant becomes a layer when it is first used."""
         if name not in self.tensors:
             if name not in self.columns:
                 raise ValueError(f"its constant '{name}' has neither one value nor one for each channel")
@@ -79,7 +79,7 @@ class Draft:
         return users[0] if alone and users[0].operator == operator else None
 
     def end_in_relu(self, node: Node) -> tuple[str, bool]:
-        """What an operator makes, together with the ReLU after it if there is one."""
+        """The output of an operator, or of the ReLU that alone follows it, and whether there is one."""
         relu = self.only_user(node.output, "Relu")
         return (node.output, False) if relu is None else (relu.output, True)
 

@@ -7,6 +7,20 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ctpdeploy.runtime.bundle.onnx_proto import (
+    AttributeProto,
+    AttributeType,
+    DataType,
+    Dimension,
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    TensorProto,
+    TensorShapeProto,
+    TensorType,
+    TypeProto,
+    ValueInfoProto,
+)
 from ctpdeploy.runtime.bundle.protobuf import Message
 
 __all__ = ["Graph", "Node", "read_graph"]
@@ -14,8 +28,8 @@ __all__ = ["Graph", "Node", "read_graph"]
 Value = int | float | str | list[int]
 """Of an attribute: the kinds that the operators here have."""
 
-_TYPES: Final = {1: "<f4", 7: "<i8", 11: "<f8"}
-"""NumPy's name by ``TensorProto.DataType``."""
+_TYPES: Final = {DataType.FLOAT: "<f4", DataType.INT64: "<i8", DataType.DOUBLE: "<f8"}
+"""NumPy's name of a type."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +39,7 @@ class Node:
     Attributes:
         operator: its name in the ONNX standard.
         inputs: names of tensors; empty where an optional one is left out.
-        output: name of the tensor it makes.
+        output: name of its output.
         attributes: by name, without lists of fractions.
     """
 
@@ -47,8 +61,8 @@ class Graph:
     Attributes:
         nodes: in an order in which they can run.
         constants: weights and other constants by name; read-only.
-        inputs: ``(C, H, W)`` of what goes in, by name.
-        outputs: names of what comes out.
+        inputs: shapes ``(C, H, W)`` by name.
+        outputs: names.
     """
 
     nodes: tuple[Node, ...]
@@ -63,54 +77,62 @@ def read_graph(content: bytes) -> Graph:
     Raises:
         ValueError: it has a tensor of another type than float32, float64 or int64, or an operator with several outputs.
     """
-    graph = Message(memoryview(content)).one(7)
-    tensors = graph.messages(5)
+    graph = Message(memoryview(content)).one(ModelProto.graph)
+    tensors = graph.messages(GraphProto.initializer)
     return Graph(
-        nodes=tuple(_node(node) for node in graph.messages(1)),
-        constants={tensor.text(8): _array(tensor) for tensor in tensors},
-        inputs={value.text(1): _slice_shape(value) for value in graph.messages(11)},
-        outputs=tuple(value.text(1) for value in graph.messages(12)),
+        nodes=tuple(_node(node) for node in graph.messages(GraphProto.node)),
+        constants={tensor.text(TensorProto.name): _array(tensor) for tensor in tensors},
+        inputs={value.text(ValueInfoProto.name): _slice_shape(value) for value in graph.messages(GraphProto.input)},
+        outputs=tuple(value.text(ValueInfoProto.name) for value in graph.messages(GraphProto.output)),
     )
 
 
 def _slice_shape(value: Message) -> tuple[int, ...]:
     """Shape of an input without its batch axis."""
-    axes = value.one(2).one(1).one(2).messages(1)
-    return tuple(sum(axis.numbers(1)) for axis in axes[1:])
+    tensor = value.one(ValueInfoProto.type).one(TypeProto.tensor_type)
+    axes = tensor.one(TensorType.shape).messages(TensorShapeProto.dim)
+    return tuple(sum(axis.numbers(Dimension.dim_value)) for axis in axes[1:])
 
 
 def _node(node: Message) -> Node:
-    inputs, outputs = ([bytes(name).decode() for name in node.raw(field)] for field in (1, 2))
-    operator = node.text(4)
+    names = (node.raw(NodeProto.input), node.raw(NodeProto.output))
+    inputs, outputs = ([bytes(name).decode() for name in field] for field in names)
+    operator = node.text(NodeProto.op_type)
     if len(outputs) != 1:
         raise ValueError(f"its operator {operator} has {len(outputs)} outputs")
-    attributes = {attribute.text(1): _attribute(attribute) for attribute in node.messages(5)}
+    attributes = {
+        attribute.text(AttributeProto.name): _attribute(attribute) for attribute in node.messages(NodeProto.attribute)
+    }
     known = {name: value for name, value in attributes.items() if value is not None}
     return Node(operator=operator, inputs=tuple(inputs), output=outputs[0], attributes=known)
 
 
 def _attribute(attribute: Message) -> Value | None:
-    match attribute.numbers(20):  # AttributeProto.AttributeType
-        case [1]:
-            return float(np.frombuffer(attribute.raw(2)[0], "<f4")[0])
-        case [2]:
-            return _signed(attribute.numbers(3)[0])
-        case [3]:
-            return attribute.text(4)
-        case [7]:
-            return [_signed(number) for number in attribute.numbers(8)]
+    match attribute.numbers(AttributeProto.type):
+        case [AttributeType.FLOAT]:
+            return float(np.frombuffer(attribute.raw(AttributeProto.f)[0], "<f4")[0])
+        case [AttributeType.INT]:
+            return _signed(attribute.numbers(AttributeProto.i)[0])
+        case [AttributeType.STRING]:
+            return attribute.text(AttributeProto.s)
+        case [AttributeType.INTS]:
+            return [_signed(number) for number in attribute.numbers(AttributeProto.ints)]
     return None
 
 
 def _array(tensor: Message) -> NDArray[Any]:
-    name, (kind,), shape = tensor.text(8), tensor.numbers(2), tensor.numbers(1)
+    name, shape = tensor.text(TensorProto.name), tensor.numbers(TensorProto.dims)
+    (kind,) = tensor.numbers(TensorProto.data_type)
     if kind not in _TYPES:
         raise ValueError(f"its constant '{name}' is neither float32, float64 nor int64")
-    if tensor.has(9):
-        return np.frombuffer(tensor.raw(9)[0], _TYPES[kind]).reshape(shape)
-    if kind == 7:
-        return np.array([_signed(number) for number in tensor.numbers(7)], dtype=np.int64).reshape(shape)
-    content = b"".join(tensor.raw(4 if kind == 1 else 10))
+    if tensor.has(TensorProto.raw_data):
+        return np.frombuffer(tensor.raw(TensorProto.raw_data)[0], _TYPES[kind]).reshape(shape)
+    if kind == DataType.INT64:
+        return np.array([_signed(number) for number in tensor.numbers(TensorProto.int64_data)], dtype=np.int64).reshape(
+            shape
+        )
+    field = TensorProto.float_data if kind == DataType.FLOAT else TensorProto.double_data
+    content = b"".join(tensor.raw(field))
     return np.frombuffer(content, _TYPES[kind]).reshape(shape)
 
 

@@ -1,11 +1,11 @@
-"""The slow twin: the same operators in NumPy, in any precision, written from their definitions.
+"""The reference: the operators in NumPy, in any precision, written from their definitions.
 
 A convolution is the sum over the taps of its kernel of a matrix product with the shifted input, with stride s, padding
 p and kernel k::
 
     y[o, i, j] = b[o] + sum_{a, b} sum_c w[o, c, a, b] x[c, s i + a - p, s j + b - p]
 
-and a transposed convolution scatters what that would gather. Slow is relative: on a slice of 32 x 32 pixels the three
+and a transposed convolution is its adjoint, which scatters where that gathers. On a slice of 32 x 32 pixels the three
 full-width networks take about a second.
 """
 
@@ -33,7 +33,7 @@ def evaluate(
         dtype: number format of all arithmetic.
 
     Returns:
-        What comes out, by name, in float64.
+        Outputs by name, in float64.
     """
     tensors: dict[str, Array] = {name: array.astype(dtype) for name, array in inputs.items()}
     for node in graph.nodes:

@@ -1,4 +1,4 @@
-"""What the operators have to be for the translation, and for its twin, to mean what the ONNX standard means.
+"""The operators and attributes for which the translations and the NumPy reference follow the ONNX standard.
 
 An attribute that is not written has the standard's default, so each of these has to be written.
 """
@@ -44,7 +44,7 @@ _CONSTANTS: Final[Mapping[str, Mapping[int, list[float]]]] = {
 
 
 def check_operators(graph: Graph) -> None:
-    """Refuse a network with anything that would be translated into something else.
+    """Refuse a network with an operator or attribute that would be translated wrongly.
 
     Raises:
         ValueError: with the first thing found.

@@ -1,4 +1,4 @@
-"""The test at load: a backend's own form of a network against the twin in NumPy, with the network's own weights.
+"""The test at load: a backend's form of a network against the reference in NumPy, with the network's weights.
 
 Rounding differs, and networks amplify it, so the yardstick is NumPy's own error: its float32 against its float64. On
 the networks tried F(4x4) has up to 4 times that, half precision 80 times and more.
@@ -14,7 +14,7 @@ from ctpdeploy.runtime.backends.onnx_graph.graph import Graph
 from ctpdeploy.runtime.backends.onnx_graph.numpy_reference import evaluate
 from ctpdeploy.runtime.backends.slices import RunSlice
 
-__all__ = ["LIMIT", "check"]
+__all__ = ["LIMIT", "compare_with_reference"]
 
 LIMIT: Final = 20.0
 """Root mean square error allowed, in units of NumPy's."""
@@ -23,12 +23,12 @@ _SIZE: Final = 32
 """Rows and columns of the slice: all networks can halve it five times."""
 
 
-def check(run: RunSlice, graph: Graph, *, called: str) -> None:
-    """Refuse what does not compute what its graph says.
+def compare_with_reference(run: RunSlice, graph: Graph, *, called: str) -> None:
+    """Refuse a form of a network whose error on a test slice is far above that of float32 arithmetic.
 
     Args:
         run: the backend's form of the network, for slices of any size that its pooling can halve.
-        graph: what it was made from.
+        graph: the network.
         called: the backend, in words.
 
     Raises:

@@ -1,26 +1,31 @@
 """TensorRT and TensorRT-RTX: engines built from bundles, proved, kept on the machine that built them, and run there.
 
-Neither package is imported before an engine is asked for.
+Neither package is imported before an engine is built or opened.
 """
 
-from ctpdeploy.runtime.backends.trt.build_options import Recipe, Target, choose_target
-from ctpdeploy.runtime.backends.trt.engine_cache import EngineStore, user_store
-from ctpdeploy.runtime.backends.trt.last_warmup import keep_choice, recipe_for
-from ctpdeploy.runtime.backends.trt.packages import FLAVOURS, Flavour, choose_flavour, unavailable_because
+from ctpdeploy.runtime.backends.trt.build_options import BuildOptions, Target, choose_target
+from ctpdeploy.runtime.backends.trt.engine_cache import EngineCache, user_engine_cache
+from ctpdeploy.runtime.backends.trt.last_warmup import last_build_options, remember_build_options
+from ctpdeploy.runtime.backends.trt.packages import (
+    TENSORRT_PACKAGES,
+    TensorRTPackage,
+    choose_package,
+    unavailable_because,
+)
 from ctpdeploy.runtime.backends.trt.warmup import WarmEngine, warm_up
 
 __all__ = [
-    "FLAVOURS",
-    "EngineStore",
-    "Flavour",
-    "Recipe",
+    "TENSORRT_PACKAGES",
+    "BuildOptions",
+    "EngineCache",
     "Target",
+    "TensorRTPackage",
     "WarmEngine",
-    "choose_flavour",
+    "choose_package",
     "choose_target",
-    "keep_choice",
-    "recipe_for",
+    "last_build_options",
+    "remember_build_options",
     "unavailable_because",
-    "user_store",
+    "user_engine_cache",
     "warm_up",
 ]

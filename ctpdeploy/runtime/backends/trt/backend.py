@@ -14,10 +14,10 @@ from ctpdeploy.runtime.backends.ort_cpu import in_float32
 from ctpdeploy.runtime.backends.packages import refusal_of
 from ctpdeploy.runtime.backends.trt.build import require_capabilities
 from ctpdeploy.runtime.backends.trt.callbacks import Progress
-from ctpdeploy.runtime.backends.trt.engine_cache import user_store
-from ctpdeploy.runtime.backends.trt.last_warmup import recipe_for
+from ctpdeploy.runtime.backends.trt.engine_cache import user_engine_cache
+from ctpdeploy.runtime.backends.trt.last_warmup import last_build_options
 from ctpdeploy.runtime.backends.trt.network import TensorRTNetwork
-from ctpdeploy.runtime.backends.trt.packages import FLAVOURS, Flavour, cuda_of, load
+from ctpdeploy.runtime.backends.trt.packages import TENSORRT_PACKAGES, TensorRTPackage, cuda_of, load
 from ctpdeploy.runtime.backends.trt.warmup import warm_up
 from ctpdeploy.runtime.bundle.bundle import PIPELINE, Bundle
 from ctpdeploy.runtime.data.prediction import EngineInfo
@@ -27,12 +27,12 @@ __all__ = ["BACKENDS", "cannot_run_because", "open_engine"]
 _LOG = logging.getLogger(__name__)
 
 
-def cannot_run_because(flavour: Flavour) -> str | None:
+def cannot_run_because(package: TensorRTPackage) -> str | None:
     """Why the engines of a package cannot run here and what to do, or None if they can; makes no context on a GPU."""
-    return refusal_of(partial(_require, flavour))
+    return refusal_of(partial(_require, package))
 
 
-def open_engine(flavour: Flavour, bundle: Bundle) -> CudaEngine:
+def open_engine(package: TensorRTPackage, bundle: Bundle) -> CudaEngine:
     """Load the engine of a bundle; one that is not in the cache is built, which takes minutes and is logged.
 
     Raises:
@@ -41,29 +41,29 @@ def open_engine(flavour: Flavour, bundle: Bundle) -> CudaEngine:
         InputError: the bundle is damaged.
         UsageError: the cache cannot be written.
     """
-    trt, driver = _require(flavour)
-    gpu, store = driver.gpus[0], user_store()
-    recipe = recipe_for(bundle, flavour, store)
-    warm = warm_up(bundle, flavour, recipe, store, _logged(f"for {bundle.source} on {gpu.name}"))
+    trt, driver = _require(package)
+    gpu, cache = driver.gpus[0], user_engine_cache()
+    options = last_build_options(bundle, package, cache)
+    warm = warm_up(bundle, package, options, cache, _logged(f"for {bundle.source} on {gpu.name}"))
     if warm.rebuilt_because:
         _LOG.warning("An engine was built again. %s", warm.rebuilt_because)
     info = EngineInfo(
-        backend=flavour.backend,
+        backend=package.backend,
         device=gpu.name,
         precision=bundle.precision,
-        versions={flavour.module: trt.__version__, "cuda driver": driver.release or driver.cuda},
+        versions={package.module: trt.__version__, "cuda driver": driver.release or driver.cuda},
     )
     workspace = Workspace(PycudaDevice())
     network = TensorRTNetwork(trt, warm.entry.content, bundle.networks[PIPELINE], workspace, info)
     return CudaEngine(network, workspace, in_float32=in_float32(bundle))
 
 
-def _require(flavour: Flavour) -> tuple[ModuleType, Driver]:
+def _require(package: TensorRTPackage) -> tuple[ModuleType, Driver]:
     """The package and the driver, what is cheap to ask first."""
     driver = require_gpu(extra="cuda")
-    trt = load(flavour)
-    require_cuda(driver, cuda_of(flavour), f"{flavour.module} {trt.__version__}")
-    if flavour.portable:
+    trt = load(package)
+    require_cuda(driver, cuda_of(package), f"{package.module} {trt.__version__}")
+    if package.portable:
         require_capabilities(trt, (driver.gpus[0].compute_capability,))
     return trt, driver
 
@@ -82,11 +82,11 @@ def _logged(engine: str) -> Progress:
 
 BACKENDS: Final = {
     name: Backend(
-        extra=flavour.extra,
-        packages=(*flavour.packages, "pycuda"),
-        open=partial(open_engine, flavour),
-        unavailable_because=partial(cannot_run_because, flavour),
+        extra=package.extra,
+        packages=(*package.packages, "pycuda"),
+        open=partial(open_engine, package),
+        unavailable_because=partial(cannot_run_because, package),
     )
-    for name, flavour in FLAVOURS.items()
+    for name, package in TENSORRT_PACKAGES.items()
 }
 """By their names, best first."""

@@ -4,35 +4,37 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from ctpdeploy.errors import BackendError
-from ctpdeploy.runtime.backends.trt.build_options import Recipe
+from ctpdeploy.runtime.backends.trt.build_options import BuildOptions
 from ctpdeploy.runtime.backends.trt.callbacks import Progress, progress_monitor
 from ctpdeploy.runtime.backends.trt.packages import Native
 from ctpdeploy.runtime.backends.trt.parse import ParsedNetwork
 
-__all__ = ["Plan", "build", "require_capabilities"]
+__all__ = ["BuildResult", "build", "require_capabilities"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What a build gives.
+class BuildResult:
+    """A serialised engine and the timings of its build.
 
     Attributes:
         engine: the serialised engine. It is executable code: load none that this program did not build.
-        timings: what was measured of the GPU, to make the next build faster; None where none was asked for.
+        timings: measurements of the GPU that make the next build faster; None if not requested.
     """
 
     engine: bytes
     timings: bytes | None
 
 
-def build(parsed: ParsedNetwork, recipe: Recipe, progress: Progress, *, timings: bytes | None = None) -> Plan:
+def build(
+    parsed: ParsedNetwork, options: BuildOptions, progress: Progress, *, timings: bytes | None = None
+) -> BuildResult:
     """Build the engine of a network.
 
     Args:
         parsed: the network.
-        recipe: what to build.
+        options: GPUs, batch sizes, precision and effort.
         progress: told how far it is; an exception in it stops the build and is raised here.
-        timings: what an earlier build measured, empty at first; None to measure without keeping it.
+        timings: of an earlier build, empty at first; None to measure without keeping them.
 
     Raises:
         BackendError: the package refuses; with what it logged.
@@ -40,14 +42,14 @@ def build(parsed: ParsedNetwork, recipe: Recipe, progress: Progress, *, timings:
     monitor = progress_monitor(parsed.trt, progress)
     config = parsed.builder.create_builder_config()
     config.progress_monitor = monitor
-    config.builder_optimization_level = recipe.optimisation_level
+    config.builder_optimization_level = options.optimisation_level
     config.profiling_verbosity = parsed.trt.ProfilingVerbosity.DETAILED  # so that the engine says what it is
     # by default products of float32 are taken with 10 bits of mantissa; the export was verified with 23
     config.clear_flag(parsed.trt.BuilderFlag.TF32)
     if (ours := getattr(parsed.trt.BuilderFlag, "REQUIRE_USER_ALLOCATION", None)) is not None:
         config.set_flag(ours)  # else TensorRT-RTX may allocate in a run, which no CUDA graph can hold
-    _set_capabilities(parsed, config, recipe.target.capabilities)
-    _add_profile(parsed, config, recipe.slices)
+    _set_capabilities(parsed, config, options.target.capabilities)
+    _add_profile(parsed, config, options.slices)
     if timings is not None:
         config.set_timing_cache(config.create_timing_cache(timings), ignore_mismatch=False)
     engine = parsed.builder.build_serialized_network(parsed.network, config)
@@ -56,7 +58,7 @@ def build(parsed: ParsedNetwork, recipe: Recipe, progress: Progress, *, timings:
     if engine is None:
         raise _refusal(parsed, "builds no engine")
     kept = None if timings is None else bytes(config.get_timing_cache().serialize())
-    return Plan(engine=bytes(engine), timings=kept)
+    return BuildResult(engine=bytes(engine), timings=kept)
 
 
 def require_capabilities(trt: ModuleType, capabilities: tuple[str, ...]) -> list[Native]:

@@ -1,13 +1,13 @@
-"""What is built: for which GPUs, how many slices, and in which precision."""
+"""Options of a build: GPUs, numbers of slices, and precision."""
 
 from dataclasses import dataclass
 
 from ctpdeploy.errors import BackendError, UsageError
 from ctpdeploy.runtime.backends.cuda.driver import Gpu, probe
-from ctpdeploy.runtime.backends.trt.packages import Flavour
+from ctpdeploy.runtime.backends.trt.packages import TensorRTPackage
 from ctpdeploy.runtime.backends.trt.precision import PRECISIONS
 
-__all__ = ["Recipe", "Target", "choose_target"]
+__all__ = ["BuildOptions", "Target", "choose_target"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +26,8 @@ class Target:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """What the engine depends on besides the network and the package.
+class BuildOptions:
+    """All that an engine depends on besides the network and the package.
 
     Attributes:
         target: the GPUs that it is for.
@@ -49,11 +49,11 @@ class Recipe:
             raise UsageError(f"There is no precision '{self.precision}': choose {', '.join(PRECISIONS)}.")
 
 
-def choose_target(flavour: Flavour, capabilities: tuple[str, ...] | None = None) -> Target:
+def choose_target(package: TensorRTPackage, capabilities: tuple[str, ...] | None = None) -> Target:
     """The GPUs to build for.
 
     Args:
-        flavour: the package that builds.
+        package: the package that builds.
         capabilities: such as ``("8.6", "8.9")``; empty for the package's portable default; None for the GPU that is
             there, or without one the portable default.
 
@@ -61,10 +61,10 @@ def choose_target(flavour: Flavour, capabilities: tuple[str, ...] | None = None)
         UsageError: the package builds only for the GPU that is there.
         BackendError: and there is none.
     """
-    if flavour.portable:
+    if package.portable:
         return Target(capabilities=_gpu_there() if capabilities is None else tuple(sorted(set(capabilities))))
     if capabilities is not None:
-        raise UsageError(f"{flavour.backend} builds for the GPU that is there: leave the compute capabilities out.")
+        raise UsageError(f"{package.backend} builds for the GPU that is there: leave the compute capabilities out.")
     driver = probe()
     return Target(gpu=driver.gpus[0], cuda=driver.cuda)
 

@@ -1,4 +1,4 @@
-"""The user's secret, with which cached engines are signed.
+"""The user's secret key, with which cached engines are signed.
 
 It lies apart from the cache, so that a cache that is copied or shared does not bring the key to its own lock.
 """
@@ -12,13 +12,13 @@ from uuid import uuid4
 
 from ctpdeploy.errors import UsageError
 
-__all__ = ["user_secret"]
+__all__ = ["user_signing_key"]
 
 _BYTES = 32
 _UNFIT = b""
 
 
-def user_secret(file: Path) -> bytes:
+def user_signing_key(file: Path) -> bytes:
     """Read the secret, or make it; one that others could read, or that is damaged, is replaced.
 
     Of several processes that make it at once one wins, and all return the same.

@@ -1,4 +1,4 @@
-"""What TensorRT calls while it works: a logger that collects errors and a monitor that reports progress.
+"""Callbacks of TensorRT: a logger that collects errors and a monitor that reports progress.
 
 Both derive from classes of the package, which is imported late; hence the functions that make them.
 """
@@ -16,7 +16,7 @@ Progress = Callable[[str, float], None]
 
 
 def collecting_logger(trt: ModuleType) -> Native:
-    """A logger that keeps errors in ``errors``, one line each: what failed calls return is only None."""
+    """A logger that keeps errors in ``errors``, one line each, since a failed call returns only None."""
     serious = (trt.ILogger.INTERNAL_ERROR, trt.ILogger.ERROR)
 
     class CollectingLogger(trt.ILogger):  # type: ignore[misc, name-defined]
@@ -32,7 +32,7 @@ def collecting_logger(trt: ModuleType) -> Native:
             return "; ".join(self.errors) or "it gives no reason"
 
         def taken(self) -> str:
-            """The errors so far, which are forgotten: what fails later has its own."""
+            """The errors since the last call."""
             errors, self.errors = self.errors, []
             return "; ".join(errors)
 

@@ -7,7 +7,7 @@ from ctpdeploy.errors import BackendError, OutOfMemoryError
 from ctpdeploy.runtime.backends.cuda.errors import failure
 from ctpdeploy.runtime.backends.trt.packages import Native
 
-__all__ = ["open_plan"]
+__all__ = ["deserialise_engine"]
 
 _DIAGNOSES: Final = {
     "INSUFFICIENT_GPU_MEMORY": (OutOfMemoryError, "the GPU has too little memory: close what else uses it, or take"),
@@ -18,10 +18,10 @@ _DIAGNOSES: Final = {
     "OLD_CUDA_RUNTIME": (BackendError, "the CUDA runtime is too old: install the package again, or take"),
     "CUDA_ERROR": (BackendError, "CUDA does not work: see what nvidia-smi says, or take"),
 }
-"""What each bit of ``EngineInvalidityDiagnostics`` means, the most telling first."""
+"""Error and remedy for each bit of ``EngineInvalidityDiagnostics``, the most specific first."""
 
 
-def open_plan(trt: ModuleType, plan: bytes, logger: Native) -> Native:
+def deserialise_engine(trt: ModuleType, plan: bytes, logger: Native) -> Native:
     """Load an engine on the GPU whose context is this thread's.
 
     Args:

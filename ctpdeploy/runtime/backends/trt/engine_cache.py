@@ -5,8 +5,8 @@ file::
 
     magic, 8 bytes | length of the facts, 8 bytes | facts, JSON | engine | HMAC-SHA256, 32 bytes
 
-whose tag is over its key and all that stands before the tag, made with the user's secret. The key in it ties an entry
-to its name: a sound entry that is renamed to stand for another is refused too.
+whose tag is over its key and all that stands before the tag, made with the user's secret key. The entry's own key ties
+it to its name: a sound entry that is renamed to stand for another is refused too.
 """
 
 import hashlib
@@ -26,9 +26,9 @@ from uuid import uuid4
 import platformdirs
 
 from ctpdeploy.errors import BackendError, UsageError
-from ctpdeploy.runtime.backends.trt.cache_key import user_secret
+from ctpdeploy.runtime.backends.trt.cache_key import user_signing_key
 
-__all__ = ["EngineStore", "Entry", "user_store"]
+__all__ = ["EngineCache", "Entry", "user_engine_cache"]
 
 _MAGIC: Final = b"CTPENG1\n"
 _LENGTH: Final = struct.Struct("<Q")
@@ -42,7 +42,7 @@ class Entry:
 
     Attributes:
         file: where it lies.
-        facts: what was said of it when it was kept.
+        facts: JSON, as given when it was kept.
         content: the engine.
     """
 
@@ -51,17 +51,17 @@ class Entry:
     content: bytes
 
 
-class EngineStore:
+class EngineCache:
     """Signed entries in a folder, which several processes may share.
 
     Args:
         folder: made when the first entry is kept.
-        secret: the key of the tags.
+        signing_key: of the tags.
     """
 
-    def __init__(self, folder: Path, secret: bytes) -> None:
+    def __init__(self, folder: Path, signing_key: bytes) -> None:
         self._folder = folder
-        self._secret = secret
+        self._signing_key = signing_key
 
     def file(self, key: str) -> Path:
         """Where the entry of a key lies, if there is one."""
@@ -125,20 +125,20 @@ class EngineStore:
         return Entry(file=file, facts=json.loads(text), content=content)
 
     def _tag(self, key: str, *parts: bytes) -> bytes:
-        tag = hmac.new(self._secret, key.encode(), "sha256")
+        tag = hmac.new(self._signing_key, key.encode(), "sha256")
         for part in parts:
             tag.update(part)
         return tag.digest()
 
 
-def user_store(folder: Path | None = None) -> EngineStore:
-    """The store of this user, in the system's folder for caches unless another is named.
+def user_engine_cache(folder: Path | None = None) -> EngineCache:
+    """The cache of this user, in the system's folder for caches unless another is named.
 
     Raises:
-        UsageError: there is no place for the secret.
+        UsageError: there is no place for the secret key.
     """
-    secret = user_secret(platformdirs.user_data_path("ctpdeploy", appauthor=False) / "engine-secret")
-    return EngineStore(folder or platformdirs.user_cache_path("ctpdeploy", appauthor=False) / "engines", secret)
+    signing_key = user_signing_key(platformdirs.user_data_path("ctpdeploy", appauthor=False) / "engine-secret")
+    return EngineCache(folder or platformdirs.user_cache_path("ctpdeploy", appauthor=False) / "engines", signing_key)
 
 
 def _open_unlinked(file: Path) -> int:

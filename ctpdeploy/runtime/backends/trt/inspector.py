@@ -1,4 +1,4 @@
-"""What a finished engine says of its layers: the second proof of precision, which needs the GPU that it is for.
+"""Inspection of a finished engine's layers: the second proof of precision, which needs the GPU that it is for.
 
 The inspector describes tensors in words, such as ``Row major linear FP16 format`` or ``Half``, and weights by a type.
 Of tensors whose shape is not fixed it may say nothing; then only the parsed network proves anything, and the figures
@@ -12,17 +12,17 @@ from typing import Any, Final
 
 from ctpdeploy.errors import BackendError
 from ctpdeploy.runtime.backends.trt.callbacks import collecting_logger
-from ctpdeploy.runtime.backends.trt.deserialise import open_plan
+from ctpdeploy.runtime.backends.trt.deserialise import deserialise_engine
 from ctpdeploy.runtime.backends.trt.packages import Native
 
-__all__ = ["ask_engine", "prove_engine"]
+__all__ = ["inspect_engine", "prove_engine"]
 
 _WORDS: Final = {"int8": "INT8", "fp16": "HALF", "half": "HALF", "bf16": "BF16", "fp32": "FLOAT", "float": "FLOAT"}
 _ALLOWED: Final = {"fp32": {"FLOAT"}, "fp16": {"FLOAT", "HALF"}, "int8": {"FLOAT", "HALF", "INT8"}}
 _NEEDED: Final = {"fp32": "FLOAT", "fp16": "HALF", "int8": "INT8"}
 
 
-def ask_engine(trt: ModuleType, engine: bytes) -> list[Any]:
+def inspect_engine(trt: ModuleType, engine: bytes) -> list[Any]:
     """Layers of an engine, as its inspector describes them.
 
     Args:
@@ -33,7 +33,7 @@ def ask_engine(trt: ModuleType, engine: bytes) -> list[Any]:
     Raises:
         BackendError: the engine cannot be opened here, or its inspector says nothing that can be read.
     """
-    opened = open_plan(trt, engine, collecting_logger(trt))
+    opened = deserialise_engine(trt, engine, collecting_logger(trt))
     text = opened.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)
     try:
         layers: list[Any] = json.loads(text)["Layers"]
@@ -48,7 +48,7 @@ def prove_engine(layers: list[Any], precision: str) -> dict[str, int]:
     """Compare what layers say with the precision asked for.
 
     Args:
-        layers: of :func:`ask_engine`.
+        layers: of :func:`inspect_engine`.
         precision: one of ``PRECISIONS``.
 
     Returns:

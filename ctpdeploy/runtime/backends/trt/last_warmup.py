@@ -1,36 +1,36 @@
-"""What was last warmed up for a bundle: inference takes that engine, and builds none beside it."""
+"""The build options last warmed up for a bundle, so that inference takes that engine and builds none beside it."""
 
 from dataclasses import replace
 
 from ctpdeploy.errors import BackendError
-from ctpdeploy.runtime.backends.trt.build_options import Recipe, Target, choose_target
-from ctpdeploy.runtime.backends.trt.engine_cache import EngineStore
-from ctpdeploy.runtime.backends.trt.packages import Flavour, cuda_of, load
+from ctpdeploy.runtime.backends.trt.build_options import BuildOptions, Target, choose_target
+from ctpdeploy.runtime.backends.trt.engine_cache import EngineCache
+from ctpdeploy.runtime.backends.trt.packages import TensorRTPackage, cuda_of, load
 from ctpdeploy.runtime.backends.trt.warmup import key_of
 from ctpdeploy.runtime.bundle.bundle import PIPELINE, Bundle
 
-__all__ = ["keep_choice", "recipe_for"]
+__all__ = ["last_build_options", "remember_build_options"]
 
 
-def keep_choice(bundle: Bundle, flavour: Flavour, recipe: Recipe, store: EngineStore) -> None:
-    """Remember a recipe as the one to use for a bundle.
+def remember_build_options(bundle: Bundle, package: TensorRTPackage, options: BuildOptions, cache: EngineCache) -> None:
+    """Remember build options as those to use for a bundle.
 
     Raises:
         UsageError: the cache cannot be written.
     """
-    facts = {"slices": list(recipe.slices), "capabilities": list(recipe.target.capabilities)}
-    store.write(_key(bundle, flavour), facts, b"")
+    facts = {"slices": list(options.slices), "capabilities": list(options.target.capabilities)}
+    cache.write(_key(bundle, package), facts, b"")
 
 
-def recipe_for(bundle: Bundle, flavour: Flavour, store: EngineStore) -> Recipe:
-    """The recipe that was last warmed up, as far as it is for the GPU that is there; else the usual one for it.
+def last_build_options(bundle: Bundle, package: TensorRTPackage, cache: EngineCache) -> BuildOptions:
+    """The options last warmed up, as far as they are for the GPU that is there; else the usual ones for it.
 
     Raises:
         BackendError: the package is not there, or there is no GPU.
     """
-    usual = Recipe(target=choose_target(flavour), precision=bundle.precision)
+    usual = BuildOptions(target=choose_target(package), precision=bundle.precision)
     try:
-        entry = store.read(_key(bundle, flavour))
+        entry = cache.read(_key(bundle, package))
     except BackendError:  # touched by somebody: as good as none
         return usual
     if entry is None:
@@ -38,16 +38,16 @@ def recipe_for(bundle: Bundle, flavour: Flavour, store: EngineStore) -> Recipe:
     fewest, likely, most = entry.facts["slices"]
     capabilities = tuple(entry.facts["capabilities"])
     fits = not capabilities or set(usual.target.capabilities) <= set(capabilities)
-    target = Target(capabilities=capabilities) if flavour.portable and fits else usual.target
+    target = Target(capabilities=capabilities) if package.portable and fits else usual.target
     return replace(usual, target=target, slices=(fewest, likely, most))
 
 
-def _key(bundle: Bundle, flavour: Flavour) -> str:
+def _key(bundle: Bundle, package: TensorRTPackage) -> str:
     """Of what an engine depends on, all that is not chosen."""
     fixed = {
         "onnx": bundle.networks[PIPELINE].sha256,
-        "module": flavour.module,
-        "version": load(flavour).__version__,
-        "cuda": cuda_of(flavour),
+        "module": package.module,
+        "version": load(package).__version__,
+        "cuda": cuda_of(package),
     }
     return key_of({"choice_for": fixed})

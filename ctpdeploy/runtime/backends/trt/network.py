@@ -13,7 +13,7 @@ from ctpdeploy.runtime.backends.cuda.device import DeviceArray
 from ctpdeploy.runtime.backends.cuda.errors import failure, free_in_words
 from ctpdeploy.runtime.backends.cuda.workspace import Workspace
 from ctpdeploy.runtime.backends.trt.callbacks import collecting_logger
-from ctpdeploy.runtime.backends.trt.deserialise import open_plan
+from ctpdeploy.runtime.backends.trt.deserialise import deserialise_engine
 from ctpdeploy.runtime.backends.trt.packages import Native
 from ctpdeploy.runtime.bundle.bundle import Network
 from ctpdeploy.runtime.data.prediction import EngineInfo
@@ -35,26 +35,28 @@ class TensorRTNetwork:
 
     Args:
         trt: the package that built the engine; a driver and the GPU have to be there.
-        plan: the engine, built by this program.
-        sealed: what the bundle says of the network.
+        engine: the engine, built by this program.
+        described: the network as the bundle describes it.
         workspace: on the GPU.
-        info: what runs, for the report.
+        info: of the engine, for the report.
 
     Raises:
         OutOfMemoryError: the GPU has not enough memory.
         BackendError: the engine does not open, or is not that of the network.
     """
 
-    def __init__(self, trt: ModuleType, plan: bytes, sealed: Network, workspace: Workspace, info: EngineInfo) -> None:
+    def __init__(
+        self, trt: ModuleType, engine: bytes, described: Network, workspace: Workspace, info: EngineInfo
+    ) -> None:
         self._trt = trt
         self._who = f"{trt.__name__} {trt.__version__}"
         self._workspace = workspace
         self._info = info
         self._logger = collecting_logger(trt)
-        self._engine = open_plan(trt, plan, self._logger)
-        self._compare(sealed)
-        self._inputs = {name: _one_slice(shape) for name, shape in sealed.inputs.items()}
-        self._outputs = {name: _one_slice(shape) for name, shape in sealed.outputs.items()}
+        self._engine = deserialise_engine(trt, engine, self._logger)
+        self._compare(described)
+        self._inputs = {name: _one_slice(shape) for name, shape in described.inputs.items()}
+        self._outputs = {name: _one_slice(shape) for name, shape in described.outputs.items()}
         self._most_slices = min(
             int(self._engine.get_tensor_profile_shape(name, _PROFILE)[-1][0]) for name in self._inputs
         )
@@ -64,7 +66,7 @@ class TensorRTNetwork:
 
     @property
     def info(self) -> EngineInfo:
-        """What really runs."""
+        """Backend, device, precision and versions."""
         return self._info
 
     @property
@@ -143,7 +145,7 @@ class TensorRTNetwork:
             raise failure(self._who, "does not take its range of slices", self._logger.taken())
         return context
 
-    def _compare(self, sealed: Network) -> None:
+    def _compare(self, described: Network) -> None:
         """Refuse an engine of another network; one that is not ours would write where it likes."""
         engine = self._engine
         names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
@@ -151,7 +153,7 @@ class TensorRTNetwork:
         found = {name: (*kinds[name], *engine.get_tensor_shape(name)) for name in names}
         expected = {
             name: (mode, "FLOAT", -1, *_one_slice(shape))
-            for mode, shapes in (("INPUT", sealed.inputs), ("OUTPUT", sealed.outputs))
+            for mode, shapes in (("INPUT", described.inputs), ("OUTPUT", described.outputs))
             for name, shape in shapes.items()
         }
         if found != expected:

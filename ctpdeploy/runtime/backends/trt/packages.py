@@ -11,15 +11,15 @@ from ctpdeploy.optional import require
 from ctpdeploy.runtime.backends.cuda.driver import probe
 from ctpdeploy.runtime.backends.packages import refusal_of
 
-__all__ = ["FLAVOURS", "Flavour", "Native", "choose_flavour", "cuda_of", "load", "unavailable_because"]
+__all__ = ["TENSORRT_PACKAGES", "Native", "TensorRTPackage", "choose_package", "cuda_of", "load", "unavailable_because"]
 
 Native: TypeAlias = Any
 """An object of one of the packages, whose types are not known where they are not installed."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flavour:
-    """One of the packages. Only calls that both have are made, so that the code does not ask which one it is.
+class TensorRTPackage:
+    """One of the packages. Only calls that both have are made, so that one code serves both.
 
     Attributes:
         backend: its name on the command line.
@@ -42,8 +42,8 @@ class Flavour:
     portable: bool
 
 
-FLAVOURS: Final[dict[str, Flavour]] = {
-    "tensorrt": Flavour(
+TENSORRT_PACKAGES: Final[dict[str, TensorRTPackage]] = {
+    "tensorrt": TensorRTPackage(
         backend="tensorrt",
         module="tensorrt",
         distribution="tensorrt",
@@ -53,7 +53,7 @@ FLAVOURS: Final[dict[str, Flavour]] = {
         below=(12,),
         portable=False,
     ),
-    "tensorrt-rtx": Flavour(
+    "tensorrt-rtx": TensorRTPackage(
         backend="tensorrt-rtx",
         module="tensorrt_rtx",
         distribution="tensorrt-rtx",
@@ -67,58 +67,58 @@ FLAVOURS: Final[dict[str, Flavour]] = {
 """Best first."""
 
 
-def load(flavour: Flavour) -> ModuleType:
+def load(package: TensorRTPackage) -> ModuleType:
     """Import a package, and refuse versions that the code was not written for.
 
     Raises:
         BackendError: it is not installed, does not load, or has another version.
     """
-    again = f"run pip install --force-reinstall 'ctpdeploy[{flavour.extra}]'."
+    again = f"run pip install --force-reinstall 'ctpdeploy[{package.extra}]'."
     try:
-        module = require(flavour.module, extra=flavour.extra)
+        module = require(package.module, extra=package.extra)
     except MissingPackageError:
         raise
     except (ImportError, OSError) as error:
         raise BackendError(
-            f"The package '{flavour.module}' is installed but does not load ({error}): {again}"
+            f"The package '{package.module}' is installed but does not load ({error}): {again}"
         ) from error
     version = getattr(module, "__version__", None)
     if version is None:  # an empty folder left by an uninstallation is a package too
-        raise BackendError(f"The package '{flavour.module}' is half removed: {again}")
-    if not flavour.first <= _numbers(version) < flavour.below:
-        first, below = (".".join(map(str, numbers)) for numbers in (flavour.first, flavour.below))
-        raise BackendError(f"{flavour.module} {version} is not from {first} up to below {below}: {again}")
+        raise BackendError(f"The package '{package.module}' is half removed: {again}")
+    if not package.first <= _numbers(version) < package.below:
+        first, below = (".".join(map(str, numbers)) for numbers in (package.first, package.below))
+        raise BackendError(f"{package.module} {version} is not from {first} up to below {below}: {again}")
     return module
 
 
-def unavailable_because(flavour: Flavour) -> str | None:
+def unavailable_because(package: TensorRTPackage) -> str | None:
     """Why no engine can be built here and what to do, or None if it can."""
 
     def requirement() -> None:
-        load(flavour)
-        if not flavour.portable:
+        load(package)
+        if not package.portable:
             probe()
 
     return refusal_of(requirement)
 
 
-def choose_flavour(backend: str) -> Flavour:
-    """The package asked for.
+def choose_package(backend: str) -> TensorRTPackage:
+    """The package of a backend's name.
 
     Raises:
         UsageError: no package has this name.
         BackendError: it cannot build here.
     """
-    if backend not in FLAVOURS:
-        raise UsageError(f"No engines are built for '{backend}': choose {' or '.join(FLAVOURS)}.")
-    if reason := unavailable_because(FLAVOURS[backend]):
+    if backend not in TENSORRT_PACKAGES:
+        raise UsageError(f"No engines are built for '{backend}': choose {' or '.join(TENSORRT_PACKAGES)}.")
+    if reason := unavailable_because(TENSORRT_PACKAGES[backend]):
         raise BackendError(f"No engine of {backend} can be built here. {reason}")
-    return FLAVOURS[backend]
+    return TENSORRT_PACKAGES[backend]
 
 
-def cuda_of(flavour: Flavour) -> str:
+def cuda_of(package: TensorRTPackage) -> str:
     """Major version of CUDA that the installed package was built for, read off the names of its wheels."""
-    pattern = re.compile(rf"{re.escape(flavour.distribution)}-cu(\d+)(-libs|-bindings)?")
+    pattern = re.compile(rf"{re.escape(package.distribution)}-cu(\d+)(-libs|-bindings)?")
     names = {(dist.name or "").lower().replace("_", "-") for dist in importlib.metadata.distributions()}
     majors = {match[1] for name in names if (match := pattern.fullmatch(name))}
     return "+".join(sorted(majors)) or "unknown"

@@ -25,7 +25,7 @@ _NOT_NUMBERS: Final = frozenset({"INT32", "INT64", "BOOL"})  # shapes and indice
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """What a precision means.
+    """Number formats that a precision allows.
 
     Attributes:
         needed: at least one layer of ``COMPUTE`` works in it.

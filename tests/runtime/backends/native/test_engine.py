@@ -1,6 +1,7 @@
 """What is noticed before the backend answers anything: a missing, foreign or wrong library, and what it cannot run."""
 
 import platform
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,10 +17,10 @@ from support.operator_networks import PLAIN, model, normal
 from ctpdeploy.errors import BackendError
 from ctpdeploy.runtime import Bundle
 from ctpdeploy.runtime.backends.native import library
-from ctpdeploy.runtime.backends.native.build import build, compiler_of_this_machine
+from ctpdeploy.runtime.backends.native.build import LIBRARY, SOURCES, build, compiler_of_this_machine, hash_of_sources
 from ctpdeploy.runtime.backends.native.engine import NAME, open_engine
 from ctpdeploy.runtime.backends.native.kernels import Kernels
-from ctpdeploy.runtime.backends.native.lazy_tensor import Image
+from ctpdeploy.runtime.backends.native.lazy_tensor import PendingTensor
 from ctpdeploy.runtime.backends.native.network import Network
 from ctpdeploy.runtime.backends.onnx_graph.graph import read_graph
 
@@ -51,8 +52,26 @@ def test_a_library_of_another_system_or_version(tmp_path: Path):
     subprocess.run(["g++", "-shared", "-fPIC", "-o", other, source], check=True)
     assert "cannot be loaded" in str(library.unavailable_because(other))
     build(old)
-    old.write_bytes(old.read_bytes().replace(library.version_of(library.SOURCE).encode(), b"0" * 64))
+    old.write_bytes(old.read_bytes().replace(hash_of_sources().encode(), b"0" * 64))
     assert "compiled from another version" in str(library.unavailable_because(old))
+
+
+@pytest.mark.skipif(sys.platform != "linux" or shutil.which("nm") is None, reason="nm reads the symbols of ELF files")
+def test_the_library_exports_the_functions_that_are_called_and_nothing_else():
+    command = ["nm", "--dynamic", "--defined-only", "--format=posix", str(LIBRARY)]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert {line.split()[0] for line in listed.splitlines()} == set(library._SIGNATURES)
+
+
+def test_a_change_of_any_source_is_a_change_of_version(tmp_path: Path):
+    files = sorted(path.name for path in SOURCES.iterdir())
+    assert {"processor.cpp", "winograd.cpp", "images.hpp", "exports.map"} <= set(files)
+    for name in files:
+        copy = Path(shutil.copytree(SOURCES, tmp_path / name))
+        assert hash_of_sources(copy) == hash_of_sources()
+        with (copy / name).open("a") as file:
+            file.write("\n")
+        assert hash_of_sources(copy) != hash_of_sources(), name
 
 
 @pytest.mark.parametrize(("compiler", "says"), [("/nowhere/c++", "No such file"), ("false", "does not compile")])
@@ -68,7 +87,7 @@ def test_building_without_a_compiler(compiler: str, says: str):
 def divided_by_one_less(moments: Callable[..., Any]) -> Callable[..., Any]:
     """The unbiased variance, where the network means the other."""
 
-    def wrong(kernels: Kernels, image: Image) -> Any:
+    def wrong(kernels: Kernels, image: PendingTensor) -> Any:
         mean, variance = moments(kernels, image)
         count = np.prod(image.size)
         return mean, variance * count / (count - 1)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from ctpdeploy.errors import BackendError
 from ctpdeploy.runtime.backends.native.kernels import Kernels
-from ctpdeploy.runtime.backends.native.lazy_tensor import Image
-from ctpdeploy.runtime.backends.native.operators import IMAGE_OPERATORS, Workshop
+from ctpdeploy.runtime.backends.native.lazy_tensor import PendingTensor
+from ctpdeploy.runtime.backends.native.operators import IMAGE_OPERATORS, OperatorContext
 from ctpdeploy.runtime.backends.onnx_graph.graph import Node
 from ctpdeploy.runtime.backends.onnx_graph.numpy_reference import OPERATORS
 
@@ -30,7 +30,7 @@ def kernels() -> Kernels:
     return Kernels(3)
 
 
-def drawn(kernels: Kernels, seed: int, size: tuple[int, int], channels: int) -> tuple[Image, np.ndarray]:
+def drawn(kernels: Kernels, seed: int, size: tuple[int, int], channels: int) -> tuple[PendingTensor, np.ndarray]:
     """An image with some of scale, shift and ReLU, and the same in float64."""
     random = np.random.default_rng(seed)
     values = random.normal(1, 1, (1, channels, *size)).astype(np.float32)
@@ -117,7 +117,7 @@ def test_doubling(kernels: Kernels, seed: int, size: tuple[int, int], channels: 
     image, exact = drawn(kernels, seed, size, channels)
     weight = np.random.default_rng(seed).normal(size=(channels, outputs, 2, 2)).astype(np.float32)
     node = Node(operator="ConvTranspose", inputs=(), output="y", attributes={"strides": [2, 2]})
-    made = IMAGE_OPERATORS["ConvTranspose"](Workshop(kernels), node, image, weight)
+    made = IMAGE_OPERATORS["ConvTranspose"](OperatorContext(kernels), node, image, weight)
     found = kernels.array(made)
     expected = numpy_of("ConvTranspose", exact, weight.astype(np.float64), strides=[2, 2])
     assert close(found, expected, DIRECT, sum_of_sizes(exact, weight.swapaxes(0, 1)))
@@ -149,8 +149,8 @@ def test_moments(kernels: Kernels, seed: int, size: tuple[int, int], channels: i
 @given(seed=st.integers(0, 11), size=SIZES, channels=CHANNELS)
 def test_sums_and_doubled_pixels(kernels: Kernels, seed: int, size: tuple[int, int], channels: int):
     (first, a), (second, b) = (drawn(kernels, seed + i, size, channels) for i in range(2))
-    assert close(kernels.array(kernels.settled([first, second])), a + b, DIRECT)
-    assert close(kernels.array(kernels.enlarge(first)), a.repeat(2, axis=2).repeat(2, axis=3), DIRECT)
+    assert close(kernels.array(kernels.materialised([first, second])), a + b, DIRECT)
+    assert close(kernels.array(kernels.upsample2x(first)), a.repeat(2, axis=2).repeat(2, axis=3), DIRECT)
 
 
 def test_what_goes_past_a_relu(kernels: Kernels):
@@ -162,8 +162,8 @@ def test_what_goes_past_a_relu(kernels: Kernels):
     assert image.affine(1.0, 0.5) is None
 
 
-@pytest.mark.parametrize("make", [lambda k, i: k.settled([i]), lambda k, i: k.max_pool(i, (1, 1), 1, 0)])
-def test_nan_stays_nan(kernels: Kernels, make: Callable[[Kernels, Image], Image]):
+@pytest.mark.parametrize("make", [lambda k, i: k.materialised([i]), lambda k, i: k.max_pool(i, (1, 1), 1, 0)])
+def test_nan_stays_nan(kernels: Kernels, make: Callable[[Kernels, PendingTensor], PendingTensor]):
     values = np.ones((1, 3, 4, 4), np.float32)
     values[0, 1, 2, 3] = np.nan
     found = kernels.array(make(kernels, kernels.image(values).rectified()))
@@ -185,7 +185,7 @@ def test_memory_is_used_again_and_never_shared(kernels: Kernels):
 
 
 def test_memory_that_runs_out_is_said(kernels: Kernels, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(kernels, "_library", type("Full", (), {"enlarge": staticmethod(lambda *_: False)}))
+    monkeypatch.setattr(kernels, "_library", type("Full", (), {"ctp_upsample2x": staticmethod(lambda *_: False)}))
     image = Kernels(1).image(np.ones((1, 8, 5, 5), np.float32))
     with pytest.raises(BackendError, match="not enough memory"):
-        kernels.enlarge(image)
+        kernels.upsample2x(image)

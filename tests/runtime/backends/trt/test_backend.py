@@ -22,19 +22,19 @@ from ctpdeploy.runtime.backends.cuda.driver import Driver, Gpu
 from ctpdeploy.runtime.backends.ort_cpu import in_float32
 from ctpdeploy.runtime.backends.registry import BACKENDS, open_engine
 from ctpdeploy.runtime.backends.trt import (
-    FLAVOURS,
-    EngineStore,
-    Recipe,
+    TENSORRT_PACKAGES,
+    BuildOptions,
+    EngineCache,
     Target,
     backend,
     build_options,
-    keep_choice,
-    recipe_for,
+    last_build_options,
+    remember_build_options,
 )
 from ctpdeploy.runtime.bundle.bundle import PIPELINE
 from ctpdeploy.runtime.data.slices import SliceBatch
 
-RTX = FLAVOURS["tensorrt-rtx"]
+RTX = TENSORRT_PACKAGES["tensorrt-rtx"]
 GPU = Gpu(name="RTX 4000 Ada", compute_capability="8.9", memory=20 << 30)
 DRIVER = Driver(cuda="13.0", gpus=(GPU,), release="580.65.06")
 
@@ -140,7 +140,7 @@ def test_a_machine_that_does_not_fit_is_named(
 @pytest.mark.usefixtures("machine")
 @pytest.mark.parametrize(("name", "extra"), [("tensorrt", "tensorrt"), ("tensorrt-rtx", "rtx")])
 def test_with_a_gpu_the_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, name: str, extra: str):
-    monkeypatch.setitem(sys.modules, FLAVOURS[name].module, None)
+    monkeypatch.setitem(sys.modules, TENSORRT_PACKAGES[name].module, None)
     assert f"pip install 'ctpdeploy[{extra}]'" in BACKENDS[name].unavailable_because()
 
 
@@ -151,30 +151,30 @@ def test_auto_takes_no_backend_that_cannot_run(bundle: Bundle, monkeypatch: pyte
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> EngineStore:
-    return EngineStore(tmp_path / "engines", b"s" * 32)
+def cache(tmp_path: Path) -> EngineCache:
+    return EngineCache(tmp_path / "engines", b"s" * 32)
 
 
 @pytest.mark.usefixtures("trt", "machine")
-def test_what_was_warmed_up_last_is_taken(bundle: Bundle, store: EngineStore):
-    usual = Recipe(target=Target(capabilities=("8.9",)))
-    assert recipe_for(bundle, RTX, store) == usual
+def test_what_was_warmed_up_last_is_taken(bundle: Bundle, cache: EngineCache):
+    usual = BuildOptions(target=Target(capabilities=("8.9",)))
+    assert last_build_options(bundle, RTX, cache) == usual
     for chosen in (
-        Recipe(target=Target(capabilities=("8.6", "8.9")), slices=(1, 2, 4)),
-        Recipe(target=Target(), slices=(2, 3, 5)),
+        BuildOptions(target=Target(capabilities=("8.6", "8.9")), slices=(1, 2, 4)),
+        BuildOptions(target=Target(), slices=(2, 3, 5)),
     ):
-        keep_choice(bundle, RTX, chosen, store)
-        assert recipe_for(bundle, RTX, store) == chosen
+        remember_build_options(bundle, RTX, chosen, cache)
+        assert last_build_options(bundle, RTX, cache) == chosen
 
 
 @pytest.mark.usefixtures("trt", "machine")
-def test_what_was_warmed_up_for_another_gpu_or_bundle_is_not(bundle: Bundle, store: EngineStore, tmp_path: Path):
-    usual = Recipe(target=Target(capabilities=("8.9",)))
-    keep_choice(bundle, RTX, Recipe(target=Target(capabilities=("12.0",)), slices=(1, 2, 4)), store)
-    assert recipe_for(bundle, RTX, store) == replace(usual, slices=(1, 2, 4))
+def test_what_was_warmed_up_for_another_gpu_or_bundle_is_not(bundle: Bundle, cache: EngineCache, tmp_path: Path):
+    usual = BuildOptions(target=Target(capabilities=("8.9",)))
+    remember_build_options(bundle, RTX, BuildOptions(target=Target(capabilities=("12.0",)), slices=(1, 2, 4)), cache)
+    assert last_build_options(bundle, RTX, cache) == replace(usual, slices=(1, 2, 4))
     network = replace(bundle.networks[PIPELINE], sha256="0" * 64)
     other = replace(bundle, networks={**bundle.networks, PIPELINE: network})
-    assert recipe_for(other, RTX, store) == usual
+    assert last_build_options(other, RTX, cache) == usual
     for file in (tmp_path / "engines").iterdir():
         file.write_bytes(b"damaged")
-    assert recipe_for(bundle, RTX, store) == usual
+    assert last_build_options(bundle, RTX, cache) == usual

@@ -8,7 +8,7 @@ import pytest
 
 from ctpdeploy.errors import UsageError
 from ctpdeploy.runtime.backends.trt import cache_key
-from ctpdeploy.runtime.backends.trt.cache_key import user_secret
+from ctpdeploy.runtime.backends.trt.cache_key import user_signing_key
 
 
 @pytest.fixture
@@ -17,10 +17,10 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_the_secret_is_made_once_and_private(file: Path, tmp_path: Path):
-    secret = user_secret(file)
+    secret = user_signing_key(file)
     assert len(secret) == 32
-    assert user_secret(file) == secret
-    assert user_secret(tmp_path / "other") != secret
+    assert user_signing_key(file) == secret
+    assert user_signing_key(tmp_path / "other") != secret
     assert file.stat().st_mode & 0o777 == 0o600
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
@@ -34,19 +34,19 @@ def link(file: Path) -> None:
     [lambda file: file.chmod(0o640), lambda file: os.truncate(file, 31), lambda file: file.write_bytes(b""), link],
 )
 def test_a_secret_that_is_exposed_or_damaged_is_replaced(file: Path, spoil: Callable[[Path], None]):
-    secret = user_secret(file)
+    secret = user_signing_key(file)
     spoil(file)
-    replaced = user_secret(file)
+    replaced = user_signing_key(file)
     assert replaced != secret
-    assert user_secret(file) == replaced
+    assert user_signing_key(file) == replaced
     assert not file.is_symlink()
     assert file.stat().st_mode & 0o777 == 0o600
 
 
 def test_processes_that_make_it_at_once_agree(file: Path):
     code = (
-        "import sys, pathlib\nfrom ctpdeploy.runtime.backends.trt.cache_key import user_secret\nsys.stdin.read()\n"
-        "print(user_secret(pathlib.Path(sys.argv[1])).hex())"
+        "import sys, pathlib\nfrom ctpdeploy.runtime.backends.trt.cache_key import user_signing_key\nsys.stdin.read()\n"
+        "print(user_signing_key(pathlib.Path(sys.argv[1])).hex())"
     )
     processes = [
         subprocess.Popen([sys.executable, "-c", code, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -69,14 +69,14 @@ def test_a_process_that_was_first_keeps_its_secret(file: Path, monkeypatch: pyte
         found = read(path)
         if not others:
             others.append(None)
-            others.append(user_secret(path))
+            others.append(user_signing_key(path))
         return found
 
     monkeypatch.setattr(cache_key, "_read", slow)
-    assert user_secret(file) == others[1]
+    assert user_signing_key(file) == others[1]
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path):
     (tmp_path / "taken").write_text("")
     with pytest.raises(UsageError, match="engine-secret cannot be made"):
-        user_secret(tmp_path / "taken" / "engine-secret")
+        user_signing_key(tmp_path / "taken" / "engine-secret")

@@ -23,13 +23,13 @@ CHECK = """
 import tensorrt as trt
 from support.tensorrt_calls import check_execution_calls
 from ctpdeploy.errors import BackendError
-from ctpdeploy.runtime.backends.trt import FLAVOURS
+from ctpdeploy.runtime.backends.trt import TENSORRT_PACKAGES
 from ctpdeploy.runtime.backends.trt.packages import load
 from ctpdeploy.runtime.backends.trt.callbacks import collecting_logger, progress_monitor
 from ctpdeploy.runtime.backends.trt.parse import _strongly_typed, _last_word, parse
 from ctpdeploy.runtime.backends.trt.precision import COMPUTE, STATISTICS
 
-assert load(FLAVOURS["tensorrt"]) is trt
+assert load(TENSORRT_PACKAGES["tensorrt"]) is trt
 calls = {
     trt.Builder: "create_network create_builder_config create_optimization_profile build_serialized_network",
     trt.INetworkDefinition: "num_inputs num_outputs num_layers get_input get_output get_layer",

@@ -7,10 +7,10 @@ from support.tensorrt_stand_in import RtxStandIn, StandIn
 
 from ctpdeploy.errors import BackendError, OutOfMemoryError
 from ctpdeploy.runtime.backends.cuda.driver import probe
-from ctpdeploy.runtime.backends.trt import Recipe, Target
+from ctpdeploy.runtime.backends.trt import BuildOptions, Target
 from ctpdeploy.runtime.backends.trt.build import build
 from ctpdeploy.runtime.backends.trt.callbacks import collecting_logger
-from ctpdeploy.runtime.backends.trt.deserialise import open_plan
+from ctpdeploy.runtime.backends.trt.deserialise import deserialise_engine
 from ctpdeploy.runtime.backends.trt.parse import parse
 
 
@@ -22,9 +22,9 @@ def test_a_real_engine_does_not_open_without_a_driver(trt: ModuleType):
     else:
         pytest.skip("There is a driver.")
     parsed = parse(trt, fp32_network(), inputs=INPUTS, outputs=OUTPUTS)
-    engine = build(parsed, Recipe(target=Target()), lambda *_: None).engine
+    engine = build(parsed, BuildOptions(target=Target()), lambda *_: None).engine
     with pytest.raises(BackendError, match=r"tensorrt_rtx .* does not open its engine of 0 MB \(.*cudaError 35"):
-        open_plan(trt, engine, collecting_logger(trt))
+        deserialise_engine(trt, engine, collecting_logger(trt))
 
 
 def test_all_that_runs_an_engine_exists(trt: ModuleType):
@@ -40,7 +40,7 @@ def test_every_diagnosis_of_the_package_has_its_sentence(trt: ModuleType):
         package = RtxStandIn(None, invalid=int(bit))
         kind = OutOfMemoryError if name == "INSUFFICIENT_GPU_MEMORY" else BackendError
         with pytest.raises(kind, match=r"does not open its engine of 0 MB, .*: .*, or take another backend\.$"):
-            open_plan(package, b"engine", collecting_logger(package))
+            deserialise_engine(package, b"engine", collecting_logger(package))
 
 
 @pytest.mark.parametrize(
@@ -54,5 +54,5 @@ def test_a_refusal_is_said_in_its_own_words(said: str, kind: type[BackendError],
     package = StandIn(None)
     package.fails["deserialize_cuda_engine"] = said
     with pytest.raises(kind, match=rf"tensorrt 10\.16\.1\.11 does not open its engine of 0 MB.*{message}") as caught:
-        open_plan(package, b"engine", collecting_logger(package))
+        deserialise_engine(package, b"engine", collecting_logger(package))
     assert type(caught.value) is kind

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ctpdeploy.errors import BackendError, UsageError
-from ctpdeploy.runtime.backends.trt.engine_cache import EngineStore
+from ctpdeploy.runtime.backends.trt.engine_cache import EngineCache
 
 KEY, OTHER = "a" * 64, "b" * 64
 SECRET = bytes(range(32))
@@ -14,35 +14,35 @@ ENGINE = os.urandom(5000)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> EngineStore:
-    return EngineStore(tmp_path / "deep" / "engines", SECRET)
+def cache(tmp_path: Path) -> EngineCache:
+    return EngineCache(tmp_path / "deep" / "engines", SECRET)
 
 
-def test_what_is_kept_comes_back(store: EngineStore):
-    assert store.read(KEY) is None
-    written = store.write(KEY, {"precision": "fp32", "slices": (1, 2)}, ENGINE)
+def test_what_is_kept_comes_back(cache: EngineCache):
+    assert cache.read(KEY) is None
+    written = cache.write(KEY, {"precision": "fp32", "slices": (1, 2)}, ENGINE)
     assert written.content == ENGINE
     assert written.facts == {"precision": "fp32", "slices": [1, 2]}
-    assert store.read(KEY) == written
-    assert store.read(OTHER) is None
+    assert cache.read(KEY) == written
+    assert cache.read(OTHER) is None
     assert [file.name for file in written.file.parent.iterdir()] == [f"{KEY}.engine"]
     assert written.file.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_new_entry_replaces_the_old_one(store: EngineStore):
-    store.write(KEY, {}, b"old")
-    store.write(KEY, {}, b"new")
-    assert store.read(KEY).content == b"new"
+def test_a_new_entry_replaces_the_old_one(cache: EngineCache):
+    cache.write(KEY, {}, b"old")
+    cache.write(KEY, {}, b"new")
+    assert cache.read(KEY).content == b"new"
 
 
 @pytest.mark.parametrize("place", range(0, 5000 + 8 + 8 + 20 + 32, 97))
-def test_one_changed_bit_anywhere_is_found(store: EngineStore, place: int):
-    file = store.write(KEY, {"precision": "fp32"}, ENGINE).file
+def test_one_changed_bit_anywhere_is_found(cache: EngineCache, place: int):
+    file = cache.write(KEY, {"precision": "fp32"}, ENGINE).file
     content = bytearray(file.read_bytes())
     content[place] ^= 1
     file.write_bytes(content)
     with pytest.raises(BackendError, match=r"is not used, because it is damaged.*run ctpdeploy warmup"):
-        store.read(KEY)
+        cache.read(KEY)
 
 
 def grow(file: Path) -> None:
@@ -59,7 +59,7 @@ def move_in(file: Path) -> None:
 
 
 def sign_with_another_secret(file: Path) -> None:
-    EngineStore(file.parent, bytes(32)).write(KEY, {}, ENGINE)
+    EngineCache(file.parent, bytes(32)).write(KEY, {}, ENGINE)
 
 
 def link(file: Path) -> None:
@@ -91,44 +91,44 @@ def become_a_pipe(file: Path) -> None:
         (become_a_pipe, "it is no file"),
     ],
 )
-def test_an_entry_that_somebody_touched_is_not_used(store: EngineStore, spoil: Callable[[Path], None], reason: str):
-    store.write(OTHER, {}, ENGINE)
-    file = store.write(KEY, {}, ENGINE).file
+def test_an_entry_that_somebody_touched_is_not_used(cache: EngineCache, spoil: Callable[[Path], None], reason: str):
+    cache.write(OTHER, {}, ENGINE)
+    file = cache.write(KEY, {}, ENGINE).file
     spoil(file)
     with pytest.raises(BackendError, match=reason):
-        store.read(KEY)
+        cache.read(KEY)
 
 
-def test_a_length_beyond_the_file_is_found_before_memory_is_taken(store: EngineStore):
-    file = store.write(KEY, {}, ENGINE).file
+def test_a_length_beyond_the_file_is_found_before_memory_is_taken(cache: EngineCache):
+    file = cache.write(KEY, {}, ENGINE).file
     content = bytearray(file.read_bytes())
     content[8:16] = b"\xff" * 8
     file.write_bytes(content)
     with pytest.raises(BackendError, match="damaged"):
-        store.read(KEY)
+        cache.read(KEY)
 
 
-def test_an_entry_of_another_user_is_not_used(store: EngineStore, monkeypatch: pytest.MonkeyPatch):
-    store.write(KEY, {}, ENGINE)
+def test_an_entry_of_another_user_is_not_used(cache: EngineCache, monkeypatch: pytest.MonkeyPatch):
+    cache.write(KEY, {}, ENGINE)
     monkeypatch.setattr(os, "getuid", lambda: 12345)
     with pytest.raises(BackendError, match="others can write it"):
-        store.read(KEY)
+        cache.read(KEY)
 
 
-def test_a_failed_writing_leaves_nothing(store: EngineStore, monkeypatch: pytest.MonkeyPatch):
-    store.write(KEY, {}, b"old")
+def test_a_failed_writing_leaves_nothing(cache: EngineCache, monkeypatch: pytest.MonkeyPatch):
+    cache.write(KEY, {}, b"old")
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(UsageError, match=r"cannot be written \(No space left on device\): name another --cache"):
-        store.write(KEY, {}, b"new")
-    assert store.read(KEY).content == b"old"
-    assert len(list(store.file(KEY).parent.iterdir())) == 1
+        cache.write(KEY, {}, b"new")
+    assert cache.read(KEY).content == b"old"
+    assert len(list(cache.file(KEY).parent.iterdir())) == 1
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path):
     (tmp_path / "taken").write_text("")
     with pytest.raises(UsageError, match="taken cannot be written"):
-        EngineStore(tmp_path / "taken", SECRET).write(KEY, {}, ENGINE)
+        EngineCache(tmp_path / "taken", SECRET).write(KEY, {}, ENGINE)

@@ -7,8 +7,8 @@ import pytest
 
 from ctpdeploy.errors import BackendError
 from ctpdeploy.runtime.backends.cuda.driver import Gpu
-from ctpdeploy.runtime.backends.trt import Recipe, Target, warmup
-from ctpdeploy.runtime.backends.trt.inspector import ask_engine, prove_engine
+from ctpdeploy.runtime.backends.trt import BuildOptions, Target, warmup
+from ctpdeploy.runtime.backends.trt.inspector import inspect_engine, prove_engine
 
 
 def layer(*formats: str, weights: str | None = None) -> dict[str, object]:
@@ -71,12 +71,12 @@ def package(text: str | None) -> SimpleNamespace:
 
 
 def test_an_engine_is_asked():
-    assert ask_engine(package(json.dumps({"Layers": [SINGLE]})), b"engine") == [SINGLE]
+    assert inspect_engine(package(json.dumps({"Layers": [SINGLE]})), b"engine") == [SINGLE]
     with pytest.raises(BackendError, match="does not open its engine of 0 MB"):
-        ask_engine(package(None), b"engine")
+        inspect_engine(package(None), b"engine")
     for text in ("", "[]", "{}"):
         with pytest.raises(BackendError, match="describes its engine in a way that is not known"):
-            ask_engine(package(text), b"engine")
+            inspect_engine(package(text), b"engine")
 
 
 def test_only_the_gpu_that_it_is_for_is_asked(monkeypatch: pytest.MonkeyPatch):
@@ -85,7 +85,9 @@ def test_only_the_gpu_that_it_is_for_is_asked(monkeypatch: pytest.MonkeyPatch):
         Gpu(name="T4", compute_capability="7.5", memory=15 << 30),
     )
     told = package(json.dumps({"Layers": [HALF]}))
-    assert warmup._told(told, b"engine", Recipe(target=Target(), precision="fp16")) is None, "there is no driver"
+    assert warmup._inspected_formats(told, b"engine", BuildOptions(target=Target(), precision="fp16")) is None, (
+        "there is no driver"
+    )
     monkeypatch.setattr(warmup, "probe", lambda: SimpleNamespace(gpus=(here,)))
     for target, expected in (
         (Target(gpu=here), {"HALF": 1, "UNTOLD": 0}),
@@ -94,4 +96,4 @@ def test_only_the_gpu_that_it_is_for_is_asked(monkeypatch: pytest.MonkeyPatch):
         (Target(capabilities=("7.5",)), None),
         (Target(), None),
     ):
-        assert warmup._told(told, b"engine", Recipe(target=target, precision="fp16")) == expected
+        assert warmup._inspected_formats(told, b"engine", BuildOptions(target=target, precision="fp16")) == expected

@@ -5,7 +5,7 @@ import pytest
 
 from ctpdeploy.errors import BackendError, MissingPackageError, UsageError
 from ctpdeploy.runtime.backends.cuda.driver import Driver
-from ctpdeploy.runtime.backends.trt import FLAVOURS, choose_flavour, packages, unavailable_because
+from ctpdeploy.runtime.backends.trt import TENSORRT_PACKAGES, choose_package, packages, unavailable_because
 from ctpdeploy.runtime.backends.trt.packages import cuda_of, load
 
 NO_DRIVER = "There is no NVIDIA driver (nowhere): install it."
@@ -35,9 +35,9 @@ def block(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
 
 @pytest.mark.parametrize(("name", "extra"), [("tensorrt", "tensorrt"), ("tensorrt-rtx", "rtx")])
 def test_a_missing_package_ends_in_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch, name: str, extra: str):
-    block(monkeypatch, FLAVOURS[name].module)
+    block(monkeypatch, TENSORRT_PACKAGES[name].module)
     with pytest.raises(MissingPackageError, match=rf"pip install 'ctpdeploy\[{extra}\]'"):
-        load(FLAVOURS[name])
+        load(TENSORRT_PACKAGES[name])
 
 
 @pytest.mark.parametrize(
@@ -55,13 +55,13 @@ def test_a_package_that_does_not_fit_is_refused(
 ):
     install(monkeypatch, tmp_path, "tensorrt", code)
     with pytest.raises(BackendError, match=message + r".*pip install --force-reinstall 'ctpdeploy\[tensorrt\]'"):
-        load(FLAVOURS["tensorrt"])
+        load(TENSORRT_PACKAGES["tensorrt"])
 
 
 @pytest.mark.parametrize("version", ["10.13.2.6", "10.16.1.11", "11.4.0.106"])
 def test_versions_that_fit_are_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: str):
     install(monkeypatch, tmp_path, "tensorrt", f"__version__ = '{version}'")
-    assert load(FLAVOURS["tensorrt"]).__version__ == version
+    assert load(TENSORRT_PACKAGES["tensorrt"]).__version__ == version
 
 
 def test_without_a_driver_the_portable_package_builds_and_the_other_does_not(
@@ -69,21 +69,21 @@ def test_without_a_driver_the_portable_package_builds_and_the_other_does_not(
 ):
     install(monkeypatch, tmp_path, "tensorrt", "__version__ = '11.4.0.106'")
     install(monkeypatch, tmp_path / "rtx", "tensorrt_rtx", "__version__ = '1.7.1.116'")
-    assert unavailable_because(FLAVOURS["tensorrt"]) == NO_DRIVER
-    assert unavailable_because(FLAVOURS["tensorrt-rtx"]) is None
-    assert choose_flavour("tensorrt-rtx") is FLAVOURS["tensorrt-rtx"]
+    assert unavailable_because(TENSORRT_PACKAGES["tensorrt"]) == NO_DRIVER
+    assert unavailable_because(TENSORRT_PACKAGES["tensorrt-rtx"]) is None
+    assert choose_package("tensorrt-rtx") is TENSORRT_PACKAGES["tensorrt-rtx"]
     with pytest.raises(BackendError, match=r"No engine of tensorrt can be built here\. There is no NVIDIA driver"):
-        choose_flavour("tensorrt")
+        choose_package("tensorrt")
 
 
 def test_the_package_asked_for_or_nothing(monkeypatch: pytest.MonkeyPatch):
     block(monkeypatch, "tensorrt", "tensorrt_rtx")
     with pytest.raises(BackendError, match=r"No engine of tensorrt can be built here\. .*\[tensorrt\]"):
-        choose_flavour("tensorrt")
+        choose_package("tensorrt")
     with pytest.raises(UsageError, match="'openvino': choose tensorrt or tensorrt-rtx"):
-        choose_flavour("openvino")
+        choose_package("openvino")
 
 
 def test_cuda_is_read_off_the_names_of_the_wheels():
     pytest.importorskip("tensorrt_rtx")
-    assert cuda_of(FLAVOURS["tensorrt-rtx"]) in ("12", "13")
+    assert cuda_of(TENSORRT_PACKAGES["tensorrt-rtx"]) in ("12", "13")
