@@ -55,9 +55,9 @@ def run_infer(bundle: Path, case: CaseRef, backend: str) -> ProcessRun:
             watch = _Watch(process, report, looks_at_gpu=gpu_before is not None)
             code = watch.until_it_ends()
         if code != ExitCode.DONE or watch.done is None:
-            said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it said nothing"]
+            lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it said nothing"]
             kind = GuardError if code == ExitCode.GUARD else BackendError
-            raise kind(f"ctpdeploy infer with {backend} ended with exit code {code}: {said[-1]}")
+            raise kind(f"ctpdeploy infer with {backend} ended with exit code {code}: {lines[-1]}")
         stages = json.loads(report.read_text(encoding="utf-8"))["seconds"]
     first_mask = watch.done - start
     return ProcessRun(
@@ -73,8 +73,8 @@ def gpu_bytes() -> int | None:
     if shutil.which(_SMI) is None:
         return None
     query = [_SMI, "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
-    said = subprocess.run(query, capture_output=True, text=True, check=False).stdout.split()
-    return int(said[0]) << 20 if said and said[0].isdecimal() else None
+    printed = subprocess.run(query, capture_output=True, text=True, check=False).stdout.split()
+    return int(printed[0]) << 20 if printed and printed[0].isdecimal() else None
 
 
 class _Watch:

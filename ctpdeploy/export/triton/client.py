@@ -49,8 +49,8 @@ class TritonEngine(Engine):
         self._url, self._model, self._timeout = url, model, timeout
         self._closed = False
         self._client = self._grpc.InferenceServerClient(url)
-        self._config = self._ask("get_model_config", model).config
-        self._version = self._ask("get_server_metadata").version
+        self._config = self._request("get_model_config", model).config
+        self._version = self._request("get_server_metadata").version
 
     def parameter(self, key: str) -> str:
         """A parameter in the configuration of the model, on its origin."""
@@ -85,9 +85,9 @@ class TritonEngine(Engine):
         for tensor in self._config.input:
             values = getattr(batch, tensor.name)[slices]
             inputs.append(self._grpc.InferInput(tensor.name, values.shape, "FP32").set_data_from_numpy(values))
-        return self._ask("infer", self._model, inputs)
+        return self._request("infer", self._model, inputs)
 
-    def _ask(self, what: str, *arguments: object) -> Any:  # noqa: ANN401
+    def _request(self, what: str, *arguments: object) -> Any:  # noqa: ANN401
         try:
             return getattr(self._client, what)(*arguments, client_timeout=self._timeout)
         except self._utils.InferenceServerException as error:
