@@ -10,7 +10,6 @@ import numpy as np
 
 from ctpdeploy import __version__
 from ctpdeploy.atomic import atomic_folder
-from ctpdeploy.config import merge
 from ctpdeploy.errors import InputError, UsageError
 from ctpdeploy.export.gate import make_reference
 from ctpdeploy.export.graph_builder import Workbench
@@ -23,7 +22,7 @@ from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.data.slices import SliceBatch
 from ctpdeploy.runtime.gate.reference import FILE as REFERENCE
 from ctpdeploy.runtime.gate.verification import Verification
-from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, preprocess
+from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, preprocess, stored_config
 from ctpdeploy.train.networks import load_chain
 
 __all__ = ["ExportOptions", "export_run"]
@@ -92,7 +91,7 @@ def export_run(
         raise UsageError(
             f"The system {config['system']} sees the real DWI, which nobody has in time: export one that does not."
         )
-    constants = merge(PreprocessConfig(), config["preprocess"], where=str(run / "config.json"))  # type: ignore[arg-type]
+    constants = stored_config(config["preprocess"], str(run / "config.json"))  # type: ignore[arg-type]
     approximation = Approximation(
         precision=options.precision,
         static_norm=options.static_norm,

@@ -19,7 +19,7 @@ import math
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from ctpdeploy.atomic import atomic_folder, atomic_replace
 from ctpdeploy.config import merge, to_dict
 from ctpdeploy.errors import InputError, UsageError
 from ctpdeploy.runtime.pipeline import Pipeline
+from ctpdeploy.runtime.preprocess.preprocess import stored_config
 from ctpdeploy.train.networks.checkpoint import load_chain
 from ctpdeploy.train.settings import TrainConfig
 from ctpdeploy.train.split import Split
@@ -125,7 +126,7 @@ class RunFolder:
             UsageError: it is none of this version.
         """
         file = self.path / "config.json"
-        return merge(TrainConfig(), _read(file), where=str(file))
+        return merge(replace(TrainConfig(), preprocess=stored_config({}, "")), _read(file), where=str(file))
 
     def split(self) -> Split:
         """The cases of each part.

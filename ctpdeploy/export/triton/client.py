@@ -18,7 +18,6 @@ import numpy as np
 import typer
 
 from ctpdeploy import INTENDED_USE
-from ctpdeploy.config import merge
 from ctpdeploy.errors import BackendError, CtpdeployError
 from ctpdeploy.optional import require
 from ctpdeploy.runtime import Pipeline, read_case, write_prediction
@@ -27,7 +26,7 @@ from ctpdeploy.runtime.bundle.bundle import MANIFEST, sha256_of
 from ctpdeploy.runtime.bundle.manifest import read_manifest
 from ctpdeploy.runtime.data.prediction import EngineInfo, Provenance
 from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
-from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
+from ctpdeploy.runtime.preprocess.preprocess import stored_config
 
 HERE = Path(__file__).resolve().parent
 
@@ -125,7 +124,7 @@ def predict(case: Path, out: Path, engine: TritonEngine) -> Path:
         raise BackendError(
             f"The server serves another bundle than that of {HERE / MANIFEST}: copy client and manifest."
         )
-    config = merge(PreprocessConfig(), read_manifest(HERE, HERE)["preprocess"], where=str(HERE / MANIFEST))
+    config = stored_config(read_manifest(HERE, HERE)["preprocess"], str(HERE / MANIFEST))
     start = time.perf_counter()
     read = read_case(case)
     seconds = time.perf_counter() - start

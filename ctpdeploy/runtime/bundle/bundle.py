@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from ctpdeploy import INTENDED_USE
-from ctpdeploy.config import merge, to_dict
+from ctpdeploy.config import to_dict
 from ctpdeploy.errors import InputError, UsageError
 from ctpdeploy.runtime.bundle.archive import Unpacked
 from ctpdeploy.runtime.bundle.manifest import MANIFEST, SCHEMA, read_manifest
 from ctpdeploy.runtime.bundle.onnx_check import check_onnx
 from ctpdeploy.runtime.bundle.signature import SIGNATURE, check_signature
-from ctpdeploy.runtime.preprocess.preprocess import FEATURE_NAMES, PreprocessConfig
+from ctpdeploy.runtime.preprocess.preprocess import FEATURE_NAMES, PreprocessConfig, stored_config
 
 __all__ = ["MANIFEST", "PIPELINE", "VERIFICATION", "Bundle", "FileDigest", "Network", "sha256_of"]
 
@@ -298,6 +298,6 @@ def _list_files(folder: Path, source: Path) -> set[str]:
 
 def _constants(content: Mapping[str, object], source: Path) -> PreprocessConfig:
     try:
-        return merge(PreprocessConfig(), content, where=str(source / MANIFEST))
+        return stored_config(content, str(source / MANIFEST))
     except UsageError as error:
         raise InputError(f"{source / MANIFEST} is damaged ({error}): copy or export the bundle again.") from error

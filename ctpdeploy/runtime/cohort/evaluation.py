@@ -143,7 +143,8 @@ def score_case(case: Case, prediction: Prediction, config: PreprocessConfig, *, 
         raise InputError(f"{case.identifier} has no lesion mask (OT): it can be inferred but not evaluated.")
     quality = ImageQuality()
     if case.dwi is not None and prediction.pseudo_dwi is not None:
-        quality = image_quality(prediction.pseudo_dwi, scale_dwi(case.dwi, config), case.lesion, ssim=ssim)
+        image = np.clip(prediction.pseudo_dwi, 0.0, 1.0) if config.dwi_clipped else prediction.pseudo_dwi
+        quality = image_quality(image, scale_dwi(case.dwi, config), case.lesion, ssim=ssim)
     return CaseScore(
         case=case.identifier,
         true_volume_ml=float(np.count_nonzero(case.lesion) * case.geometry.voxel_ml),

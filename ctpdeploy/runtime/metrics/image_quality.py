@@ -47,15 +47,15 @@ def image_quality(image: FloatArray, real: FloatArray, lesion: BoolArray, *, ssi
     """Compare a pseudo-DWI with the real one.
 
     Args:
-        image: I_g ``(D, H, W)``; clipped to [0, 1] here, as the real one is.
-        real: I_d ``(D, H, W)``, scaled to [0, 1].
+        image: I_g ``(D, H, W)``, about [0, 1].
+        real: I_d ``(D, H, W)``, scaled as for training; 1 is the range of both measures.
         lesion: truth ``(D, H, W)``.
         ssim: whether to measure SSIM too, which needs scikit-image.
 
     Raises:
         MissingPackageError: SSIM is to be measured and scikit-image is not installed.
     """
-    image, real = np.clip(image, 0.0, 1.0).astype(np.float64), real.astype(np.float64)
+    image, real = image.astype(np.float64), real.astype(np.float64)
     boxes = {index: _box(lesion[index]) for index in range(len(lesion)) if lesion[index].any()}
     errors = (image - real) ** 2
     similar = [_ssim(a, b) for a, b in zip(image, real, strict=True)] if ssim and min(real.shape[1:]) >= WINDOW else []
