@@ -60,7 +60,7 @@ class Grid:
     """A table of figures.
 
     Attributes:
-        title: what was run.
+        title: of the benchmark.
         rows: figures by what they are, by what ran.
         seconds: medians, by what ran; of one machine in one run.
         ceilings: those of the rows that no algorithm of their kind passes.

@@ -46,7 +46,7 @@ def take_turns(
     Args:
         tasks: return seconds, by name.
         references: tasks to compare with, by the name of the ratio; left out where there is no such task.
-        gflop: what a task multiplies and adds if it convolves directly, in 1e9 operations.
+        gflop: multiplications and additions of a task if it convolves directly, in 1e9.
         rounds: how many.
         seed: of the order of turns.
         say: called with the name of the task whose turn it is.

@@ -30,7 +30,7 @@ class HostNetwork:
         workspace: of that device.
         network: file of the merged network.
         precision: number format of its arithmetic.
-        called: what the user calls the file, for the errors.
+        called: path of the file in error messages.
 
     Raises:
         BackendError: ONNX Runtime is missing or refuses the network.

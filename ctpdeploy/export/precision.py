@@ -32,7 +32,7 @@ class Converted:
 
     Attributes:
         graphs: of each network.
-        trial: what was measured of them.
+        trial: their comparison with the reference.
         float32_layers: layers that stay in float32.
         layer_errors: root mean square error of the chain with one layer alone converted, where that was needed.
     """

@@ -46,7 +46,7 @@ class OptimiserConfig:
     Attributes:
         learning_rate: at the start.
         drop_after: share of the epochs after which it drops; the source's 180 of 300.
-        drop_factor: what it is then multiplied with.
+        drop_factor: of the learning rate at that point.
     """
 
     learning_rate: float = 0.002

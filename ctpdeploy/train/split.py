@@ -24,7 +24,7 @@ class Split:
         train: cases to learn from.
         validation: cases of other patients.
         test: cases of yet others, which training never reads.
-        warnings: what was assumed, one sentence each.
+        warnings: assumptions, one sentence each.
     """
 
     train: tuple[str, ...]

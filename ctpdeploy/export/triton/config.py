@@ -34,7 +34,7 @@ class TritonModel:
     Attributes:
         name: of the model, and of its folder.
         backend: Triton's name of what runs it.
-        file: what the backend looks for in the folder of a version.
+        file: name that the backend requires in the folder of a version.
         kind: processors that it runs on.
         settings: further fields of the configuration.
         parameters: further ``parameters``, by which backends are set as well.
@@ -77,7 +77,7 @@ def config_text(model: TritonModel, bundle: Bundle) -> str:
 
     Args:
         model: how it is served.
-        bundle: what is served; shapes are those of its manifest.
+        bundle: to serve; shapes are those of its manifest.
     """
     network = bundle.networks[PIPELINE]
     fewest, likely, most = SLICES

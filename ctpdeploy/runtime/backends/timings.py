@@ -53,7 +53,7 @@ def measure_speeds(
 
     Args:
         engines: by the name of the backend; each has run before, so that none pays for its first run here.
-        volume: what each runs on.
+        volume: that each runs on.
         progress: called before each run with the name of the backend.
         rounds: how often each runs; the median counts.
     """

@@ -35,7 +35,7 @@ def read_manifest(folder: Path, source: Path) -> dict[str, Any]:
 
     Args:
         folder: where it lies.
-        source: what the user calls the bundle, for the errors.
+        source: path of the bundle in error messages.
 
     Raises:
         InputError: it is missing, too large, not JSON, of another schema, or not valid.

@@ -68,7 +68,7 @@ def nifti_cases(
         files: all files under ``root``.
         root: where they were found.
         case_folders: the folders of the cases among some volumes: each holds a series.
-        parts: what the volumes of one case hold.
+        parts: function from the volumes of one case to its parts, each with its file.
         integer_unit: as for :func:`ctpdeploy.runtime.io.nifti_case.read_nifti_case`.
     """
     volumes = [path for path in files if path.name.endswith(_SUFFIXES)]

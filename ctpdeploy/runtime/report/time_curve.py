@@ -29,9 +29,9 @@ def draw_curve(canvas: Canvas, frame: Frame, case: Case, window: PerfusionWindow
     """Draw q(t) as mean HU above its first frame, with T_s, T_e and the frames taken between them.
 
     Args:
-        canvas: what is drawn on.
+        canvas: to draw on.
         frame: where on it.
-        case: what was read.
+        case: as read.
         window: of the case.
     """
     room = Frame(
