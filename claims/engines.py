@@ -1,7 +1,7 @@
 """Parse and build of the three networks with TensorRT-RTX, which needs no GPU: seconds, sizes and the types proved.
 
-The ceiling of the build is not known; beside it stands the time to read the file, which no builder can beat. Weights
-are random, so the figures say nothing of segmentation. The last line of the output is JSON.
+The build has no known ceiling; beside it stands the time to read the file, which no builder can beat. Weights
+are random, so the figures have no meaning for segmentation. The last line of the output is JSON.
 
     python claims/engines.py --width 64 --size 256 --slices 1,8,32 --precision fp16
 """

@@ -13,7 +13,7 @@ from rich.text import Text
 __all__ = ["Bars", "Display", "Lines"]
 
 LINE_EVERY_S: Final = 60.0
-"""Where nothing is a milestone."""
+"""Interval of lines between milestones."""
 
 
 class Display(Protocol):
@@ -23,7 +23,7 @@ class Display(Protocol):
     """
 
     def add_task(self, description: str, *, total: float | None, text: str = "", visible: bool = True) -> TaskID:
-        """A new task; a total of None is one that is not known yet."""
+        """A new task; a total of None is unknown as yet."""
 
     def update(
         self,
@@ -106,5 +106,5 @@ class _Task:
     completed: float = 0
 
     def __str__(self) -> str:
-        """How far it is: ``reading 3/40``."""
+        """Its progress: ``reading 3/40``."""
         return f"{self.description} {self.completed:g}/{'?' if self.total is None else f'{self.total:g}'}"

@@ -1,4 +1,4 @@
-"""What the commands share: progress on stderr, tables and JSON on stdout."""
+"""Output of the commands: progress on stderr, tables and JSON on stdout."""
 
 import json
 import logging
@@ -46,7 +46,7 @@ def progress() -> "Iterator[Display]":
 
 
 def first_process() -> bool:
-    """Whether this process is the one that speaks, of those that torchrun started."""
+    """Whether this process is the one that prints, of those that torchrun started."""
     return os.environ.get("RANK", "0") == "0"
 
 
@@ -56,7 +56,7 @@ def say(text: str) -> None:
 
 
 def say_found(cases: int, *places: Path) -> None:
-    """How many cases were found where, before anything that takes long."""
+    """Print the number of cases found in some places, before anything that takes long."""
     say(f"{cases} {'case' if cases == 1 else 'cases'} found in {', '.join(map(str, places))}.")
 
 

@@ -32,7 +32,7 @@ CHECKPOINT = "checkpoints/best"
 
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions:
-    """How a bundle is made.
+    """Options of a bundle.
 
     Attributes:
         precision: number format of the convolutions: ``"fp32"``, ``"fp16"`` or ``"int8"``.
@@ -71,11 +71,11 @@ def export_run(
     Args:
         run: folder written by training.
         out: bundle to make; must not exist.
-        samples: what the gate compares on, at least one. Their slices travel in the bundle: synthetic patients only.
+        samples: cases that the gate compares on, at least one; their slices travel in the bundle: synthetic only.
         cases: further ones to compare on, which do not travel.
-        calibration: what the scales of INT8 and constant statistics come from; none of the others.
-        options: how the bundle is made.
-        progress: told in words what happens next, and which share is done.
+        calibration: cases behind the scales of INT8 and constant statistics; none of the others.
+        options: of the bundle.
+        progress: called with the next step in words and the share that is done.
 
     Raises:
         InputError: ``run`` is no run folder.
@@ -155,7 +155,7 @@ def _names(cases: Sequence[Case]) -> tuple[str, ...]:
 
 
 def _provenance(run: Path, config: dict[str, object]) -> dict[str, object]:
-    """Where the networks come from, without paths or names of this machine."""
+    """Provenance of the networks, without paths or names of this machine."""
     return {
         "run": run.resolve().name,
         "config": config,

@@ -12,7 +12,7 @@ from ctpdeploy.runtime.data.case import FloatArray
 __all__ = ["Protocol", "draw_protocol"]
 
 THICKNESS = {2: (10.0, 12.0), 4: (5.0, 6.0), 8: (5.0, 5.0), 16: (10.0, 10.0), 22: (4.0, 4.0)}
-"""Slice thickness in mm that goes with each number of slices in ISLES 2018."""
+"""Slice thickness in mm for each number of slices in ISLES 2018."""
 
 SLICE_SHARES = {2: 0.54, 4: 0.20, 8: 0.10, 16: 0.14, 22: 0.02}
 FRAMES = (43, 44, 45, 46, 49, 53, 61, 64)
@@ -22,7 +22,7 @@ NATIVE_INTERVALS = (1.0, 1.5, 2.0)
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """How a patient is scanned.
+    """The scan protocol of a patient.
 
     Attributes:
         grid: the voxels.

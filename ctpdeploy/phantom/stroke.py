@@ -1,4 +1,4 @@
-"""What happened to a patient: the clot, what it meets, and what was there before."""
+"""The stroke of a patient: the clot, its circumstances, and older lesions."""
 
 from dataclasses import dataclass
 
@@ -19,10 +19,10 @@ RAREFACTION = (0.1, 0.3)
 
 @dataclass(frozen=True, kw_only=True)
 class Stroke:
-    """What happened to a patient.
+    """The stroke of a patient.
 
     Attributes:
-        site: where the clot sits.
+        site: of the clot.
         side: +1 right, -1 left.
         onset_hours: from onset to the scan.
         collateral: c, 0 none to 1.

@@ -25,7 +25,7 @@ SITES: dict[Site, float] = {
     "PCA": 0.06,
     "ACA": 0.04,
 }
-"""How often each site of occlusion is drawn."""
+"""Probability of each site of occlusion."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,7 +38,7 @@ __all__ = ["RunFolder", "RunState", "open_run"]
 
 @dataclass(frozen=True, kw_only=True)
 class RunState:
-    """How far a run has come.
+    """State of a run.
 
     Attributes:
         epoch: epochs completed, of all stages together.
@@ -78,7 +78,7 @@ class RunFolder:
             raise UsageError(f"{self.path} is not empty: resume the run in it, or name another folder.")
 
     def begin(self, config: TrainConfig, split: Split, data_sha256: str) -> None:
-        """Make the folder, which is empty or not there, and say what is trained on what."""
+        """Make the folder, which is empty or not there, with the record of configuration, split and data."""
         with suppress(FileNotFoundError):
             self.path.rmdir()
         with atomic_folder(self.path) as folder:
@@ -151,7 +151,7 @@ class RunFolder:
         return path
 
     def state(self) -> RunState:
-        """How far the run has come.
+        """The state of the run.
 
         Raises:
             InputError: its state cannot be read.

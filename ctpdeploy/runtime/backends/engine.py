@@ -23,7 +23,7 @@ class Engine(Protocol):
         * ``run`` takes any number of slices N >= 1 of the bundle's height and width, and returns new arrays that
           the caller owns;
         * slices are independent: a slice gives the same outputs in every batch;
-        * outputs may hold NaN or infinity; who asks for them checks;
+        * outputs may hold NaN or infinity; the caller checks them;
         * ``close`` gives back memory and threads at once. It is called in the thread that opened the engine, while
           nothing runs, and may be called again; whatever is run afterwards raises BackendError. As a context manager
           an engine closes itself.

@@ -40,7 +40,7 @@ _FILES_AT_ONCE: Final = 4
 
 @dataclass(frozen=True, kw_only=True)
 class FileDigest:
-    """SHA-256 and size of a file when the bundle was written.
+    """Digest and size of a file, as the manifest records them.
 
     Attributes:
         sha256: digest of its bytes, hexadecimal.
@@ -64,7 +64,7 @@ class Network:
         file: its name in the bundle's folder: the network's own and ``.onnx``.
         sha256: digest of its bytes, hexadecimal.
         size: number of its bytes.
-        sees: what is stacked along the channels of its input, in order; of ``PIPELINE`` the inputs.
+        sees: names of the tensors stacked along the channels of its input, in order; of ``PIPELINE`` the inputs.
         inputs: shape by name; ``"N"`` is the free batch axis. All tensors are float32.
         outputs: likewise.
         opset: ONNX operator set.

@@ -57,7 +57,7 @@ SMALL_BELOW_ML, LARGE_ABOVE_ML = 10.0, 50.0
 
 @dataclass(frozen=True, kw_only=True)
 class CaseScore:
-    """One case: how the networks did and how the rule Tmax > 6 s and rCBF < 30 % did.
+    """Scores of one case: of the networks, and of the rule Tmax > 6 s and rCBF < 30 %.
 
     Attributes:
         case: name of the case.
@@ -91,11 +91,11 @@ def evaluate_cases(
     """Predict and score cases; write ``scores.csv``, ``scores.json`` and ``summary.json`` into a folder.
 
     Args:
-        pipeline: what predicts.
+        pipeline: the networks to evaluate.
         cases: to read, predict and score.
         out: folder of the three files, which replace earlier ones; nothing is written before all cases are scored.
         ssim: whether to measure SSIM, as for :func:`score_case`.
-        on_case: told how many cases of how many are scored.
+        on_case: called with the number of cases scored and of all cases.
 
     Returns:
         The summary, as :func:`summarise` makes it.

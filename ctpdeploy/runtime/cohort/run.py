@@ -55,7 +55,7 @@ class Cohort:
 
     Attributes:
         outcomes: one a case.
-        submission: archive for the challenge, where one was asked for and at least one case is in it.
+        submission: archive for the challenge, where one was requested and at least one case is in it.
     """
 
     outcomes: Sequence[CaseOutcome]

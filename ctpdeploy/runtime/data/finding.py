@@ -1,4 +1,4 @@
-"""Findings: assumptions, fallbacks and contradictions that the reader of a result has to know."""
+"""Findings: assumptions, fallbacks and contradictions behind a result, for its reader."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

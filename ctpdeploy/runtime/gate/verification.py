@@ -31,7 +31,7 @@ class Limits:
         rms_ratio: root mean square error, in units of eager float32's own; None: not limited.
         max_ratio: largest error, in the same units; a single element scatters more than the mean.
         flips: labels that differ where the reference is further from the threshold than rounding explains.
-        dice: least agreement of the masks; None: flips decide, which a small lesion cannot mislead.
+        dice: least agreement of the masks; None: flips are the criterion, which a small lesion cannot mislead.
         volume_difference: of the masks, relative to the reference's; None likewise.
         batch_difference: largest change of a probability with the batch that a slice is in; a chain whose rounding
             is larger than this may change by as much as that, ``max_ratio`` times eager's largest error.
@@ -46,7 +46,7 @@ class Limits:
 
     @property
     def approximate(self) -> bool:
-        """Whether the masks, and not rounding, decide."""
+        """Whether the masks are the criterion, and not rounding."""
         return self.flips is None
 
 
@@ -100,7 +100,7 @@ class Comparison:
 
     Attributes:
         candidate: ``"folded"`` (torch), ``"onnx"``, ``"onnx fp16"``, or the name of a backend.
-        limits: what had to hold.
+        limits: of its errors.
         checks: tensor by tensor.
         flips: labels that differ from the reference's.
         flips_beyond_rounding: those that rounding does not explain.
@@ -214,13 +214,13 @@ def compare(
     limits: Limits,
     together: NDArray[np.float64] | None = None,
 ) -> Comparison:
-    """Compare what a candidate says with the reference.
+    """Compare the outputs of a candidate with the reference.
 
     Args:
-        candidate: what it is called.
+        candidate: its name.
         outputs: of networks by role, and the probability ``(N, H, W)`` as ``"chain"``.
         reference: with the same slices.
-        limits: what has to hold.
+        limits: of its errors.
         together: the probability again, with all slices in one batch.
     """
     chain, truth = outputs[CHAIN], reference.outputs[CHAIN]

@@ -65,7 +65,7 @@ class Inventory:
     Attributes:
         cases: names of all cases.
         without: names of those that lack a part, by the part.
-        called: what file names of these data sets call a part.
+        called: name of a part in the file names of these data sets.
     """
 
     cases: tuple[str, ...]
@@ -84,7 +84,7 @@ class Inventory:
 
 
 def take_inventory(cases: Sequence[CaseRef]) -> Inventory:
-    """Which of some cases have a DWI and which a lesion; no file is opened.
+    """The inventory of some cases; no file is opened.
 
     Raises:
         InputError: the files of one make no case.

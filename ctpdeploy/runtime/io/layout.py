@@ -16,7 +16,7 @@ _SUFFIXES: Final = (".nii", ".nii.gz")
 
 
 class Layout(Protocol):
-    """How a data set lies on disk; a module or an object for each.
+    """The layout of a data set on disk; a module or an object for each.
 
     Contract:
         * ``find`` is given every file under a folder, once, and returns a reference for each case among them;
@@ -27,7 +27,7 @@ class Layout(Protocol):
 
     Attributes:
         EXAMPLE: name of a series, for the sentence on a folder without cases.
-        CALLED: what the data set calls ``"dwi"`` and ``"lesion"``, for the sentence on cases without them.
+        CALLED: names of ``"dwi"`` and ``"lesion"`` in the data set, for the sentence on cases without them.
     """
 
     EXAMPLE: str
@@ -68,7 +68,7 @@ def nifti_cases(
         files: all files under ``root``.
         root: where they were found.
         case_folders: the folders of the cases among some volumes: each holds a series.
-        parts: what the volumes of one case hold.
+        parts: function from the volumes of one case to its parts, each with its file.
         integer_unit: as for :func:`ctpdeploy.runtime.io.nifti_case.read_nifti_case`.
     """
     volumes = [path for path in files if path.name.endswith(_SUFFIXES)]

@@ -48,7 +48,7 @@ FWHM_PER_SIGMA = 2.0 * np.sqrt(2.0 * np.log(2.0))
 
 @dataclass(frozen=True, kw_only=True)
 class PerfusionConfig:
-    """How maps are computed.
+    """Settings of the computation of maps.
 
     Attributes:
         method: ``"tsvd"`` drops singular values below the threshold, ``"tikhonov"`` damps them.

@@ -1,4 +1,4 @@
-"""A submission to ISLES 2018: a mask for each test case under the name by which the challenge knows it.
+"""A submission to ISLES 2018: a mask for each test case under the name that the challenge requires.
 
 ::
 
@@ -43,7 +43,7 @@ class Submission:
     """A submission in the making: cases are admitted before the networks run, and written when all are done.
 
     Args:
-        name: what the files are called.
+        name: of the files.
 
     Raises:
         UsageError: the name holds anything but letters, digits, ``_`` and ``-``; the challenge splits names at dots.
