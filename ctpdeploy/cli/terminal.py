@@ -21,6 +21,7 @@ __all__ = [
     "mean_and_std",
     "print_json",
     "print_table",
+    "printable",
     "progress",
     "say",
     "say_found",
@@ -52,7 +53,12 @@ def first_process() -> bool:
 
 def say(text: str) -> None:
     """A line for people, on stderr, so that stdout stays the result."""
-    typer.echo(text, err=True)
+    typer.echo("\n".join(map(printable, text.split("\n"))), err=True)
+
+
+def printable(text: str) -> str:
+    """A text with a sign in place of control characters: names come from files, and terminals obey them."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def say_found(cases: int, *places: Path) -> None:
@@ -89,6 +95,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int
 
 def table_lines(header: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> list[str]:
     """The lines of a table: its header, a rule, and one a row."""
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
     lines = []
     for row in [header, ["-" * width for width in widths], *rows]:

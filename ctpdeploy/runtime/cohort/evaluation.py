@@ -136,11 +136,16 @@ def score_case(case: Case, prediction: Prediction, config: PreprocessConfig, *, 
         ssim: whether to measure SSIM, which needs scikit-image.
 
     Raises:
-        InputError: the case has no lesion mask.
+        InputError: the case has no lesion mask, or the prediction is of another case.
         MissingPackageError: SSIM is to be measured and scikit-image is not installed.
     """
     if case.lesion is None:
         raise InputError(f"{case.identifier} has no lesion mask (OT): it can be inferred but not evaluated.")
+    if prediction.mask.shape != case.lesion.shape:
+        raise InputError(
+            f"The prediction has the shape {prediction.mask.shape} and {case.identifier} {case.lesion.shape}: give the "
+            "case that was predicted."
+        )
     quality = ImageQuality()
     if case.dwi is not None and prediction.pseudo_dwi is not None:
         image = np.clip(prediction.pseudo_dwi, 0.0, 1.0) if config.dwi_clipped else prediction.pseudo_dwi

@@ -50,6 +50,8 @@ def _parts(volumes: Sequence[Path]) -> list[tuple[str, Path]]:
 
 def _part(path: Path) -> str | None:
     """Part of the case that a file holds, by the words of its name; None if it holds none."""
+    if "_desc-" in path.name:  # a result of ours, written into the folder of the case
+        return None
     words = [re.sub(r"^MR_", "CT_", word.upper()) for word in path.name.split(".")]
     known = next((_MODALITIES[word] for word in words if word in _MODALITIES), None)
     # the release that had a DWI is not to be had: certain is only that its name holds these letters; 4DPWI does not.

@@ -16,6 +16,7 @@ align CTP with plain CT well enough. Releases differ in ``rawdata``, ``sub-strok
 ``lesion-msk`` has ``space-ncct``; only the file names are read.
 """
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -87,5 +88,5 @@ def _files(volumes: Iterable[Path]) -> Iterator[_File]:
 
 def _case_folder(series: Path) -> Path:
     """The folder of the subject: above that of the session, else the file's own."""
-    own = series.parent
+    own = series.parent if series.parent.name else Path(os.path.abspath(series.parent))  # noqa: PTH100  links stay
     return own.parent if _SESSION.fullmatch(own.name) else own

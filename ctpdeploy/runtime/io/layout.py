@@ -10,7 +10,10 @@ from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.io.case_ref import CaseRef
 from ctpdeploy.runtime.io.nifti_case import TENTHS, read_nifti_case
 
-__all__ = ["Layout", "case_name", "case_of_files", "nifti_cases", "walk"]
+__all__ = ["GIVEN", "Layout", "case_name", "case_of_files", "nifti_cases", "walk"]
+
+GIVEN: Final = "files"
+"""In the place of a layout for a case given by its files, wherever they lie."""
 
 _SUFFIXES: Final = (".nii", ".nii.gz")
 
@@ -108,4 +111,4 @@ def case_of_files(name: str, files: Mapping[str, Path]) -> CaseRef:
         files: by what they hold; integers of ``cbf`` and ``cbv`` are tenths.
     """
     folder = next(iter(files.values())).parent
-    return CaseRef(name=name, layout="files", folder=folder, files=files, reader=partial(_read, integer_unit=TENTHS))
+    return CaseRef(name=name, layout=GIVEN, folder=folder, files=files, reader=partial(_read, integer_unit=TENTHS))

@@ -151,6 +151,7 @@ def test_a_submission_refuses_a_case_before_it_is_read(
 ):
     engine = OneThread()
     monkeypatch.setattr(Submission, "admit", lambda _, name, mtt: damaged(mtt) if name == "case_2" else None)
+    monkeypatch.setattr(Submission, "unfit", lambda *_: {})
     monkeypatch.setattr(Submission, "write", lambda _, __, masks: dict.fromkeys(masks, "x.nii"))
     cohort = infer(phantom_folder, tmp_path, engine, submission=Submission("mine"))
     assert engine.calls == 3
