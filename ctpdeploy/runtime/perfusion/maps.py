@@ -9,6 +9,7 @@ that delays of either sign are allowed. A circulant is diagonal in Fourier space
 ``abs(FFT(aif)) dt``, and a regularised inverse is one matrix, the same for all voxels: ``K = P C``.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -42,6 +43,9 @@ HAEMATOCRIT_RATIO = (1.0 - 0.45) / (1.0 - 0.25)
 
 EARLIEST_LAG = -5.0
 """s. The artery found may lie downstream of a voxel's own; more than this is noise."""
+
+_MOST_RESAMPLED = 10
+"""Frames on a uniform grid for each frame there is; more is a gap that no interpolation bridges."""
 
 FWHM_PER_SIGMA = 2.0 * np.sqrt(2.0 * np.log(2.0))
 
@@ -112,9 +116,10 @@ def perfusion_maps(
         config: defaults to ``PerfusionConfig()``.
 
     Raises:
-        InputError: the series holds no brain or no artery, or its times do not ascend.
+        InputError: the series is no array of finite numbers, holds no brain or no artery, or its times do not ascend.
     """
     config = config or PerfusionConfig()
+    _require_numbers(series, spacing)
     series, times, findings = _uniform(series, np.asarray(times, dtype=np.float64))
     dt = float(times[1] - times[0])
     brain = brain_mask(series.mean(axis=0, dtype=np.float32), spacing)
@@ -136,6 +141,20 @@ def perfusion_maps(
         times=times,
         findings=findings + vessels.findings,
     )
+
+
+def _require_numbers(series: NDArray[Any], spacing: Sequence[float]) -> None:
+    """Refuse what no maps can be computed from.
+
+    Raises:
+        InputError: as :func:`perfusion_maps`.
+    """
+    array = isinstance(series, np.ndarray) and series.ndim == 4 and series.dtype.kind in "iuf" and series.size
+    if not array or np.ma.is_masked(series) or not np.isfinite(series.sum(dtype=np.float64)):
+        raise InputError("The series is no array (T, D, H, W) of finite numbers: give one, in HU, not masked.")
+    sizes = np.asarray(spacing)
+    if sizes.shape != (3,) or sizes.dtype.kind not in "iuf" or not np.all((sizes > 0) & np.isfinite(sizes)):
+        raise InputError(f"The voxel size {spacing!r} is not three lengths in mm: give (dz, dy, dx).")
 
 
 def deconvolve(
@@ -219,7 +238,8 @@ def resample_frames(series: NDArray[Any], times: FloatArray, wanted: FloatArray)
 def _uniform(series: NDArray[Any], times: FloatArray) -> tuple[NDArray[Any], FloatArray, tuple[Finding, ...]]:
     """The series on a uniform time grid, its times, and a finding if it had another."""
     steps = np.diff(times, axis=0)
-    if times.shape not in (series.shape[:1], series.shape[:2]) or len(times) < 2 or not np.all(steps > 0):
+    ascend = np.isfinite(times).all() and np.all(steps > 0)
+    if times.shape not in (series.shape[:1], series.shape[:2]) or len(times) < 2 or not ascend:
         raise InputError(
             f"The frame times ({len(times)} for {len(series)} frames) must ascend, one a frame: check the time tags."
         )
@@ -228,7 +248,13 @@ def _uniform(series: NDArray[Any], times: FloatArray) -> tuple[NDArray[Any], Flo
         return series, times, ()
     of_slices = times[:, None] if times.ndim == 1 else times
     # what every slice has seen: nothing is extrapolated
-    grid = np.arange(of_slices[0].max(), of_slices[-1].min() + 1e-6 * dt, dt)
+    first, last = of_slices[0].max(), of_slices[-1].min()
+    if last - first > _MOST_RESAMPLED * dt * len(times):
+        raise InputError(
+            f"The frame times have steps from {steps.min():.3g} to {steps.max():.3g} s: too unequal to be of one scan; "
+            "check the time tags."
+        )
+    grid = np.arange(first, last + 1e-6 * dt, dt)
     if len(grid) < 2:
         raise InputError("The times of the slices have less than two frames in common: check the time tags.")
     if times.ndim == 1:

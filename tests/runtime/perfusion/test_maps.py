@@ -1,6 +1,7 @@
 """Deconvolution against closed forms, a slow twin, the OSIPI tolerances and the digital phantom."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -244,3 +245,28 @@ def test_air_is_refused() -> None:
 def test_times_that_do_not_ascend_are_refused(times: Curve) -> None:
     with pytest.raises(InputError, match="must ascend"):
         perfusion_maps(np.zeros((20, 1, 32, 32), np.float32), times, (5.0, 3.0, 3.0))
+
+
+GOOD = np.zeros((4, 1, 8, 8), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("series", "times", "spacing", "message"),
+    [
+        (GOOD.tolist(), np.arange(4.0), (5, 1, 1), "no array"),
+        (GOOD[0], np.arange(4.0), (5, 1, 1), "no array"),
+        (GOOD.astype(object), np.arange(4.0), (5, 1, 1), "no array"),
+        (GOOD[:, :0], np.arange(4.0), (5, 1, 1), "no array"),
+        (GOOD * np.nan, np.arange(4.0), (5, 1, 1), "finite"),
+        (np.ma.masked_equal(GOOD, 0), np.arange(4.0), (5, 1, 1), "not masked"),
+        (GOOD, np.arange(4.0), (5, -1, 1), "voxel size"),
+        (GOOD, np.arange(4.0), 5.0, "voxel size"),
+        (GOOD, np.arange(4.0), None, "voxel size"),
+        (GOOD, np.array([0, 1, 2, np.inf]), (5, 1, 1), "must ascend"),
+        (GOOD, np.array([0, 1e-6, 2e-6, 1e9]), (5, 1, 1), "too unequal"),
+    ],
+)
+def test_what_gives_no_maps_is_refused_in_a_sentence(series: Any, times: Any, spacing: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message) as refusal:
+        perfusion_maps(series, times, spacing)
+    assert "\n" not in str(refusal.value)
