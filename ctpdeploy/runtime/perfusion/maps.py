@@ -149,7 +149,8 @@ def _require_numbers(series: NDArray[Any], spacing: Sequence[float]) -> None:
     Raises:
         InputError: as :func:`perfusion_maps`.
     """
-    array = isinstance(series, np.ndarray) and series.ndim == 4 and series.dtype.kind in "iuf" and series.size
+    given: object = series  # whatever its annotation
+    array = isinstance(given, np.ndarray) and given.ndim == 4 and given.dtype.kind in "iuf" and given.size > 0
     if not array or np.ma.is_masked(series) or not np.isfinite(series.sum(dtype=np.float64)):
         raise InputError("The series is no array (T, D, H, W) of finite numbers: give one, in HU, not masked.")
     sizes = np.asarray(spacing)

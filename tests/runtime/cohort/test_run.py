@@ -221,9 +221,8 @@ def test_a_report_that_is_damaged_is_of_a_case_that_is_not_done(tmp_path: Path, 
 
 
 def test_a_mask_that_cannot_be_submitted_refuses_its_case_alone(tmp_path: Path, phantom_folder: Path):
-    cases = [
-        replace(case, files={**case.files, "mtt": mtt_named(case, tmp_path)}) for case in find_cases(phantom_folder)
-    ]
+    found = find_cases(phantom_folder)
+    cases = [replace(case, files={**case.files, "mtt": mtt_named(case, tmp_path)}) for case in found]
     nifti_cases.save(cases[1].files["mtt"], np.ones((8, 8, 2), np.float32))
     pipeline = Pipeline(OneThread(), CONFIG, BUNDLE)
     readers = {case.name: case for case in found}
