@@ -93,12 +93,13 @@ def test_the_artery_of_a_patient_peaks_within_one_frame(patients: list[Patient])
 
 
 def test_the_artery_of_a_thin_slab_is_found_where_arteries_are_narrow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two slices of 10 mm leave arteries of 1 mm across 40 to 80 HU, and a sinus its 300."""
+    """Two slices of 10 mm leave arteries of 1 mm across 50 to 100 HU, and a sinus its 300,
+    which peaks 7 to 9 s late."""
     narrow = [replace(v, radius=0.5) if v.name.startswith(("M2", "A2", "P2")) else v for v in vessels.VESSELS]
     monkeypatch.setattr(vessels, "VESSELS", tuple(narrow))
     config = PhantomConfig(size=128, slices=2, frames=45)
     errors = [int(p.measured_aif.argmax() - p.aif.argmax()) for p in (make_patient(seed, config) for seed in range(4))]
-    assert max(map(abs, errors)) <= 1, errors
+    assert max(map(abs, errors)) <= 2, errors
 
 
 def test_the_strongest_voxels_would_have_been_a_sinus(patients: list[Patient]) -> None:
