@@ -20,7 +20,7 @@ def test_swapped_maps_are_noticed(phantom_case: Case):
 
 @pytest.mark.parametrize(
     ("healthy", "codes"),
-    [(0.2, ["tmax-low"]), (1.2, []), (3.5, []), (4.4, []), (6.5, ["tmax-high"])],
+    [(0.2, ["tmax-low"]), (1.2, []), (3.5, []), (4.4, []), (5.5, ["tmax-high"])],
 )
 @pytest.mark.parametrize("stroke_is_right", [True, False])
 def test_delay_of_the_healthier_hemisphere(phantom_case: Case, healthy: float, codes: list[str], stroke_is_right: bool):
