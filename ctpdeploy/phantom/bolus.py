@@ -4,12 +4,15 @@
 
     AIF(t) = P ((t - t0) / (a b))^a exp(a - (t - t0) / b)                       gamma variate, peak P at t0 + a b
     C(t)   = (rho / k_H) (CBF / 6000) [AIF (x) h_d (x) R](t)                     tissue, HU above baseline
+    AIF    + r AIF (x) g + P p [risen (x) e]                                    second passage; mixed, slowly rising
     R(t)   = Q(lambda, lambda t / MTT)                                          share of tracer still there after t
     h_d(t) = exp(-(t - d) / theta) / theta, t > d, theta = 0.35 d               delay with its dispersion
 
 Q is the regularised upper incomplete gamma function: transit times are gamma distributed with mean MTT; lambda = 1
-is the exponential residue, lambda -> infinity the box. With P 250 to 500 HU and these widths the bolus has the full
-width at half maximum of 10 to 11 s and the tail of the clinical AIF of the Erlangen phantom.
+is the exponential residue, lambda -> infinity the box. ``risen`` is the share of the first passage that is over. With P 250 to 500 HU and these widths the bolus has the full
+width at half maximum of 10 to 11 s; the tail follows the clinical AIF of the Erlangen phantom, whose peak of 485 HU
+is followed by a trough of 104 HU after 31 s, a second passage of 125 HU after 35 s, 90 HU after 41 s and a rise to 112
+HU at the end. So q(t) does not fall up to the last frame, and the perfusion window ends before it.
 """
 
 from dataclasses import dataclass
@@ -30,8 +33,10 @@ FINE_STEP = 0.25  # s
 TRANSIT_TIMES = np.geomspace(2.0, 30.0, 28)
 DELAYS = np.arange(0.0, 22.5, 0.5)
 DISPERSION = 0.35  # theta / d
-RECIRCULATION, RECIRCULATION_DELAY, RECIRCULATION_TAU = 0.25, 16.0, 12.0
-PLATEAU = 0.03  # of the peak, reached slowly
+RECIRCULATION, RECIRCULATION_DELAY, RECIRCULATION_TAU = 0.08, 8.0, 1.6
+VENOUS_TAU = 1.4
+PERMEABILITY = 0.1  # 1/min, of scalp and neck, which have no blood-brain barrier
+PLATEAU, PLATEAU_TAU = 0.28, 12.0  # of the peak, and how slowly it is reached in s
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,19 +71,21 @@ class Bolus:
         t = self.fine_times
         u = np.clip(t - self.start, 0.0, None) / self.scale
         first = self.peak * (u / self.shape) ** self.shape * np.exp(self.shape - u)
-        second = RECIRCULATION * _convolve(first, _exponential(t - RECIRCULATION_DELAY, RECIRCULATION_TAU))
+        second = RECIRCULATION * _convolve(first, _passage(t - RECIRCULATION_DELAY, RECIRCULATION_TAU))
         risen = np.cumsum(first) / max(first.sum(), 1e-12)
-        return first + second + PLATEAU * self.peak * risen
+        return first + second + PLATEAU * self.peak * _convolve(risen, _exponential(t, PLATEAU_TAU))
 
     def vof(self) -> Curve:
         """Venous enhancement: the artery's, later and wider, of the same area."""
-        t = np.clip(self.fine_times - self.venous_delay, 0.0, None)
-        transit = t**2 * np.exp(-t / 1.4)
-        return _convolve(self.aif(), transit / transit.sum())
+        return _convolve(self.aif(), _passage(self.fine_times - self.venous_delay, VENOUS_TAU))
 
     def late(self, delay: float, tau: float) -> Curve:
         """Arterial enhancement that came round through collaterals: delayed, and dispersed by ``tau``, both in s."""
         return _convolve(self.aif(), _exponential(self.fine_times - delay, tau))
+
+    def leaked(self) -> Curve:
+        """Enhancement of scalp and neck, into which contrast leaks: a constant times the integral of the artery's."""
+        return PERMEABILITY / 60.0 * FINE_STEP * np.cumsum(self.aif())
 
     def table(self) -> Curve:
         """Arterial and tissue curves on ``fine_times``, in HU, each row one of :meth:`rows`.
@@ -134,6 +141,13 @@ def _bracket(position: Volume, count: int) -> tuple[NDArray[np.int32], Volume]:
     """Lower neighbour among ``count`` grid points, and the share of the upper one."""
     lower = np.clip(position, 0, count - 1.001).astype(np.int32)
     return lower, np.clip(position - lower, 0, 1).astype(np.float32)
+
+
+def _passage(t: Curve, tau: float) -> Curve:
+    """t^2 exp(-t / tau), t >= 0, of unit sum: the spread of transit times through a bed."""
+    t = np.clip(t, 0.0, None)
+    passage = t**2 * np.exp(-t / tau)
+    return passage / passage.sum()
 
 
 def _exponential(t: Curve, tau: float) -> Curve:

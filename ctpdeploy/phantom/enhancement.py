@@ -22,6 +22,9 @@ from ctpdeploy.runtime.data.case import FloatArray
 __all__ = ["ideal_series"]
 
 BLOOD_HU = 45.0
+SKULL_MM, SOFT_HU = 5.0, (-200.0, 300.0)
+"""Scalp and neck are what is at least so deep in the skull, from the brain, and neither air nor bone."""
+
 PSF_SIGMA = 0.425
 """Point spread function in pixels: a full width at half maximum of 1 pixel."""
 
@@ -34,7 +37,7 @@ BEHIND: dict[Site, tuple[str, ...]] = {
     "PCA": ("P2",),
     "ACA": ("A2",),
 }
-"""Vessels that a clot leaves to late, weak and dispersed filling through collaterals."""
+"""Vessels that a clot leaves to late, weak and dispersed filling through collaterals; of an M3 none is drawn."""
 
 
 class _Mixture:
@@ -65,11 +68,11 @@ def ideal_series(
     """The head before contrast ``(D, H, W)`` and its series ``(T, D, H, W)``, both in HU, blurred, free of noise."""
     table = bolus.table()
     late = rng.uniform(*LATE_AMPLITUDE) * bolus.late(rng.uniform(*LATE_DELAY), rng.uniform(*LATE_TAU))
-    curves = bolus.at(np.concatenate([table, [bolus.vof(), late, bolus.aif()]]), times)
-    venous, collateral, arterial = range(len(table), len(curves))
+    curves = bolus.at(np.concatenate([table, [bolus.vof(), late, bolus.aif(), bolus.leaked()]]), times)
+    venous, collateral, arterial, leaked = range(len(table), len(curves))
     mixture, blood = _Mixture(head.grid), np.zeros(head.hu.size, dtype=np.float32)
     for vessel, side, fine, share in tubes(head, rng):
-        cut_off = side == stroke.side and vessel.name in BEHIND[stroke.site]
+        cut_off = side == stroke.side and vessel.name in BEHIND.get(stroke.site, ())
         share = np.minimum(share, 1 - blood[fine])  # where tubes meet
         blood[fine] += share
         mixture.add(fine, venous if vessel.vein else collateral if cut_off else arterial, share)
@@ -78,6 +81,8 @@ def ideal_series(
     rows, weights = artery_rows(_pial_delay(tissue)[small])
     mixture.add(small, rows, weights * pial[small])
     blood += pial
+    soft = np.flatnonzero((head.depth < -SKULL_MM) & (head.hu > SOFT_HU[0]) & (head.hu < SOFT_HU[1]))
+    mixture.add(soft, leaked, np.ones(len(soft), dtype=np.float32))
     living = np.flatnonzero(tissue.cbf > 0)
     rows, weights = tissue_rows(tissue.mtt.ravel()[living], tissue.delay.ravel()[living])
     mixture.add(living, rows, weights * tissue.cbf.ravel()[living] * (1 - blood[living]))

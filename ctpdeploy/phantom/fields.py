@@ -58,10 +58,23 @@ class Grid:
         """Slices, rows and columns of the series ``(D, H, W)``."""
         return len(self.z) // self.subslices, len(self.y), len(self.x)
 
-    def average(self, volume: NDArray[Any]) -> Volume:
-        """Partial volume: the mean over the fine slices of each slice, ``(D, H, W)``."""
+    def average(self, volume: NDArray[Any], up_mm: float = 0.0) -> Volume:
+        """Partial volume: the mean over the fine slices of each slice, ``(D, H, W)``.
+
+        Raised by ``up_mm`` beforehand, with linear interpolation between fine slices; the outermost ones are repeated.
+        """
+        if up_mm:
+            volume = self._raised(volume, up_mm)
         depth, height, width = self.shape
         return volume.reshape(depth, self.subslices, height, width).mean(axis=1, dtype=np.float32)
+
+    def _raised(self, volume: NDArray[Any], up_mm: float) -> Volume:
+        """The fine slices ``(D * subslices, H, W)`` of a head that lies higher."""
+        last = len(self.z) - 1
+        place = np.clip(np.arange(last + 1) - up_mm * self.subslices / self.spacing[0], 0, last)
+        below = place.astype(int)
+        share = (place - below).astype(np.float32)[:, None, None]
+        return (1 - share) * volume[below] + share * volume[np.minimum(below + 1, last)]
 
 
 def smooth_noise(rng: np.random.Generator, sigma_mm: float, grid: Grid) -> Volume:

@@ -12,7 +12,7 @@ from ctpdeploy.phantom.bolus import Bolus, draw_bolus
 from ctpdeploy.phantom.diffusion import draw_lesion, make_dwi
 from ctpdeploy.phantom.enhancement import ideal_series
 from ctpdeploy.phantom.ischaemia import make_tissue
-from ctpdeploy.phantom.motion import Motion, draw_motion, draw_offset, move
+from ctpdeploy.phantom.motion import Motion, Offset, displace, draw_motion, draw_offset, move
 from ctpdeploy.phantom.protocol import draw_protocol
 from ctpdeploy.phantom.scanner import measure, plain_ct, workstation_maps
 from ctpdeploy.phantom.settings import PhantomConfig
@@ -63,10 +63,11 @@ class Patient:
         bolus: what was injected.
         aif: true arterial enhancement ``(T,)`` in HU.
         brain: true brain with its sulci.
-        truth: true CBF, CBV, MTT and delay, and the shares of core, penumbra and old infarct, by name.
+        truth: share of grey and white matter, true CBF, CBV, MTT and delay, and the shares of core, penumbra and old
+            infarct, by name, each a mean over the voxel with zero where there is no tissue.
         measured_aif: AIF that the workstation found, before scaling, ``(T,)``.
         motion: of the head during the series, if any.
-        misregistration: of DWI and lesion against all else, a single frame's, if any.
+        misregistration: of DWI and lesion against all else.
         attempt: how many draws were thrown away before this one.
     """
 
@@ -84,7 +85,7 @@ class Patient:
     truth: Mapping[str, NDArray[np.float32]]
     measured_aif: FloatArray
     motion: Motion | None
-    misregistration: Motion | None
+    misregistration: Offset
     attempt: int
 
     @property
@@ -127,8 +128,9 @@ def _draw(seed: np.random.SeedSequence, config: PhantomConfig, attempt: int) -> 
     head = make_head(grid, rngs["head"], config.anatomy)
     territories = make_territories(head, rngs["territories"])
     tissue = make_tissue(head, stroke, territories, rngs["tissue"], config.info_gap)
-    lesion = draw_lesion(head, tissue, rngs["rater"])
-    if np.count_nonzero(lesion) * np.prod(grid.spacing) / 1000.0 < config.min_lesion_ml:
+    offset = draw_offset(rngs["misregistration"], config.misregistration)
+    lesion = draw_lesion(head, tissue, rngs["rater"], offset.up_mm)
+    if np.count_nonzero(lesion) * np.prod(grid.spacing) / 1000.0 < config.min_lesion_ml and not config.healthy:
         return None
     baseline, ideal = ideal_series(head, tissue, stroke, bolus, native, rngs["vessels"])
     motion = draw_motion(rngs["motion"], len(native), config.motion)
@@ -138,9 +140,8 @@ def _draw(seed: np.random.SeedSequence, config: PhantomConfig, attempt: int) -> 
         maps, analysis = workstation_maps(series, times, grid.spacing)
     except InputError:
         return None
-    offset = draw_offset(rngs["misregistration"], config.misregistration)
-    dwi = make_dwi(head, tissue, stroke.onset_hours, rngs["dwi"])
-    shown, drawn = (move(image[None], offset, grid.spacing[2])[0] for image in (dwi, lesion.astype(np.float32)))
+    dwi = make_dwi(head, tissue, stroke.onset_hours, rngs["dwi"], offset.up_mm)
+    shown, drawn = (displace(image, offset, grid.spacing[2]) for image in (dwi, lesion.astype(np.float32)))
     return Patient(
         series=series,
         times=times,
@@ -153,7 +154,10 @@ def _draw(seed: np.random.SeedSequence, config: PhantomConfig, attempt: int) -> 
         bolus=bolus,
         aif=bolus.at(bolus.aif(), times),
         brain=grid.average(head.depth > 0) > 0.5,
-        truth={name: grid.average(getattr(tissue, name)) for name in TRUTHS},
+        truth={
+            "tissue": grid.average(head.grey | head.white),
+            **{name: grid.average(getattr(tissue, name)) for name in TRUTHS},
+        },
         measured_aif=analysis.vessels.aif,
         motion=motion,
         misregistration=offset,

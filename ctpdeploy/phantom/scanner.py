@@ -15,7 +15,8 @@ from ctpdeploy.runtime.perfusion.maps import PerfusionConfig, PerfusionMaps, per
 __all__ = ["measure", "plain_ct", "workstation_maps"]
 
 NOISE_BAND = 0.35  # 1/mm
-DRIFT_LIMIT, DRIFT_SIGMA = 0.05, 0.01  # HU
+JITTER_LIMIT, JITTER_SIGMA = 0.05, 0.025  # HU
+DRIFT = 0.2  # HU from the first frame to the last
 PLAIN_NOISE = 0.5  # of a frame's noise: a plain CT has four times the dose
 PLAIN_FLOOR, PLAIN_CEILING = (-30, -20), 3071  # HU
 SMOOTHING_FWHM_MM = 4.0
@@ -23,13 +24,15 @@ MEDIAN_MM = 2.7
 TISSUE_HU = (14.0, 75.0)
 VESSEL_HU = 60.0
 CEILINGS = {"cbf": 100.0, "cbv": 12.0, "mtt": 24.0, "tmax": 24.0}
-STEPS = {"cbf": 1.0, "cbv": 0.1, "mtt": 0.5, "tmax": 0.5}
+STEPS = {"cbf": 1.0, "cbv": 0.1, "mtt": 0.5}
+"""Of what is stored in whole steps. Tmax is not: rounded to 0.5 s, "> 6 s" begins at 6.25 s and loses 5 % of the
+volume; the reference software's files hold it as float64."""
 
 
 def measure(series: Volume, pixel: float, sigma: float, rng: np.random.Generator) -> Volume:
-    """A series ``(T, D, H, W)`` as it is measured, with noise, and a drift of at most 0.05 HU of whole frames.
+    """A series ``(T, D, H, W)`` as it is measured, with noise, a slow drift, and a jitter of whole frames by at most 0.05 HU.
 
-    More drift would drown q(t), a frame's sum, in which the bolus is a small part.
+    More jitter would drown q(t), a frame's sum, in which the bolus is a small part.
 
     Args:
         series: HU, without noise; not changed.
@@ -38,8 +41,7 @@ def measure(series: Volume, pixel: float, sigma: float, rng: np.random.Generator
         rng: source of the noise.
     """
     amplitude, profile = _noise_amplitude(series.shape[-2:], pixel), sigma * _noise_profile(series.shape[-2:], pixel)
-    drift = np.clip(rng.normal(0.0, DRIFT_SIGMA, len(series)), -DRIFT_LIMIT, DRIFT_LIMIT).astype(np.float32)
-    noisy = series + drift[:, None, None, None]
+    noisy = series + _offsets(len(series), rng)[:, None, None, None]
     for frame in noisy:
         frame += profile * _coloured_noise(frame.shape, amplitude, rng)
     return noisy
@@ -70,8 +72,15 @@ def workstation_maps(
     maps = {}
     for name in MAP_NAMES:
         value = np.clip(ndimage.median_filter(analysis.maps[name], footprint), 0.0, CEILINGS[name]) * shown
-        maps[name] = (np.rint(value / STEPS[name]) * STEPS[name]).astype(np.float32)
+        step = STEPS.get(name)
+        maps[name] = (np.rint(value / step) * step if step else value).astype(np.float32)
     return maps, analysis
+
+
+def _offsets(frames: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Jitter and drift of whole frames in HU."""
+    jitter = np.clip(rng.normal(0.0, JITTER_SIGMA, frames), -JITTER_LIMIT, JITTER_LIMIT)
+    return (jitter + np.linspace(0.0, DRIFT, frames)).astype(np.float32)
 
 
 def _noise_amplitude(shape: tuple[int, ...], pixel: float) -> NDArray[np.float32]:

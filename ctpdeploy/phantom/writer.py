@@ -139,7 +139,7 @@ def _truth(patient: Patient, seed: int, number: int, config: PhantomConfig) -> d
         "stroke": asdict(patient.stroke),
         "bolus": asdict(patient.bolus),
         "motion": asdict(patient.motion) if patient.motion else None,
-        "misregistration": asdict(patient.misregistration) if patient.misregistration else None,
+        "misregistration": asdict(patient.misregistration),
         "aif_hu": [round(float(value), 3) for value in patient.aif],
         "lesion_ml": patient.lesion_ml,
         "volumes_ml": volumes,
