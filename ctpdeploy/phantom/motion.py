@@ -7,7 +7,7 @@
 A random walk with normal steps of 0.3 mm along each axis and 0.15 degrees a frame, and one jerk of up to 4 mm and 3
 degrees, after which the head stays where it went. All of it is in the plane of the slices; motion across them is not
 simulated, as nothing is known between slices of 4 to 12 mm. DWI, made of the same fine slices as CT, may also lie
-higher or lower, by up to half of the 5 mm that its own slices usually have.
+higher or lower, by up to 4 mm: its own slices are 5 mm thick or more, and were resampled to those of CT.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ __all__ = ["Motion", "Offset", "displace", "draw_motion", "draw_offset", "move"]
 
 STEP_MM, STEP_DEGREES = 0.3, 0.15
 JERK_MM, JERK_DEGREES = 4.0, 3.0
-OFFSET_MM, UP_MM = (0.5, 2.0), 2.5
+OFFSET_MM, UP_MM = (0.5, 2.0), 4.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ def draw_motion(rng: np.random.Generator, frames: int, strength: float) -> Motio
 
 
 def draw_offset(rng: np.random.Generator, strength: float) -> Offset:
-    """Draw the shift of DWI, 0.5 to 2 mm in the plane and up to 2.5 mm across it, times ``strength``."""
+    """Draw the shift of DWI, 0.5 to 2 mm in the plane and up to 4 mm across it, times ``strength``."""
     length, angle, up = rng.uniform(*OFFSET_MM), rng.uniform(0.0, 2 * np.pi), rng.uniform(-UP_MM, UP_MM)
     right, front, up = (round(strength * value, 3) for value in (length * np.cos(angle), length * np.sin(angle), up))
     return Offset(right_mm=right, front_mm=front, up_mm=up)

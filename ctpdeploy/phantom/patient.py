@@ -9,21 +9,23 @@ from numpy.typing import NDArray
 from ctpdeploy.errors import InputError
 from ctpdeploy.phantom.anatomy import make_head
 from ctpdeploy.phantom.bolus import Bolus, draw_bolus
-from ctpdeploy.phantom.diffusion import draw_lesion, make_dwi
+from ctpdeploy.phantom.crop import Crop
+from ctpdeploy.phantom.diffusion import draw_lesion, make_dwi, rician
 from ctpdeploy.phantom.enhancement import ideal_series
-from ctpdeploy.phantom.ischaemia import make_tissue
+from ctpdeploy.phantom.head import Head
+from ctpdeploy.phantom.ischaemia import Tissue, make_tissue
 from ctpdeploy.phantom.motion import Motion, Offset, displace, draw_motion, draw_offset, move
-from ctpdeploy.phantom.protocol import draw_protocol
-from ctpdeploy.phantom.scanner import measure, plain_ct, workstation_maps
+from ctpdeploy.phantom.protocol import draw_protocol, interpolation
+from ctpdeploy.phantom.scanner import add_noise, plain_ct, workstation_maps
 from ctpdeploy.phantom.settings import PhantomConfig
 from ctpdeploy.phantom.stroke import Stroke, draw_stroke
 from ctpdeploy.phantom.territories import make_territories
 from ctpdeploy.runtime.data.case import BoolArray, FloatArray
-from ctpdeploy.runtime.perfusion.maps import resample_frames
 
 __all__ = ["Patient", "make_patient"]
 
 MAX_DRAWS = 50
+AIR_HU = -1000.0
 
 TRUTHS = ("cbf", "cbv", "mtt", "delay", "core", "penumbra", "old")
 
@@ -126,40 +128,47 @@ def _draw(seed: np.random.SeedSequence, config: PhantomConfig, attempt: int) -> 
     stroke = draw_stroke(config, (float(grid.z[0]), float(grid.z[-1])), rngs["plan"], rngs["extras"])
     bolus = draw_bolus(rngs["plan"], float(native[-1]))
     head = make_head(grid, rngs["head"], config.anatomy)
+    crop = Crop.around(head.hu > AIR_HU)
+    head, pixel = head.cropped(crop), grid.spacing[2]
+    grid = head.grid
     territories = make_territories(head, rngs["territories"])
     tissue = make_tissue(head, stroke, territories, rngs["tissue"], config.info_gap)
     offset = draw_offset(rngs["misregistration"], config.misregistration)
     lesion = draw_lesion(head, tissue, rngs["rater"], offset.up_mm)
     if np.count_nonzero(lesion) * np.prod(grid.spacing) / 1000.0 < config.min_lesion_ml and not config.healthy:
         return None
-    baseline, ideal = ideal_series(head, tissue, stroke, bolus, native, rngs["vessels"])
+    ideal = ideal_series(head, tissue, stroke, bolus, native, rngs["vessels"])
     motion = draw_motion(rngs["motion"], len(native), config.motion)
-    measured = measure(move(ideal, motion, grid.spacing[2]), grid.spacing[2], config.noise_sigma, rngs["noise"])
-    series = resample_frames(measured, native, times)
+    blend = interpolation(native, times)
+    frames = ideal.frames(blend) if motion is None else np.tensordot(blend, move(ideal.frames(), motion, pixel), 1)
+    series = crop.paste(frames, AIR_HU)
+    add_noise(series, blend, pixel, config.noise_sigma, rngs["noise"])
     try:
-        maps, analysis = workstation_maps(series, times, grid.spacing)
+        maps, analysis = workstation_maps(crop.cut(series), times, grid.spacing)
     except InputError:
         return None
-    dwi = make_dwi(head, tissue, stroke.onset_hours, rngs["dwi"], offset.up_mm)
-    shown, drawn = (displace(image, offset, grid.spacing[2]) for image in (dwi, lesion.astype(np.float32)))
+    dwi = crop.paste(displace(make_dwi(head, tissue, stroke.onset_hours, rngs["dwi"], offset.up_mm), offset, pixel))
     return Patient(
         series=series,
         times=times,
-        ct=plain_ct(baseline, grid.spacing[2], config.noise_sigma, rngs["plain"]),
-        maps=maps,
-        dwi=shown.clip(min=0.0),  # a spline may undershoot
-        lesion=drawn > 0.5,
+        ct=plain_ct(crop.paste(ideal.baseline, AIR_HU), pixel, config.noise_sigma, rngs["plain"]),
+        maps={name: crop.paste(value) for name, value in maps.items()},
+        dwi=rician(dwi, rngs["dwi"]),
+        lesion=crop.paste(displace(lesion.astype(np.float32), offset, pixel) > 0.5),
         spacing=grid.spacing,
         stroke=stroke,
         bolus=bolus,
         aif=bolus.at(bolus.aif(), times),
-        brain=grid.average(head.depth > 0) > 0.5,
-        truth={
-            "tissue": grid.average(head.grey | head.white),
-            **{name: grid.average(getattr(tissue, name)) for name in TRUTHS},
-        },
+        brain=crop.paste(grid.average(head.depth > 0) > 0.5),
+        truth={name: crop.paste(value) for name, value in _truth(head, tissue).items()},
         measured_aif=analysis.vessels.aif,
         motion=motion,
         misregistration=offset,
         attempt=attempt,
     )
+
+
+def _truth(head: Head, tissue: Tissue) -> dict[str, NDArray[np.float32]]:
+    """Means over voxels."""
+    volumes = {"tissue": head.grey | head.white, **{name: getattr(tissue, name) for name in TRUTHS}}
+    return {name: head.grid.average(volume) for name, volume in volumes.items()}

@@ -4,6 +4,8 @@ The maps come from the noisy series by the project's own deconvolution, never fr
 way, fine detail, vessels, CSF and all that lies beyond their clipping, is what the raw series still holds.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
@@ -12,11 +14,11 @@ from ctpdeploy.phantom.fields import Volume
 from ctpdeploy.runtime.data.case import MAP_NAMES, FloatArray
 from ctpdeploy.runtime.perfusion.maps import PerfusionConfig, PerfusionMaps, perfusion_maps, smooth_in_plane
 
-__all__ = ["measure", "plain_ct", "workstation_maps"]
+__all__ = ["add_noise", "plain_ct", "workstation_maps"]
 
 NOISE_BAND = 0.35  # 1/mm
-JITTER_LIMIT, JITTER_SIGMA = 0.05, 0.025  # HU
-DRIFT = 0.2  # HU from the first frame to the last
+JITTER_LIMIT, JITTER_SIGMA = 0.05, 0.03  # HU
+DRIFT = 0.4  # HU from the first frame to the last
 PLAIN_NOISE = 0.5  # of a frame's noise: a plain CT has four times the dose
 PLAIN_FLOOR, PLAIN_CEILING = (-30, -20), 3071  # HU
 SMOOTHING_FWHM_MM = 4.0
@@ -29,28 +31,34 @@ STEPS = {"cbf": 1.0, "cbv": 0.1, "mtt": 0.5}
 volume; the reference software's files hold it as float64."""
 
 
-def measure(series: Volume, pixel: float, sigma: float, rng: np.random.Generator) -> Volume:
-    """A series ``(T, D, H, W)`` as it is measured, with noise, a slow drift, and a jitter of whole frames by at most 0.05 HU.
+def add_noise(
+    series: Volume, blend: NDArray[np.float32], pixel: float, sigma: float, rng: np.random.Generator
+) -> None:
+    """Noise, a slow drift, and a jitter of whole frames by at most 0.05 HU, added to a series ``(T, D, H, W)``.
 
-    More jitter would drown q(t), a frame's sum, in which the bolus is a small part.
+    More jitter would drown q(t), a frame's sum, in which the bolus is a small part. The series is that on disk; the
+    noise is that of the scanner's own frames, and interpolated as these were.
 
     Args:
-        series: HU, without noise; not changed.
+        series: HU; changed.
+        blend: interpolation ``(T, scanner's frames)``, of at most two neighbours each.
         pixel: mm.
         sigma: standard deviation in HU at a pixel small enough to hold all of the noise's spectrum.
         rng: source of the noise.
     """
-    amplitude, profile = _noise_amplitude(series.shape[-2:], pixel), sigma * _noise_profile(series.shape[-2:], pixel)
-    noisy = series + _offsets(len(series), rng)[:, None, None, None]
-    for frame in noisy:
-        frame += profile * _coloured_noise(frame.shape, amplitude, rng)
-    return noisy
+    frames = blend.shape[1]
+    series += (blend @ _offsets(frames, rng))[:, None, None, None]
+    noise = _coloured_noise((frames, *series.shape[1:]), pixel, sigma, rng)
+    for index, image in enumerate(noise):
+        for frame in np.flatnonzero(blend[:, index]):
+            series[frame] += image if blend[frame, index] == 1 else blend[frame, index] * image
 
 
 def plain_ct(baseline: Volume, pixel: float, sigma: float, rng: np.random.Generator) -> NDArray[np.int32]:
     """The plain CT ``(D, H, W)`` in whole HU, cut off below at -30 to -20 HU as those of ISLES 2018 are."""
-    noisy = measure(baseline[None], pixel, PLAIN_NOISE * sigma, rng)[0]
-    return np.clip(np.rint(noisy), rng.integers(*PLAIN_FLOOR), PLAIN_CEILING).astype(np.int32)
+    noisy = baseline[None].copy()
+    add_noise(noisy, np.ones((1, 1), dtype=np.float32), pixel, PLAIN_NOISE * sigma, rng)
+    return np.clip(np.rint(noisy[0]), rng.integers(*PLAIN_FLOOR), PLAIN_CEILING).astype(np.int32)
 
 
 def workstation_maps(
@@ -84,11 +92,11 @@ def _offsets(frames: int, rng: np.random.Generator) -> NDArray[np.float32]:
 
 
 def _noise_amplitude(shape: tuple[int, ...], pixel: float) -> NDArray[np.float32]:
-    """Square root of the noise power A f exp(-(f / 0.35)^2), a ramp filter with its window, for a real FFT.
+    """Square root of the noise power A f exp(-(f / 0.35)^2), a ramp filter with its window, for an FFT.
 
     A makes the integral over all frequencies 1, so that larger pixels, which hold fewer of them, are less noisy.
     """
-    frequency = np.hypot(fft.fftfreq(shape[0], pixel)[:, None], fft.rfftfreq(shape[1], pixel))
+    frequency = np.hypot(fft.fftfreq(shape[0], pixel)[:, None], fft.fftfreq(shape[1], pixel))
     scale = 2.0 / (np.pi**1.5 * NOISE_BAND**3)
     return (np.sqrt(scale * frequency * np.exp(-((frequency / NOISE_BAND) ** 2))) / pixel).astype(np.float32)
 
@@ -101,8 +109,18 @@ def _noise_profile(shape: tuple[int, ...], pixel: float) -> NDArray[np.float32]:
 
 
 def _coloured_noise(
-    shape: tuple[int, ...], amplitude: NDArray[np.float32], rng: np.random.Generator
-) -> NDArray[np.float32]:
-    """Noise of the given spectrum in each slice of ``(D, H, W)``."""
-    white = rng.standard_normal(shape, dtype=np.float32)
-    return fft.irfft2(fft.rfft2(white) * amplitude, s=shape[-2:])
+    shape: tuple[int, ...], pixel: float, sigma: float, rng: np.random.Generator
+) -> Iterator[NDArray[np.float32]]:
+    """Frames ``(D, H, W)`` of noise, ``shape`` ``(T, D, H, W)``.
+
+    White noise has a white spectrum, so the spectrum is drawn, and one complex transform gives two frames.
+    """
+    plane = shape[-2:]
+    amplitude = _noise_amplitude(plane, pixel) * np.float32(np.sqrt(np.prod(plane)))
+    profile = np.float32(sigma) * _noise_profile(plane, pixel)
+    for first in range(0, shape[0], 2):
+        white = rng.standard_normal((*shape[1:], 2), dtype=np.float32).view(np.complex64)[..., 0]
+        noise = fft.ifft2(amplitude * white, overwrite_x=True)
+        yield profile * noise.real
+        if first + 1 < shape[0]:
+            yield profile * noise.imag

@@ -29,7 +29,7 @@ class PhantomConfig:
         motion: strength of the head's motion during the scan: 1 for a random walk of 0.3 mm and 0.15 degrees a frame
             and one jerk of up to 4 mm and 3 degrees, 0 for none, as ISLES 2018 is corrected for it.
         misregistration: strength of the shift between DWI, on which the lesion is drawn, and CT: 1 for 0.5 to 2 mm in the
-            plane and up to 2.5 mm across it.
+            plane and up to 4 mm across it.
         emboli: strength of further small infarcts on the side of the clot: 1 for up to 5 with a radius of 2 to 5 mm.
         leukoaraiosis: strength of the rarefaction of white matter around the ventricles: 1 for up to 30 %.
         min_lesion_ml: patients with a smaller lesion are drawn again.
