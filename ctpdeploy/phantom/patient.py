@@ -144,7 +144,7 @@ def _draw(seed: np.random.SeedSequence, config: PhantomConfig, attempt: int) -> 
     series = crop.paste(frames, AIR_HU)
     add_noise(series, blend, pixel, config.noise_sigma, rngs["noise"])
     try:
-        maps, analysis = workstation_maps(crop.cut(series), times, grid.spacing)
+        maps, vessels = workstation_maps(crop.cut(series), times, grid.spacing)
     except InputError:
         return None
     dwi = crop.paste(displace(make_dwi(head, tissue, stroke.onset_hours, rngs["dwi"], offset.up_mm), offset, pixel))
@@ -161,7 +161,7 @@ def _draw(seed: np.random.SeedSequence, config: PhantomConfig, attempt: int) -> 
         aif=bolus.at(bolus.aif(), times),
         brain=crop.paste(grid.average(head.depth > 0) > 0.5),
         truth={name: crop.paste(value) for name, value in _truth(head, tissue).items()},
-        measured_aif=analysis.vessels.aif,
+        measured_aif=vessels.aif,
         motion=motion,
         misregistration=offset,
         attempt=attempt,
