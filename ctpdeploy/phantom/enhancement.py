@@ -61,8 +61,9 @@ class IdealSeries:
     def frames(self, blend: NDArray[np.float32] | None = None) -> Volume:
         """The series ``(T, D, H, W)``; ``blend`` ``(T', T)`` makes other frames of these, as interpolation does."""
         curves = self.curves if blend is None else self.curves @ blend.T
-        enhancement = curves.T @ self.weights.reshape(len(curves), -1)
-        return (enhancement + self.baseline.ravel()).reshape(-1, *self.baseline.shape)
+        with_baseline = np.concatenate([curves, np.ones((1, curves.shape[1]), dtype=np.float32)])
+        weights = np.concatenate([self.weights, self.baseline[None]]).reshape(len(with_baseline), -1)
+        return (with_baseline.T @ weights).reshape(-1, *self.baseline.shape)
 
 
 class _Mixture:

@@ -16,7 +16,7 @@ from ctpdeploy.phantom.head import Head
 from ctpdeploy.phantom.ischaemia import Tissue, make_tissue
 from ctpdeploy.phantom.motion import Motion, Offset, displace, draw_motion, draw_offset, move
 from ctpdeploy.phantom.protocol import draw_protocol, interpolation
-from ctpdeploy.phantom.scanner import add_noise, plain_ct, workstation_maps
+from ctpdeploy.phantom.scanner import AIR_HU, measure, plain_ct, workstation_maps
 from ctpdeploy.phantom.settings import PhantomConfig
 from ctpdeploy.phantom.stroke import Stroke, draw_stroke
 from ctpdeploy.phantom.territories import make_territories
@@ -25,7 +25,6 @@ from ctpdeploy.runtime.data.case import BoolArray, FloatArray
 __all__ = ["Patient", "make_patient"]
 
 MAX_DRAWS = 50
-AIR_HU = -1000.0
 
 TRUTHS = ("cbf", "cbv", "mtt", "delay", "core", "penumbra", "old")
 
@@ -122,7 +121,7 @@ def make_patient(seed: int | np.random.SeedSequence, config: PhantomConfig | Non
 
 def _draw(seed: np.random.SeedSequence, config: PhantomConfig, attempt: int) -> Patient | None:
     """One draw; None if it has too small a lesion or shows no artery."""
-    rngs = {name: np.random.default_rng(child) for name, child in zip(STREAMS, seed.spawn(len(STREAMS)), strict=True)}
+    rngs = {name: np.random.Generator(np.random.SFC64(child)) for name, child in zip(STREAMS, seed.spawn(len(STREAMS)), strict=True)}
     protocol = draw_protocol(config, rngs["plan"])
     grid, times, native = protocol.grid, protocol.times, protocol.native
     stroke = draw_stroke(config, (float(grid.z[0]), float(grid.z[-1])), rngs["plan"], rngs["extras"])
@@ -141,17 +140,16 @@ def _draw(seed: np.random.SeedSequence, config: PhantomConfig, attempt: int) -> 
     motion = draw_motion(rngs["motion"], len(native), config.motion)
     blend = interpolation(native, times)
     frames = ideal.frames(blend) if motion is None else np.tensordot(blend, move(ideal.frames(), motion, pixel), 1)
-    series = crop.paste(frames, AIR_HU)
-    add_noise(series, blend, pixel, config.noise_sigma, rngs["noise"])
+    series = measure(frames, crop, blend, pixel, config.noise_sigma, rngs["noise"])
     try:
-        maps, vessels = workstation_maps(crop.cut(series), times, grid.spacing)
+        maps, vessels = workstation_maps(series[..., crop.rows, crop.columns], times, grid.spacing)
     except InputError:
         return None
     dwi = crop.paste(displace(make_dwi(head, tissue, stroke.onset_hours, rngs["dwi"], offset.up_mm), offset, pixel))
     return Patient(
         series=series,
         times=times,
-        ct=plain_ct(crop.paste(ideal.baseline, AIR_HU), pixel, config.noise_sigma, rngs["plain"]),
+        ct=plain_ct(ideal.baseline, crop, pixel, config.noise_sigma, rngs["plain"]),
         maps={name: crop.paste(value) for name, value in maps.items()},
         dwi=rician(dwi, rngs["dwi"]),
         lesion=crop.paste(displace(lesion.astype(np.float32), offset, pixel) > 0.5),

@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from ctpdeploy.errors import InputError
+from ctpdeploy.phantom.crop import Crop
 from ctpdeploy.phantom.fields import Volume
 from ctpdeploy.runtime.data.case import MAP_NAMES, BoolArray, FloatArray
 from ctpdeploy.runtime.perfusion.arteries import VascularInput, baseline_frames, find_vascular_input
 from ctpdeploy.runtime.perfusion.brain import brain_mask
 from ctpdeploy.runtime.perfusion.maps import block_circulant_inverse, deconvolve, smooth_in_plane
 
-__all__ = ["add_noise", "plain_ct", "workstation_maps"]
+__all__ = ["AIR_HU", "measure", "plain_ct", "workstation_maps"]
 
+AIR_HU = -1000.0
 NOISE_BAND = 0.35  # 1/mm
 JITTER_LIMIT, JITTER_SIGMA = 0.05, 0.03  # HU
 DRIFT = 0.4  # HU from the first frame to the last
@@ -35,34 +37,42 @@ STEPS = {"cbf": 1.0, "cbv": 0.1, "mtt": 0.5}
 volume; the reference software's files hold it as float64."""
 
 
-def add_noise(
-    series: Volume, blend: NDArray[np.float32], pixel: float, sigma: float, rng: np.random.Generator
-) -> None:
-    """Noise, a slow drift, and a jitter of whole frames by at most 0.05 HU, added to a series ``(T, D, H, W)``.
+def measure(
+    frames: Volume, crop: Crop, blend: NDArray[np.float32], pixel: float, sigma: float, rng: np.random.Generator
+) -> Volume:
+    """The series as it is measured ``(T, D, H, W)``: air around the head, noise, drift, and jitter of whole frames.
 
-    More jitter would drown q(t), a frame's sum, in which the bolus is a small part. The series is that on disk; the
-    noise is that of the scanner's own frames, and interpolated as these were.
+    Jitter is at most 0.05 HU: more would drown q(t), a frame's sum, in which the bolus is a small part. The noise is
+    that of the scanner's own frames, and interpolated as these were.
 
     Args:
-        series: HU; changed.
+        frames: without noise, on disk's times ``(T, D, h, w)`` in HU.
+        crop: where they lie in the field of view.
         blend: interpolation ``(T, scanner's frames)``, of at most two neighbours each.
         pixel: mm.
         sigma: standard deviation in HU at a pixel small enough to hold all of the noise's spectrum.
         rng: source of the noise.
     """
-    frames = blend.shape[1]
-    series += (blend @ _offsets(frames, rng))[:, None, None, None]
-    noise = _coloured_noise((frames, *series.shape[1:]), pixel, sigma, rng)
+    scanned = blend.shape[1]
+    offsets = blend @ _offsets(scanned, rng)
+    series = np.full((*frames.shape[:2], *crop.shape), AIR_HU, dtype=np.float32)
+    noise = _coloured_noise((scanned, *series.shape[1:]), pixel, sigma, rng)
     for index, image in enumerate(noise):
-        for frame in np.flatnonzero(blend[:, index]):
-            series[frame] += image if blend[frame, index] == 1 else blend[frame, index] * image
+        for time in np.flatnonzero(blend[:, index]):
+            series[time] += image if blend[time, index] == 1 else blend[time, index] * image
+    for shown, frame, offset in zip(series, frames, offsets, strict=True):
+        shown += offset
+        shown[..., crop.rows, crop.columns] += frame - np.float32(AIR_HU)
+    return series
 
 
-def plain_ct(baseline: Volume, pixel: float, sigma: float, rng: np.random.Generator) -> NDArray[np.int32]:
+def plain_ct(
+    baseline: Volume, crop: Crop, pixel: float, sigma: float, rng: np.random.Generator
+) -> NDArray[np.int32]:
     """The plain CT ``(D, H, W)`` in whole HU, cut off below at -30 to -20 HU as those of ISLES 2018 are."""
-    noisy = baseline[None].copy()
-    add_noise(noisy, np.ones((1, 1), dtype=np.float32), pixel, PLAIN_NOISE * sigma, rng)
-    return np.clip(np.rint(noisy[0]), rng.integers(*PLAIN_FLOOR), PLAIN_CEILING).astype(np.int32)
+    once = np.ones((1, 1), dtype=np.float32)
+    noisy = measure(baseline[None], crop, once, pixel, PLAIN_NOISE * sigma, rng)[0]
+    return np.clip(np.rint(noisy), rng.integers(*PLAIN_FLOOR), PLAIN_CEILING).astype(np.int32)
 
 
 def workstation_maps(
