@@ -93,11 +93,12 @@ class Bolus:
         Rows: every MTT by every delay for tissue of CBF 1 ml/100g/min; then an artery at every delay.
         """
         t = self.fine_times
-        arteries = np.stack([self.late(delay, DISPERSION * delay) for delay in DELAYS])
+        delays = np.stack([_exponential(t - delay, DISPERSION * delay) for delay in DELAYS])
+        arteries = _convolve(self.aif(), delays)
         residues = special.gammaincc(self.residue_shape, self.residue_shape * t / TRANSIT_TIMES[:, None])
         flow = DENSITY / HAEMATOCRIT_RATIO / 6000.0 * FINE_STEP
-        tissue = flow * _convolve(arteries[None], _half_first(residues)[:, None])
-        return np.concatenate([tissue.reshape(-1, len(t)), arteries])
+        single = (part.astype(np.float32) for part in (arteries[None], flow * _half_first(residues)[:, None]))
+        return np.concatenate([_convolve(*single).reshape(-1, len(t)), arteries])
 
     def at(self, curves: Curve, times: Curve) -> NDArray[np.float32]:
         """Curves ``(..., fine times)`` at the frame times ``(T,)``: ``(..., T)`` float32, by linear interpolation."""
@@ -167,4 +168,5 @@ def _convolve(first: Curve, second: Curve) -> Curve:
     """Causal convolution along the last axis, cut to its length."""
     length = first.shape[-1]
     size = fft.next_fast_len(2 * length, real=True)
-    return fft.irfft(fft.rfft(first, size) * fft.rfft(second, size), size)[..., :length]
+    spectra = fft.rfft(first, size) * fft.rfft(second, size)
+    return fft.irfft(spectra, size, overwrite_x=True)[..., :length]
