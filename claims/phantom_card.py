@@ -151,7 +151,9 @@ def of_maps(maps: Mapping[str, np.ndarray], patient: Patient) -> Figures:
     """Volumes and overlaps by the rules of the reference software."""
     late, core = rule(maps)
     late_ml, core_ml = _ml(late, patient), _ml(core, patient)
-    deeper = {f"tmax{s}_of_tmax6": _ml(maps["tmax"] > s, patient) / late_ml if late_ml > 1 else np.nan for s in (4, 8, 10)}
+    deeper = {
+        f"tmax{s}_of_tmax6": _ml(maps["tmax"] > s, patient) / late_ml if late_ml > 1 else np.nan for s in (4, 8, 10)
+    }
     return {
         "tmax6_ml": late_ml,
         "core_ml": core_ml,
@@ -211,11 +213,15 @@ def _comparison(ours: list[Figures], theirs: list[Figures]) -> str:
     for name, (title, note) in ROWS.items():
         ideal = _three(ours, f"ideal_{name}") if name in ON_IDEAL_MAPS else ""
         lines.append(f"| {title} | {_three(ours, name)} | {ideal} | {_three(theirs, name)} | {note} |")
-    share = [f"{100 * np.mean([one['tmax6_ml'] < 10 for one in ones]):.0f} %" if ones else "" for ones in (ours, theirs)]
+    share = [
+        f"{100 * np.mean([one['tmax6_ml'] < 10 for one in ones]):.0f} %" if ones else "" for ones in (ours, theirs)
+    ]
     lines.append(f"| Tmax > 6 s below 10 ml | {share[0]} | | {share[1]} | |")
     for other, note in (("tmax6_ml", "kept out of the fit"), ("core_ml", "kept out of the fit")):
         ranks = [_rank_correlation(ones, other) for ones in (ours, theirs)]
-        lines.append(f"| rank correlation of the lesion with {ROWS[other][0].removesuffix(', ml')} | {ranks[0]} | | {ranks[1]} | {note} |")
+        lines.append(
+            f"| rank correlation of the lesion with {ROWS[other][0].removesuffix(', ml')} | {ranks[0]} | | {ranks[1]} | {note} |"
+        )
     return "\n".join(lines) + "\n"
 
 

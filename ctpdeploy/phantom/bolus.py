@@ -9,14 +9,17 @@
     h_d(t) = exp(-(t - d) / theta) / theta, t > d, theta = 0.35 d               delay with its dispersion
 
 Q is the regularised upper incomplete gamma function: transit times are gamma distributed with mean MTT; lambda = 1
-is the exponential residue, lambda -> infinity the box. ``risen`` is the share of the first passage that is over. With P 250 to 500 HU and these widths the bolus has the full
+is the exponential residue, lambda -> infinity the box. ``risen`` is the share of the first passage that is over.
+
+With P 250 to 500 HU and these widths the bolus has the full
 width at half maximum of 10 to 11 s; the tail follows the clinical AIF of the Erlangen phantom, whose peak of 485 HU
 is followed by a trough of 104 HU after 31 s, a second passage of 125 HU after 35 s, 90 HU after 41 s and a rise to 112
 HU at the end. So q(t) does not fall up to the last frame, and the perfusion window ends before it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +28,7 @@ from scipy import fft, special
 from ctpdeploy.phantom.fields import Volume
 from ctpdeploy.runtime.perfusion.maps import DENSITY, HAEMATOCRIT_RATIO
 
-__all__ = ["DELAYS", "TRANSIT_TIMES", "Bolus", "artery_rows", "draw_bolus", "tissue_rows"]
+__all__ = ["DELAYS", "RESIDUES", "TRANSIT_TIMES", "Bolus", "Residue", "artery_rows", "draw_bolus", "tissue_rows"]
 
 Curve = NDArray[np.floating[Any]]
 
@@ -33,10 +36,20 @@ FINE_STEP = 0.25  # s
 TRANSIT_TIMES = np.geomspace(2.0, 30.0, 28)
 DELAYS = np.arange(0.0, 22.5, 0.5)
 DISPERSION = 0.35  # theta / d
-RECIRCULATION, RECIRCULATION_DELAY, RECIRCULATION_TAU = 0.08, 8.0, 1.6
+RECIRCULATION, RECIRCULATION_DELAY, RECIRCULATION_TAU = 0.06, 8.0, 1.6
+START_S = (4.0, 8.0)  # later, a scan of 43 s would end before the tail
 VENOUS_TAU = 1.4
-PERMEABILITY = 0.1  # 1/min, of scalp and neck, which have no blood-brain barrier
-PLATEAU, PLATEAU_TAU = 0.28, 12.0  # of the peak, and how slowly it is reached in s
+PERMEABILITY = 0.15  # 1/min, of scalp and neck, which have no blood-brain barrier
+PLATEAU, PLATEAU_TAU = 0.27, 9.0  # of the peak, and how slowly it is reached in s
+
+Residue = Literal["gamma", "exponential", "box"]
+
+RESIDUES: dict[Residue, Callable[[Curve, float], Curve]] = {
+    "gamma": lambda u, shape: special.gammaincc(shape, shape * u),
+    "exponential": lambda u, _: np.exp(-u),
+    "box": lambda u, _: np.clip(10.5 - 10 * u, 0.0, 1.0),
+}
+"""R by form, of time in units of MTT and of lambda; the box's end is a ramp of a tenth of MTT, for the grid's sake."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +61,8 @@ class Bolus:
         shape: a.
         scale: b in s.
         peak: P in HU.
-        residue_shape: lambda of the residue function.
+        residue: form of the residue function, of :data:`RESIDUES`.
+        residue_shape: lambda of a gamma residue.
         venous_delay: s from artery to vein, before dispersion.
         duration: s that curves are needed for.
     """
@@ -57,6 +71,7 @@ class Bolus:
     shape: float
     scale: float
     peak: float
+    residue: Residue
     residue_shape: float
     venous_delay: float
     duration: float
@@ -95,7 +110,7 @@ class Bolus:
         t = self.fine_times
         delays = np.stack([_exponential(t - delay, DISPERSION * delay) for delay in DELAYS])
         arteries = _convolve(self.aif(), delays)
-        residues = special.gammaincc(self.residue_shape, self.residue_shape * t / TRANSIT_TIMES[:, None])
+        residues = RESIDUES[self.residue](t / TRANSIT_TIMES[:, None], self.residue_shape)
         flow = DENSITY / HAEMATOCRIT_RATIO / 6000.0 * FINE_STEP
         single = (part.astype(np.float32) for part in (arteries[None], flow * _half_first(residues)[:, None]))
         return np.concatenate([_convolve(*single).reshape(-1, len(t)), arteries])
@@ -107,13 +122,14 @@ class Bolus:
         return ((1 - share) * curves[..., left] + share * curves[..., left + 1]).astype(np.float32)
 
 
-def draw_bolus(rng: np.random.Generator, duration: float) -> Bolus:
+def draw_bolus(rng: np.random.Generator, duration: float, residue: Residue = "gamma") -> Bolus:
     """Draw an injection."""
     return Bolus(
-        start=rng.uniform(6.0, 11.0),
+        start=rng.uniform(*START_S),
         shape=rng.uniform(2.6, 3.6),
         scale=rng.uniform(2.0, 3.0),
         peak=rng.uniform(250.0, 500.0),
+        residue=residue,
         residue_shape=rng.uniform(1.5, 3.0),
         venous_delay=rng.uniform(3.0, 4.0),
         duration=duration,

@@ -24,7 +24,7 @@ class Crop:
     def around(cls, mask: NDArray[np.bool_]) -> "Crop":
         """The smallest that holds a mask ``(D, H, W)`` with a margin; the whole field if the mask is empty."""
         height, width = mask.shape[1:]
-        rows, columns = (_span(mask.any(axis=axes)) for axes in ((0, 2), (0, 1)))
+        rows, columns = (_span(np.asarray(mask.any(axis=axes))) for axes in ((0, 2), (0, 1)))
         return cls(rows=rows, columns=columns, shape=(height, width))
 
     def cut(self, array: NDArray[Any]) -> NDArray[Any]:

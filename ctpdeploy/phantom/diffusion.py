@@ -18,9 +18,9 @@ OLD = (0.85, 350.0, 2.0e-3)
 
 CORE_ADC = (0.42, 0.58)
 SHINE_FROM_H, SHINE_PER_H, SHINE_MAX = 1.0, 0.10, 0.5
-"""Of the core: ADC relative to healthy tissue, and the growth of T2. With these and the white matter above, a lesion is
-1.8 times as bright as its mirror image (1.84 +- 0.41, AJNR 2003;24:436) and infarcted white matter brighter than healthy
-grey, as on any DWI; with an ADC of 0.55 to 0.70 the ratio was 1.56."""
+"""Of the core: ADC relative to healthy tissue, and the growth of T2. With these and the white matter above, a lesion
+is 1.8 times as bright as its mirror image (1.84 +- 0.41, AJNR 2003;24:436) and infarcted white matter brighter than
+healthy grey, as on any DWI; with an ADC of 0.55 to 0.70 the ratio was 1.56."""
 
 BLUR_MM = 1.8  # FWHM
 BIAS = 0.12
@@ -38,7 +38,9 @@ def make_dwi(head: Head, tissue: Tissue, onset_hours: float, rng: np.random.Gene
     In the core the ADC falls to about half, and T2 grows from the first hour on (shine-through).
     """
     kind = head.grey + np.uint8(2) * head.white + np.uint8(3) * head.csf
-    density, t2, adc = (np.array([0.0, *values], dtype=np.float32)[kind] for values in zip(GREY, WHITE, CSF, strict=True))
+    density, t2, adc = (
+        np.array([0.0, *values], dtype=np.float32)[kind] for values in zip(GREY, WHITE, CSF, strict=True)
+    )
     old = tissue.old
     density, t2, adc = (now + old * (np.float32(then) - now) for now, then in zip((density, t2, adc), OLD, strict=True))
     adc = adc * (1 - tissue.core * np.float32(1 - rng.uniform(*CORE_ADC)) - 0.08 * tissue.penumbra)

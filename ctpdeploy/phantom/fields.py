@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ctpdeploy.runtime.data.case import FloatArray
 
-__all__ = ["Grid", "Volume", "logistic", "smooth_noise"]
+__all__ = ["Grid", "Volume", "either", "logistic", "smooth_noise"]
 
 Volume = NDArray[np.floating[Any]]
 """One number a voxel: float32, fine ``(D * subslices, H, W)`` or averaged ``(D, H, W)``."""
@@ -96,6 +96,11 @@ def smooth_noise(rng: np.random.Generator, sigma_mm: float, grid: Grid) -> Volum
     values = _lattice(int(rng.integers(2**63)), planes, (counts[1], counts[2]))
     values = (z[:, planes] @ values.reshape(len(planes), -1)).reshape(-1, *values.shape[1:])
     return (y @ values) @ x.T
+
+
+def either(where: NDArray[np.bool_], inside: float, outside: float) -> Volume:
+    """One of two numbers, float32."""
+    return np.where(where, np.float32(inside), np.float32(outside))
 
 
 def logistic(x: NDArray[Any]) -> NDArray[Any]:

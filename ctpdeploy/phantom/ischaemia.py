@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ctpdeploy.phantom.fields import Volume, logistic, smooth_noise
+from ctpdeploy.phantom.fields import Volume, either, logistic, smooth_noise
 from ctpdeploy.phantom.head import Head, ellipsoid
 from ctpdeploy.phantom.procedural import VENTRICLES
 from ctpdeploy.phantom.stroke import Ball, Stroke
@@ -76,7 +76,7 @@ def make_tissue(
     cbf, cbv, delay = _healthy(head, rng)
     severity = _severity(head, stroke, territories, rng)
     core = _core(head, stroke, _flow(severity), rng, info_gap)
-    flow = _flow(severity * np.where(_reopened(head, stroke, rng), *np.float32((REMAINING, 1))))
+    flow = _flow(severity * either(_reopened(head, stroke, rng), REMAINING, 1.0))
     penumbra = logistic((0.55 - flow) / 0.04) * (1 - core)
     old = _old(head, stroke, rng)
     if stroke.leukoaraiosis:
@@ -104,9 +104,9 @@ def _healthy(head: Head, rng: np.random.Generator) -> tuple[Volume, Volume, Volu
     """CBF, CBV and delay of the patient before the stroke."""
     flows, volumes = (rng.uniform(52, 68), rng.uniform(20, 26)), (rng.uniform(3.6, 4.4), rng.uniform(1.7, 2.1))
     arrival, white_lag = rng.uniform(0.1, 1.1), rng.uniform(0.0, 0.3)  # mean Tmax 4.3 s, as in ISLES 2018
-    cbf = np.where(head.grey, *np.float32(flows)) * np.exp(0.10 * smooth_noise(rng, 8.0, head.grid))
-    cbv = np.where(head.grey, *np.float32(volumes)) * np.exp(0.08 * smooth_noise(rng, 8.0, head.grid))
-    return cbf, cbv, np.where(head.white, *np.float32((arrival + white_lag, arrival)))
+    cbf = either(head.grey, *flows) * np.exp(0.10 * smooth_noise(rng, 8.0, head.grid))
+    cbv = either(head.grey, *volumes) * np.exp(0.08 * smooth_noise(rng, 8.0, head.grid))
+    return cbf, cbv, either(head.white, arrival + white_lag, arrival)
 
 
 def _severity(head: Head, stroke: Stroke, territories: Territories, rng: np.random.Generator) -> Volume:
@@ -150,7 +150,7 @@ def _volume(flow: Volume) -> Volume:
 def _core(head: Head, stroke: Stroke, flow: Volume, rng: np.random.Generator, info_gap: float) -> Volume:
     """Share of each fine voxel that has died."""
     reached = float(THRESHOLD * (1 - np.exp(-stroke.onset_hours / ONSET_TAU_H)))
-    tissue = np.where(head.white, *np.float32((1 - 0.20 * info_gap, 1.0)))
+    tissue = either(head.white, 1 - 0.20 * info_gap, 1.0)
     threshold = reached * tissue + stroke.threshold + THRESHOLD_NOISE * smooth_noise(rng, 6.0, head.grid)
     return logistic((threshold - flow) / 0.02)
 

@@ -65,7 +65,9 @@ def draw_motion(rng: np.random.Generator, frames: int, strength: float) -> Motio
 def draw_offset(rng: np.random.Generator, strength: float) -> Offset:
     """Draw the shift of DWI, 0.5 to 2 mm in the plane and up to 4 mm across it, times ``strength``."""
     length, angle, up = rng.uniform(*OFFSET_MM), rng.uniform(0.0, 2 * np.pi), rng.uniform(-UP_MM, UP_MM)
-    right, front, up = (round(strength * value, 3) for value in (length * np.cos(angle), length * np.sin(angle), up))
+    right, front, up = (
+        round(float(strength * value), 3) for value in (length * np.cos(angle), length * np.sin(angle), up)
+    )
     return Offset(right_mm=right, front_mm=front, up_mm=up)
 
 

@@ -16,7 +16,7 @@ from ctpdeploy.phantom.head import Head
 from ctpdeploy.phantom.ischaemia import Tissue, make_tissue
 from ctpdeploy.phantom.motion import Motion, Offset, displace, draw_motion, draw_offset, move
 from ctpdeploy.phantom.protocol import draw_protocol, interpolation
-from ctpdeploy.phantom.scanner import AIR_HU, measure, plain_ct, workstation_maps
+from ctpdeploy.phantom.scanner import AIR_HU, Dose, measure, plain_ct, workstation_maps
 from ctpdeploy.phantom.settings import PhantomConfig
 from ctpdeploy.phantom.stroke import Stroke, draw_stroke
 from ctpdeploy.phantom.territories import make_territories
@@ -121,11 +121,14 @@ def make_patient(seed: int | np.random.SeedSequence, config: PhantomConfig | Non
 
 def _draw(seed: np.random.SeedSequence, config: PhantomConfig, attempt: int) -> Patient | None:
     """One draw; None if it has too small a lesion or shows no artery."""
-    rngs = {name: np.random.Generator(np.random.SFC64(child)) for name, child in zip(STREAMS, seed.spawn(len(STREAMS)), strict=True)}
+    rngs = {
+        name: np.random.Generator(np.random.SFC64(child))
+        for name, child in zip(STREAMS, seed.spawn(len(STREAMS)), strict=True)
+    }
     protocol = draw_protocol(config, rngs["plan"])
     grid, times, native = protocol.grid, protocol.times, protocol.native
     stroke = draw_stroke(config, (float(grid.z[0]), float(grid.z[-1])), rngs["plan"], rngs["extras"])
-    bolus = draw_bolus(rngs["plan"], float(native[-1]))
+    bolus = draw_bolus(rngs["plan"], float(native[-1]), config.residue)
     head = make_head(grid, rngs["head"], config.anatomy)
     crop = Crop.around(head.hu > AIR_HU)
     head, pixel = head.cropped(crop), grid.spacing[2]
@@ -138,9 +141,9 @@ def _draw(seed: np.random.SeedSequence, config: PhantomConfig, attempt: int) -> 
         return None
     ideal = ideal_series(head, tissue, stroke, bolus, native, rngs["vessels"])
     motion = draw_motion(rngs["motion"], len(native), config.motion)
-    blend = interpolation(native, times)
+    blend, dose = interpolation(native, times), Dose(sigma=config.noise_sigma, noise=config.noise)
     frames = ideal.frames(blend) if motion is None else np.tensordot(blend, move(ideal.frames(), motion, pixel), 1)
-    series = measure(frames, crop, blend, pixel, config.noise_sigma, rngs["noise"])
+    series = measure(frames, crop, blend, pixel, dose, rngs["noise"])
     try:
         maps, vessels = workstation_maps(series[..., crop.rows, crop.columns], times, grid.spacing)
     except InputError:
@@ -149,7 +152,7 @@ def _draw(seed: np.random.SeedSequence, config: PhantomConfig, attempt: int) -> 
     return Patient(
         series=series,
         times=times,
-        ct=plain_ct(ideal.baseline, crop, pixel, config.noise_sigma, rngs["plain"]),
+        ct=plain_ct(ideal.baseline, crop, pixel, dose, rngs["plain"]),
         maps={name: crop.paste(value) for name, value in maps.items()},
         dwi=rician(dwi, rngs["dwi"]),
         lesion=crop.paste(displace(lesion.astype(np.float32), offset, pixel) > 0.5),

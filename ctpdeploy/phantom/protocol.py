@@ -20,6 +20,9 @@ BOTTOM = {2: (4.0, 32.0), 4: (0.0, 28.0), 8: (-12.0, 14.0), 16: (-68.0, -68.0), 
 thin slabs lie above the circle of Willis, as their weak
 arterial peaks in ISLES 2018 show (42 HU with 2 slices, 272 with 16)."""
 
+FINE_MM = 3.0
+"""Thickness at most of the fine slices that make a slice."""
+
 SLICE_SHARES = {2: 0.54, 4: 0.20, 8: 0.10, 16: 0.14, 22: 0.02}
 FRAMES = (43, 44, 45, 46, 49, 53, 61, 64)
 NATIVE_INTERVALS = (1.0, 1.5, 2.0)
@@ -66,7 +69,7 @@ def draw_protocol(config: PhantomConfig, rng: np.random.Generator) -> Protocol:
     grid = Grid.centred(
         size=config.size,
         slices=slices,
-        subslices=config.subslices,
+        subslices=config.subslices or int(np.ceil(thickness / FINE_MM)),
         fov=rng.uniform(205.0, 266.0),
         thickness=thickness,
         bottom=min(rng.uniform(*BOTTOM[known]), TOP_Z - slices * thickness),

@@ -5,6 +5,7 @@ way, fine detail, vessels, CSF and all that lies beyond their clipping, is what 
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +14,13 @@ from scipy import fft, ndimage
 from ctpdeploy.errors import InputError
 from ctpdeploy.phantom.crop import Crop
 from ctpdeploy.phantom.fields import Volume
+from ctpdeploy.phantom.settings import Noise
 from ctpdeploy.runtime.data.case import MAP_NAMES, BoolArray, FloatArray
 from ctpdeploy.runtime.perfusion.arteries import VascularInput, baseline_frames, find_vascular_input
 from ctpdeploy.runtime.perfusion.brain import brain_mask
 from ctpdeploy.runtime.perfusion.maps import block_circulant_inverse, deconvolve, smooth_in_plane
 
-__all__ = ["AIR_HU", "measure", "plain_ct", "workstation_maps"]
+__all__ = ["AIR_HU", "Dose", "measure", "plain_ct", "workstation_maps"]
 
 AIR_HU = -1000.0
 UNIFORM_VARIANCE = 12.0  # 1 / variance of numbers uniform within an interval of 1
@@ -38,8 +40,21 @@ STEPS = {"cbf": 1.0, "cbv": 0.1, "mtt": 0.5}
 volume; the reference software's files hold it as float64."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Dose:
+    """What the noise of a frame is like.
+
+    Attributes:
+        sigma: standard deviation in HU at a pixel small enough to hold all of the noise's spectrum.
+        noise: form of the spectrum.
+    """
+
+    sigma: float
+    noise: Noise = "ramp"
+
+
 def measure(
-    frames: Volume, crop: Crop, blend: NDArray[np.float32], pixel: float, sigma: float, rng: np.random.Generator
+    frames: Volume, crop: Crop, blend: NDArray[np.float32], pixel: float, dose: Dose, rng: np.random.Generator
 ) -> Volume:
     """The series as it is measured ``(T, D, H, W)``: air around the head, noise, drift, and jitter of whole frames.
 
@@ -51,13 +66,13 @@ def measure(
         crop: where they lie in the field of view.
         blend: interpolation ``(T, scanner's frames)``, of at most two neighbours each.
         pixel: mm.
-        sigma: standard deviation in HU at a pixel small enough to hold all of the noise's spectrum.
+        dose: what the noise is like.
         rng: source of the noise.
     """
     scanned = blend.shape[1]
     offsets = blend @ _offsets(scanned, rng)
     series = np.full((*frames.shape[:2], *crop.shape), AIR_HU, dtype=np.float32)
-    noise = _coloured_noise((scanned, *series.shape[1:]), pixel, sigma, rng)
+    noise = _coloured_noise((scanned, *series.shape[1:]), pixel, dose, rng)
     for index, image in enumerate(noise):
         for time in np.flatnonzero(blend[:, index]):
             series[time] += image if blend[time, index] == 1 else blend[time, index] * image
@@ -67,12 +82,10 @@ def measure(
     return series
 
 
-def plain_ct(
-    baseline: Volume, crop: Crop, pixel: float, sigma: float, rng: np.random.Generator
-) -> NDArray[np.int32]:
+def plain_ct(baseline: Volume, crop: Crop, pixel: float, dose: Dose, rng: np.random.Generator) -> NDArray[np.int32]:
     """The plain CT ``(D, H, W)`` in whole HU, cut off below at -30 to -20 HU as those of ISLES 2018 are."""
     once = np.ones((1, 1), dtype=np.float32)
-    noisy = measure(baseline[None], crop, once, pixel, PLAIN_NOISE * sigma, rng)[0]
+    noisy = measure(baseline[None], crop, once, pixel, replace(dose, sigma=PLAIN_NOISE * dose.sigma), rng)[0]
     return np.clip(np.rint(noisy), rng.integers(*PLAIN_FLOOR), PLAIN_CEILING).astype(np.int32)
 
 
@@ -89,7 +102,8 @@ def workstation_maps(
     depth, height, width = series.shape[1:]
     frames = series.reshape(len(series), -1)  # a copy where the series is a part of a larger one
     frames = frames.copy() if np.may_share_memory(frames, series) else frames
-    mean = (np.full(len(frames), 1 / len(frames), dtype=np.float32) @ frames).reshape(depth, height, width)
+    weights = np.full(len(frames), 1 / len(frames), dtype=np.float32)
+    mean: Volume = (weights @ frames).reshape(depth, height, width)
     brain = brain_mask(mean, spacing)
     if not brain.any():
         raise InputError("No brain found in the phantom's series.")
@@ -142,11 +156,14 @@ def _offsets(frames: int, rng: np.random.Generator) -> NDArray[np.float32]:
     return (jitter + np.linspace(0.0, DRIFT, frames)).astype(np.float32)
 
 
-def _noise_amplitude(shape: tuple[int, ...], pixel: float) -> NDArray[np.float32]:
-    """Square root of the noise power A f exp(-(f / 0.35)^2), a ramp filter with its window, for an FFT.
+def _noise_amplitude(shape: tuple[int, ...], pixel: float, kind: Noise) -> NDArray[np.float32]:
+    """Square root of the noise power for an FFT: A f exp(-(f / 0.35)^2), a ramp filter with its window, or flat.
 
-    A makes the integral over all frequencies 1, so that larger pixels, which hold fewer of them, are less noisy.
+    A makes the integral over all frequencies 1, so that larger pixels, which hold fewer of them, are less noisy; so are
+    larger pixels of white noise than those of 1 mm.
     """
+    if kind == "white":
+        return np.full(shape, min(1.0, 1.0 / pixel), dtype=np.float32)
     frequency = np.hypot(fft.fftfreq(shape[0], pixel)[:, None], fft.fftfreq(shape[1], pixel))
     scale = 2.0 / (np.pi**1.5 * NOISE_BAND**3)
     return (np.sqrt(scale * frequency * np.exp(-((frequency / NOISE_BAND) ** 2))) / pixel).astype(np.float32)
@@ -160,7 +177,7 @@ def _noise_profile(shape: tuple[int, ...], pixel: float) -> NDArray[np.float32]:
 
 
 def _coloured_noise(
-    shape: tuple[int, ...], pixel: float, sigma: float, rng: np.random.Generator
+    shape: tuple[int, ...], pixel: float, dose: Dose, rng: np.random.Generator
 ) -> Iterator[NDArray[np.float32]]:
     """Frames ``(D, H, W)`` of noise, ``shape`` ``(T, D, H, W)``.
 
@@ -168,8 +185,8 @@ def _coloured_noise(
     are uniform: a pixel adds up thousands of them, and so is normal.
     """
     plane = shape[-2:]
-    amplitude = _noise_amplitude(plane, pixel) * np.float32(np.sqrt(UNIFORM_VARIANCE * np.prod(plane)))
-    profile = np.float32(sigma) * _noise_profile(plane, pixel)
+    amplitude = _noise_amplitude(plane, pixel, dose.noise) * np.float32(np.sqrt(UNIFORM_VARIANCE * np.prod(plane)))
+    profile = np.float32(dose.sigma) * _noise_profile(plane, pixel)
     for first in range(0, shape[0], 2):
         white = rng.random((*shape[1:], 2), dtype=np.float32)
         white -= np.float32(0.5)

@@ -49,16 +49,26 @@ class Vessel:
 VESSELS = (
     Vessel(name="ICA", radius=2.3, points=((12, 0, -30), (13, 3, -14))),
     Vessel(name="M1", radius=1.6, points=((13, 3, -14), (24, 2, -13), (36, 4, -10))),
-    Vessel(name="M2 superior", radius=BRANCH_RADIUS, points=((36, 4, -10), (41, 8, 0), (42, 14, 12), (48, 20, 26), (56, 12, 40))),
     Vessel(
-        name="M2 inferior", radius=BRANCH_RADIUS, points=((36, 4, -10), (42, -8, 0), (45, -24, 10), (52, -40, 22), (56, -48, 36))
+        name="M2 superior",
+        radius=BRANCH_RADIUS,
+        points=((36, 4, -10), (41, 8, 0), (42, 14, 12), (48, 20, 26), (56, 12, 40)),
+    ),
+    Vessel(
+        name="M2 inferior",
+        radius=BRANCH_RADIUS,
+        points=((36, 4, -10), (42, -8, 0), (45, -24, 10), (52, -40, 22), (56, -48, 36)),
     ),
     Vessel(
         name="A2",
         radius=BRANCH_RADIUS,
         points=((13, 3, -14), (3, 18, -10), (3, 36, 0), (3, 38, 16), (3, 16, 34), (3, -20, 44)),
     ),
-    Vessel(name="P2", radius=BRANCH_RADIUS, points=((3, -24, -16), (18, -30, -12), (22, -52, -4), (12, -74, 4), (8, -88, 12))),
+    Vessel(
+        name="P2",
+        radius=BRANCH_RADIUS,
+        points=((3, -24, -16), (18, -30, -12), (22, -52, -4), (12, -74, 4), (8, -88, 12)),
+    ),
     Vessel(name="basilar artery", radius=1.8, points=((0, -24, -40), (0, -24, -16)), paired=False),
     Vessel(name="transverse sinus", radius=3.5, points=((5, -84, -22), (45, -72, -26), (58, -50, -30)), vein=True),
     Vessel(
