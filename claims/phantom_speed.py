@@ -1,10 +1,10 @@
 """``ctpdeploy phantom`` against an older checkout of it: the same command, the same parameters, turn by turn.
 
-Each turn writes the same number of cases into an empty folder, by as many worker processes as the machine has cores, start
-of the interpreters included; the order within a round is random. The patients are not the same, as a version may draw
-others from a seed, but the shares of slices and frames are, so cases must be many. Quoted are medians, and the median
-of the ratio within a round, which other load on the machine disturbs least. The ceiling is the time to write the bytes
-alone. The last line of the output is JSON.
+Each turn writes the same number of cases into an empty folder, by as many worker processes as the machine has cores,
+start of the interpreters included; the order within a round is random. The patients are not the same, as a version
+may draw others from a seed, but the shares of slices and frames are, so cases must be many. Quoted are medians, and the
+median of the ratio within a round, which other load on the machine disturbs least. The ceiling is the time to write the
+bytes alone. The last line of the output is JSON.
 
     git worktree add ../old 4cd6b5e
     python claims/phantom_speed.py --old ../old --cases 40 --rounds 5
