@@ -82,7 +82,7 @@ def test_an_empty_mask_is_refused() -> None:
 
 @pytest.fixture(scope="module")
 def patients() -> list[Patient]:
-    return [make_patient(seed, PhantomConfig(size=96, slices=4, frames=45)) for seed in range(8)]
+    return [make_patient(seed, PhantomConfig(size=96, slices=16, frames=45)) for seed in range(8)]
 
 
 def test_the_artery_of_a_patient_peaks_within_one_frame(patients: list[Patient]) -> None:
