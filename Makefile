@@ -2,6 +2,7 @@
 # make test   environment, installation, tests
 # make bench  the README's figures measured again, beside what it says; WIDTH=16 is a quick look, 64 what it speaks of
 # make lint   style, types, import contracts
+# make docs   the documents as a site, in site/
 
 VENV ?= .venv
 PYTHON ?= python3
@@ -10,7 +11,7 @@ BENCH ?= bench
 WIDTH ?= 64
 BIN := $(VENV)/bin
 
-.PHONY: demo test bench lint clean
+.PHONY: demo test bench lint docs clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/installed: pyproject.toml constraints.txt hatch_build.py $(wildcard ctpdeploy/runtime/backends/native/cpp/*)
@@ -44,5 +45,9 @@ lint: $(VENV)/installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# the variable silences the theme's advertisement for its successor
+docs: $(VENV)/installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,4 +1,4 @@
-"""What ``ctpdeploy benchmark`` and ``folder.py`` found, as the tables of docs/performance.md."""
+"""Results of ``ctpdeploy benchmark`` and ``folder.py``, as the tables of docs/performance.md."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def stages(bundle: dict[str, Any]) -> str:
 
 
 def slices(bundle: dict[str, Any]) -> str:
-    """How cost grows with slices."""
+    """Cost by number of slices."""
     backends = bundle["backends"]
     rows = []
     for costs in zip(*(x["by_slices"] for x in backends.values()), strict=True):
@@ -39,7 +39,7 @@ def slices(bundle: dict[str, Any]) -> str:
 
 
 def frames(bundle: dict[str, Any]) -> str:
-    """How cost grows with frames."""
+    """Cost by number of frames."""
     rows = [
         [str(x["frames"]), f"{x['read_s'] * 1e3:.0f}", f"{x['preprocess_s'] * 1e3:.0f}"] for x in bundle["by_frames"]
     ]

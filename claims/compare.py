@@ -50,7 +50,7 @@ class Pair:
 
     @property
     def held_or_excused(self) -> bool:
-        """Whether nothing speaks against the README: another package may be missing, a backend of ctpdeploy not."""
+        """Whether the README stands: another package may be missing, a backend of ctpdeploy not."""
         return self.verdict == YES or (self.verdict == MISSING and not is_ours(self.what[1]))
 
 
@@ -67,7 +67,7 @@ def pairs(stated: Results, today: Results) -> Iterator[Pair]:
 
 
 def other_conditions(stated: Results, today: Results) -> list[str]:
-    """Why figures need not be those of the README: another machine, networks of another width or size."""
+    """Reasons why figures need not be those of the README: another machine, networks of another width or size."""
     reasons = []
     for kind in sorted({kind for kind, _ in GRIDS.values()}):
         of_readme, here = stated[kind], today[kind]
@@ -82,7 +82,7 @@ def other_conditions(stated: Results, today: Results) -> list[str]:
 
 
 def report(stated: Results, today: Results) -> bool:
-    """Print both; returns whether nothing speaks against the README."""
+    """Print both; returns whether the README stands."""
     found = list(pairs(stated, today))
     rows = [[*pair.what, str(pair.stated), str(pair.today or "-"), pair.verdict] for pair in found]
     print_table(["", "", "ratio", "README", "today", "within"], rows, words=3)
@@ -101,7 +101,7 @@ def report(stated: Results, today: Results) -> bool:
 
 
 def _circumstances(stated: Mapping[str, Any], today: Mapping[str, Any]) -> Iterator[str]:
-    """What a reader may want to know of two runs that differ."""
+    """Circumstances of two runs, for a reader of their differences."""
     for when, found in (("README", stated), ("today", today)):
         product, other = Figure.of(found["sgemm_gflops"]), found["other_cores"]
         speed = f"{product.p50:.0f} GFLOP/s ({product.least:.0f}–{product.greatest:.0f})"

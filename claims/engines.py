@@ -1,7 +1,7 @@
 """Parse and build of the three networks with TensorRT-RTX, which needs no GPU: seconds, sizes and the types proved.
 
-The ceiling of the build is not known; beside it stands the time to read the file, which no builder can beat. Weights
-are random, so the figures say nothing of segmentation. The last line of the output is JSON.
+The build has no known ceiling; beside it stands the time to read the file, which no builder can beat. Weights
+are random, so the figures have no meaning for segmentation. The last line of the output is JSON.
 
     python claims/engines.py --width 64 --size 256 --slices 1,8,32 --precision fp16
 """
@@ -60,8 +60,8 @@ def main() -> None:
     layers = prove(parsed.network, options.precision)
     parsed_at = time.perf_counter()
     fewest, likely, most = map(int, options.slices.split(","))
-    recipe = BuildOptions(target=Target(), slices=(fewest, likely, most), precision=options.precision)
-    plan = build(parsed, recipe, lambda text, share: None)  # noqa: ARG005
+    build_options = BuildOptions(target=Target(), slices=(fewest, likely, most), precision=options.precision)
+    result = build(parsed, build_options, lambda text, share: None)  # noqa: ARG005
     result = {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "versions": {"tensorrt_rtx": trt.__version__},
@@ -75,7 +75,7 @@ def main() -> None:
             "parse": round(parsed_at - start, 2),
             "build": round(time.perf_counter() - parsed_at, 2),
         },
-        "megabytes": {"onnx": round(len(network) / 1e6, 1), "engine": round(len(plan.engine) / 1e6, 1)},
+        "megabytes": {"onnx": round(len(network) / 1e6, 1), "engine": round(len(result.engine) / 1e6, 1)},
         "peak_megabytes": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3),
         "layers": layers,
     }

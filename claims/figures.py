@@ -32,7 +32,7 @@ class Figure:
 
     @classmethod
     def of(cls, found: Mapping[str, float] | float) -> "Figure":
-        """What JSON has: quantiles, or a number that is the same in every round."""
+        """The figure of a JSON value: of quantiles, or of a number that is the same in every round."""
         if isinstance(found, Mapping):
             return cls(p50=found["p50"], least=found["least"], greatest=found["greatest"])
         return cls(p50=found, least=found, greatest=found)
@@ -60,7 +60,7 @@ class Grid:
     """A table of figures.
 
     Attributes:
-        title: what was run.
+        title: of the benchmark.
         rows: figures by what they are, by what ran.
         seconds: medians, by what ran; of one machine in one run.
         ceilings: those of the rows that no algorithm of their kind passes.

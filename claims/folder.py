@@ -1,8 +1,8 @@
-"""A folder of cases beside its networks alone: how much of a backend's speed a user gets, from files to masks.
+"""A folder of cases beside its networks alone: the share of a backend's speed from files to masks.
 
-What ``ctpdeploy infer`` does with a folder, in a process that is warm, takes turns with the networks alone on the same
+The work of ``ctpdeploy infer`` on a folder, in a process that is warm, takes turns with the networks alone on the same
 slices in memory, case by case. Their quotient would be 1 if reading, preprocessing, masks, volumes, pictures and
-reports found a core that the networks leave idle, or cost nothing; core seconds say what they cost. The networks are
+reports found a core that the networks leave idle, or cost nothing; core seconds measure their cost. The networks are
 trained ones made wide (see ``widen_networks.py``), since the work behind them depends on the mask. Outputs are checked
 first.
 
@@ -47,7 +47,7 @@ NETWORKS, FOLDER, MACHINE = "the networks alone", "the folder", "the machine"
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What something took.
+    """Time of a task.
 
     Attributes:
         seconds: by the clock.

@@ -1,10 +1,10 @@
-"""Everything that a machine with a GPU can say, in one run of less than eight minutes and without a network.
+"""All measurements on a machine with a GPU, in one run of less than eight minutes and without a network.
 
 Checked against the references: every kernel, every way to run the networks. Measured: the GPU's ceilings; each kernel
 as a share of the copy; the networks with and without copies and the whole way from series to mask, by slices, for
 PyTorch and for every backend of ctpdeploy that can run, taking turns in random order; cold start and memory. What the
 machine lacks is listed, and parts for which the time does not suffice are left out and listed too. Without a GPU it
-says so and ends with exit code 5; if anything is wrong, with 6, after saying all it knows.
+ends with a sentence and exit code 5; if anything is wrong, with 6, after printing all results.
 
     python claims/gpu.py --out gpu.json --markdown gpu.md
     python claims/gpu.py --rehearse          # the same steps, small, on the processor: the figures mean nothing
@@ -55,7 +55,7 @@ FLIPPED: Final = 0.02
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """How large everything is.
+    """Sizes of the measurements.
 
     Attributes:
         device: of PyTorch.
@@ -128,8 +128,8 @@ class Contestant:
 
     Attributes:
         run: slices in host memory to probability in host memory.
-        predict: series in memory to mask in memory; returns the seconds of the networks alone, if it knows.
-        check: how right.
+        predict: series in memory to mask in memory; returns the seconds of the networks alone, where it measures them.
+        check: comparison with the reference.
         without_copies: given slices, the networks alone; None where they cannot be run so.
         only: so many slices at once; None if any.
     """
@@ -305,7 +305,7 @@ def _ratio(taken: Mapping[str, list[float]], kind: str, values: list[float]) -> 
 
 
 def _memory(run: Callable[[SliceBatch], object], batch: SliceBatch) -> int | None:
-    """What PyTorch takes for a run beyond what it held before."""
+    """Peak bytes that PyTorch takes for a run beyond those held before."""
     if not torch.cuda.is_available():
         return None
     before = torch.cuda.memory_allocated()

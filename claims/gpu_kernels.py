@@ -36,7 +36,7 @@ class Launch:
 
     @property
     def bytes_moved(self) -> int:
-        """What the kernel has to read and write at the least; 0 where that is next to nothing."""
+        """Least bytes that the kernel reads and writes; 0 where that is next to nothing."""
         return _BYTES[self.kernel](self) if self.kernel in _BYTES else 0
 
     def number(self, position: int) -> int:

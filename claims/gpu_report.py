@@ -1,4 +1,4 @@
-"""What ``gpu.py`` found, as a section for docs/gpu-evidence.md."""
+"""Results of ``gpu.py``, as a section for docs/gpu-evidence.md."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

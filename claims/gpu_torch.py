@@ -69,7 +69,7 @@ class Variant:
 
     Attributes:
         half: in float16, in the order that its convolutions prefer.
-        tf32: let float32 convolutions round to 10 bits, as PyTorch does unless told otherwise.
+        tf32: let float32 convolutions round to 10 bits, as PyTorch does by default.
         compiled: by ``torch.compile`` with ``max-autotune``.
     """
 
@@ -151,7 +151,7 @@ def _tf32(allowed: bool) -> Iterator[None]:
 
 
 def _a_second(device: str, run: Callable[[], object]) -> float:
-    """How often something can be done in a second, queued in a row."""
+    """Runs of a task in a second, queued in a row."""
     run()
     synchronise(device)
     count, start = 0, time.perf_counter()

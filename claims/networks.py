@@ -144,7 +144,7 @@ def _drawn(config: TrainConfig, batch: SliceBatch) -> Chain:
 
 
 def _find_lesions(chain: Chain, frames: Tensor, features: Tensor) -> None:
-    """Shift the last layer so that a share of the pixels is lesion: masks of nothing say nothing."""
+    """Shift the last layer so that a share of the pixels is lesion: empty masks prove nothing."""
     layers = [module for module in chain.get_submodule("segmenter").modules() if isinstance(module, nn.Conv2d)]
     (last,) = (layer for layer in layers if layer.out_channels == 2)
     logits = chain(frames, features)["logits"]

@@ -1,9 +1,9 @@
 """A whole case from its files to a mask on disk, as a user of each package would write it; makers by name.
 
-A maker returns what makes the mask once and returns seconds and mask, ``(D, H, W)``. All run the same networks. No
-other package knows this preprocessing: the script calls ours, and nnU-Net is given its result as eleven files a case,
-so that it neither reads the series nor preprocesses. In turn nnU-Net and the script write the mask alone, ctpdeploy
-also the probability, the pseudo-DWI and a report; its picture is left out.
+A maker returns a function that makes the mask once and returns seconds and mask, ``(D, H, W)``. All run the same
+networks. No other package has this preprocessing: the script calls ours, and nnU-Net is given its result as eleven
+files a case, so that it neither reads the series nor preprocesses. In turn nnU-Net and the script write the mask alone,
+ctpdeploy also the probability, the pseudo-DWI and a report; its picture is left out.
 """
 
 import time
@@ -38,7 +38,7 @@ _FLOWS: Final = ("cbf", "cbv")
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What to do.
+    """A case and the networks to run on it.
 
     Attributes:
         networks: to run.
@@ -100,7 +100,7 @@ def _script(job: Job) -> Run:
 
 
 def _read_plainly(folder: Path, known: Case) -> Case:
-    """The volumes as ``get_fdata`` gives them, on the geometry of a case that is known."""
+    """The volumes as ``get_fdata`` gives them, on the geometry of a case at hand."""
     arrays = {part: nib.load(file).get_fdata(dtype=np.float32) for part, file in find_cases(folder)[0].files.items()}
     to_case = known.geometry.to_case
     maps = {name: to_case(arrays[name]) * (TENTHS if name in _FLOWS else 1.0) for name in MAP_NAMES}

@@ -40,7 +40,7 @@ ORT: Final = "ctpdeploy ort-cpu"
 
 @dataclass(frozen=True, kw_only=True)
 class Networks:
-    """What peers run: the trained chain, and the bundle that was exported from it."""
+    """Networks that peers run: the trained chain, and the bundle that was exported from it."""
 
     chain: Chain
     bundle: Bundle
@@ -102,7 +102,7 @@ def _compiled(mode: str) -> Callable[[Networks], Peer]:
 
 
 def _plain_onnx(networks: Networks) -> Peer:
-    """``torch.onnx.export`` as its tutorial says, in a session with default options."""
+    """``torch.onnx.export`` as in its tutorial, in a session with default options."""
     import onnxruntime
 
     rows, columns = networks.bundle.preprocess.slice_shape

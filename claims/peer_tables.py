@@ -1,4 +1,4 @@
-"""What ``peers.py`` found, as the tables of docs/performance.md and of the README."""
+"""Results of ``peers.py``, as the tables of docs/performance.md and of the README."""
 
 from typing import Any
 

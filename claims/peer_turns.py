@@ -51,7 +51,7 @@ def measure_networks(
         inputs: frames ``(1, F, H, W)`` and features ``(1, 5, H, W)``.
         gflop: of direct convolutions.
         rounds: how many.
-        say: told what goes on.
+        say: called with the step under way.
 
     Raises:
         GuardError: one of ctpdeploy's is wrong.
@@ -93,7 +93,7 @@ def measure_cases(
         job: case and networks.
         gflop: of direct convolutions, of a slice.
         rounds: how many.
-        say: told what goes on.
+        say: called with the step under way.
 
     Raises:
         GuardError: one of ctpdeploy's is wrong.
@@ -119,7 +119,7 @@ def measure_cases(
 def make_all(
     makers: Mapping[str, Callable[[Given], Made]], given: Given
 ) -> tuple[dict[str, Made], dict[str, str], dict[str, float]]:
-    """What can be made, why the rest cannot, and how long each took.
+    """Peers that can be made, the reason for each that cannot, and seconds of each.
 
     Raises:
         BackendError: a backend of ctpdeploy that can run refuses the networks.

@@ -39,7 +39,7 @@ PACKAGES: Final = ("torch", "onnxruntime", "ncnn", "openvino", "monai", "nnunetv
 
 
 def say(text: str) -> None:
-    """What goes on, on stderr."""
+    """Print the step under way, on stderr."""
     print(f"{time.strftime('%H:%M:%S')}  {text}", file=sys.stderr)
 
 

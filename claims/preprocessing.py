@@ -1,4 +1,4 @@
-"""q(t) and the maximum over time: one pass in the order of memory against the two reductions that say the same.
+"""q(t) and the maximum over time: one pass in the order of memory against the two reductions that are equal to it.
 
 Variants take turns in random order; quoted are medians over rounds. The ceiling is a copy of the same series by
 ``numpy.copyto``, measured in the same rounds, which also writes what it reads. Bytes are those of the series, counted
@@ -22,7 +22,7 @@ LAYOUTS = {"as stored": np.s_[:], "mirrored": np.s_[:, :, ::-1, ::-1]}
 
 
 def two_reductions(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What equations 1 and 2 say, word for word."""
+    """Equations 1 and 2, term by term: q(t) and the maximum over time."""
     return series.reshape(len(series), -1).sum(axis=1, dtype=np.float64), series.max(axis=0)
 
 

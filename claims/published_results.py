@@ -1,4 +1,4 @@
-"""The results that are committed, which the documents speak of, and how those of a new run take their place."""
+"""The committed results behind the documents, and their replacement by those of a new run."""
 
 import json
 import shutil
@@ -16,18 +16,18 @@ SCHEMAS: Final = {"peers": 2, "benchmark": BENCHMARK, "folder": 1}
 WIDTH: Final = 64
 """Of the networks."""
 BUSY: Final = 0.3
-"""Cores that other work may have kept busy: where it disturbs rounds, the spread is so wide that it says nothing."""
+"""Cores that other work may have kept busy: where it disturbs rounds, the spread is too wide to be of use."""
 
 RESULTS: Final = Path(__file__).parent / "results"
 
 
 def committed(kind: str, results: Path = RESULTS) -> Path:
-    """Where results of a kind are kept."""
+    """File of the committed results of a kind."""
     return results / f"{kind}-{MACHINE}.json"
 
 
 def read_results(kind: str, file: Path) -> dict[str, Any]:
-    """What a benchmark found.
+    """Results of a benchmark.
 
     Raises:
         InputError: there is no such file, or another version wrote it.

@@ -69,7 +69,7 @@ def written(document: str, made: dict[str, str]) -> str:
 
 
 def _spread(peers: dict[str, Any]) -> str:
-    """What the README says of its figures."""
+    """The README's sentences on its figures."""
     said = (
         f"{_machine(peers)} Of each ratio the median of {peers['rounds']} rounds, in brackets the least and the "
         f"greatest; *ceilings* are in italics. `make bench` takes a ratio for reproduced if its median lies within the "

@@ -8,7 +8,7 @@ which no way to bring data makes faster; the ceiling on any faster device is the
 files are in the memory of the operating system; a slow disk slows the plain loop in every epoch, the product once. The
 last line of the output is JSON.
 
-Where other work wants the processor too, OpenMP's threads lose much time by spinning, less so in a process with one
+Where other work uses the processor too, OpenMP's threads lose much time by spinning, less so in a process with one
 thread more, as the loader's: let them sleep, or that is part of what is measured.
 
     OMP_WAIT_POLICY=passive python claims/training_data.py --width 4 --cases 2 --epochs 2 --rounds 5
@@ -45,7 +45,7 @@ PHANTOM = PhantomConfig(size=256, slices=8, frames=45)
 
 @dataclass
 class Run:
-    """What was measured of a run.
+    """Measurements of a run.
 
     Attributes:
         seconds: of the whole run.
@@ -64,7 +64,7 @@ class Run:
 
 @dataclass
 class Setting:
-    """What all variants share."""
+    """The setting of all variants."""
 
     cases: list[CaseRef]
     config: TrainConfig
@@ -168,7 +168,7 @@ def compress(data: Path) -> None:
 
 
 def rate(work: Callable[[], object], amount: float, seconds: float = 0.5) -> float:
-    """How much of something the machine does in a second, at this moment."""
+    """Amount of work that the machine does in a second, at this moment."""
     count, start = 0, time.perf_counter()
     while time.perf_counter() - start < seconds:
         work()

@@ -21,7 +21,7 @@ MACHINE: Final = "the machine"
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What was found.
+    """Figures, and the machine's speed beside them.
 
     Attributes:
         figures: for JSON.
@@ -45,11 +45,11 @@ def take_turns(
 
     Args:
         tasks: return seconds, by name.
-        references: tasks to compare with, by what the ratio is called; left out where there is no such task.
-        gflop: what a task multiplies and adds if it convolves directly, in 1e9 operations.
+        references: tasks to compare with, by the name of the ratio; left out where there is no such task.
+        gflop: multiplications and additions of a task if it convolves directly, in 1e9.
         rounds: how many.
         seed: of the order of turns.
-        say: told whose turn it is.
+        say: called with the name of the task whose turn it is.
     """
     taken: dict[str, list[Any]] = interleave(
         {**tasks, MACHINE: measure_ceilings}, rounds=rounds, seed=seed, on_turn=say

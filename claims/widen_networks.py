@@ -1,4 +1,4 @@
-"""A narrow trained network made wide: it answers as before and costs as one that was trained at full width.
+"""A narrow trained network made wide: equal outputs, at the cost of one that was trained at full width.
 
 Speed is measured at full width, but the work behind the networks depends on the mask, and random weights make one of
 thousands of specks. Training at full width takes days on a processor, a narrow network minutes. So each channel inside

@@ -3,6 +3,7 @@
 Research use only, not for clinical use.
 """
 
+import logging
 from typing import Final
 
 __all__ = ["INTENDED_USE", "__version__"]
@@ -10,3 +11,6 @@ __all__ = ["INTENDED_USE", "__version__"]
 __version__: Final = "0.1.0"
 
 INTENDED_USE: Final = "Research use only, not for clinical use."
+
+# who wants the log adds a handler; without this one Python writes the warnings of a library to stderr by itself
+logging.getLogger(__name__).addHandler(logging.NullHandler())

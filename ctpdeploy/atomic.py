@@ -67,7 +67,7 @@ def atomic_replace(file: Path) -> Iterator[Path]:
         yield partial
         partial.replace(file)
     finally:
-        with suppress(OSError):  # what failed before says more
+        with suppress(OSError):  # the earlier failure is the cause
             partial.unlink()
 
 

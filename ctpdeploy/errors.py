@@ -9,11 +9,11 @@
     ├── InputError                  4   a file, case or bundle is refused
     ├── BackendError                5   a backend or an engine is not to be had
     │   ├── MissingPackageError     5   an optional package is not installed
-    │   └── OutOfMemoryError        5   a device has not enough memory for what was asked of it
+    │   └── OutOfMemoryError        5   a device has not enough memory for the work given to it
     └── GuardError                  6   numbers that may not be trusted
         └── GateError               6   an export that is not equal to its source
 
-A message is one sentence that says what is wrong, where, and what to do.
+A message is one sentence: the fault, its place, and the remedy.
 """
 
 import difflib
@@ -36,7 +36,7 @@ __all__ = [
 
 
 class ExitCode(IntEnum):
-    """What the process returns to the shell."""
+    """Exit codes of the command line."""
 
     DONE = 0
     FAILURE = 1
@@ -64,7 +64,7 @@ def _restore(kind: type[CtpdeployError], message: str) -> CtpdeployError:
 
 
 class UsageError(CtpdeployError, ValueError):
-    """The command line or the configuration asks for something that cannot be."""
+    """The command line or the configuration is wrong."""
 
     exit_code = ExitCode.USAGE
 
@@ -92,7 +92,7 @@ class InputError(CtpdeployError, ValueError):
 
 
 class BackendError(CtpdeployError, RuntimeError):
-    """The backend asked for does not work on this machine."""
+    """The requested backend does not work on this machine."""
 
     exit_code = ExitCode.BACKEND
 
@@ -105,7 +105,7 @@ class MissingPackageError(BackendError, ImportError):
 
 
 class OutOfMemoryError(BackendError):
-    """A device has not enough memory for what was asked of it; less may fit."""
+    """A device has not enough memory for the work given to it; less may fit."""
 
 
 class GuardError(CtpdeployError, ArithmeticError):

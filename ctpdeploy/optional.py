@@ -1,4 +1,4 @@
-"""Where optional packages are asked for, so that a missing one ends in the command that installs it."""
+"""Checks for optional packages, so that a missing one ends in the command that installs it."""
 
 import importlib
 import importlib.util

@@ -35,6 +35,14 @@ def test_help_and_import_pull_in_nothing_heavy():
     assert not set(HEAVY) & set(json.loads(loaded))
 
 
+def test_the_library_logs_only_where_it_is_asked_to():
+    python(
+        "import io, logging, sys, ctpdeploy.runtime\nsys.stderr = io.StringIO()\n"
+        "logging.getLogger('ctpdeploy.runtime.cohort').warning('case 1 of 1: refused')\n"
+        "sys.exit(bool(sys.stderr.getvalue()))"
+    )
+
+
 @pytest.mark.parametrize("blocked", [("torch",), ("torch", "onnx", "onnxscript")])
 def test_the_runtime_works_without_torch_and_onnx(blocked: tuple[str, ...]):
     modules = module_names("ctpdeploy.runtime")

@@ -1,4 +1,4 @@
-"""Benchmarks that tell the truth: what a bundle costs on this machine, stage by stage, and how far it could go.
+"""The benchmark of a bundle on this machine: costs by stage, beside the ceilings of the machine.
 
 Outputs are checked before anything is timed; what is compared takes turns in random order; every figure stands beside
 the machine's own speed of the same rounds. Nothing here needs torch.

@@ -1,4 +1,4 @@
-"""What the machine can do at this moment: the matrix product and the copy beside which every other speed is read.
+"""Ceilings of the machine at this moment: the matrix product and the copy beside which every other speed is read.
 
 Other work on the machine, its own or that of its neighbours, slows these as it slows what is measured: they are taken
 in the same rounds.
@@ -55,7 +55,7 @@ def measure_ceilings() -> Ceilings:
 
 
 def _a_second(run: Callable[[], object]) -> float:
-    """How often something can be done in a second."""
+    """Runs of a task in a second."""
     run()
     count, start = 0, time.perf_counter()
     while time.perf_counter() - start < _SECONDS:

@@ -1,4 +1,4 @@
-"""What has to hold before a figure counts: right outputs, and the same ones by every way and in every round."""
+"""Checks before a figure counts: right outputs, and the same ones by every way and in every round."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +20,7 @@ from ctpdeploy.runtime.preprocess.preprocess import preprocess
 __all__ = ["Steady", "require_right", "require_same_way"]
 
 _SAME: Final = 1e-3
-"""Change of a probability between rounds: far above rounding, far below another slice's answer."""
+"""Change of a probability between rounds: far above rounding, far below the change to another slice."""
 _DICE: Final = 0.999
 """Between two ways of one engine from case to mask, where the precision has no limit of its own."""
 
@@ -29,7 +29,7 @@ def require_right(bundle: Bundle, pipelines: Mapping[str, Pipeline]) -> dict[str
     """Let every engine pass the gate with the reference that travels in the bundle.
 
     Returns:
-        What was measured, by backend.
+        The comparisons, by backend.
 
     Raises:
         InputError: the reference is damaged.
@@ -60,13 +60,13 @@ def require_same_way(bundle: Bundle, name: str, pipeline: Pipeline, case: Case) 
 
 
 class Steady:
-    """Sees to it that an engine says the same of a case in every round: a stale or mixed-up answer is no speed."""
+    """Check that an engine's output for a case is the same in every round: a stale or mixed-up one is no speed."""
 
     def __init__(self) -> None:
         self._first: dict[str, NDArray[np.float32]] = {}
 
     def require(self, what: str, prediction: Prediction) -> None:
-        """Compare with what was predicted first.
+        """Compare with the first prediction.
 
         Args:
             what: backend and case.

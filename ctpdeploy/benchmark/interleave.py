@@ -11,7 +11,7 @@ __all__ = ["interleave", "rounds_within", "timed"]
 Result = TypeVar("Result")
 
 LEAST_ROUNDS: Final = 3
-"""Of fewer values a median says nothing."""
+"""A median of fewer values is meaningless."""
 MOST_ROUNDS: Final = 100
 """Enough for a 99th percentile."""
 
@@ -29,10 +29,10 @@ def interleave(
         tasks: by name.
         rounds: how many.
         seed: of the order.
-        on_turn: told whose turn it is.
+        on_turn: called with the name of the task whose turn it is.
 
     Returns:
-        What each task returned, round by round.
+        The results of each task, round by round.
     """
     order, names = np.random.default_rng(seed), list(tasks)
     results: dict[str, list[Result]] = {name: [] for name in names}

@@ -1,4 +1,4 @@
-"""What figures were measured on: the machine, its versions, and who else was using it."""
+"""The machine behind the figures: processor, versions, and load by other work."""
 
 import os
 import platform
@@ -30,7 +30,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 class OtherLoad:
-    """How busy other work has kept the cores since this was made; a figure of Linux alone."""
+    """Load of the cores by other work since this was made; measured on Linux alone."""
 
     def __init__(self) -> None:
         self._start = _clocks()

@@ -1,4 +1,4 @@
-"""What is measured of warm backends in rounds: from files to files, by slices, network by network, and by frames."""
+"""Measurements of warm backends in rounds: from files to files, by slices, network by network, and by frames."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ _FRAME_STEPS: Final = (4, 2, 1)
 
 @dataclass(frozen=True, kw_only=True)
 class BackendTurns:
-    """What a backend did, round by round; seconds.
+    """Times of a backend, round by round; seconds.
 
     Attributes:
         files: from the case's files to the result's.
@@ -44,7 +44,7 @@ class BackendTurns:
 
 @dataclass(frozen=True, kw_only=True)
 class FrameTurns:
-    """What a case of so many frames cost before the networks, round by round; seconds."""
+    """Times before the networks for a case of so many frames, round by round; seconds."""
 
     read: list[float] = field(default_factory=list)
     preprocess: list[float] = field(default_factory=list)
@@ -99,7 +99,7 @@ class Turns:
         return seconds
 
     def tasks(self) -> dict[str, Callable[[], object]]:
-        """What a round consists of, by name."""
+        """The tasks of a round, by name."""
         tasks: dict[str, Callable[[], object]] = {"the machine": lambda: self.ceilings.append(measure_ceilings())}
         for name in self._pipelines:
             tasks[f"{name}, files to files"] = partial(self._run_files, name)

@@ -16,7 +16,7 @@ __all__ = ["networks_alone"]
 
 
 def networks_alone(bundle: Bundle, backend: str, reference: Reference) -> dict[str, Callable[[], object]]:
-    """What runs one slice through a network, by its role.
+    """A function that runs one slice through a network, by its role.
 
     Empty for a bundle with one network, and for backends that run the merged network only.
 
@@ -36,7 +36,7 @@ def networks_alone(bundle: Bundle, backend: str, reference: Reference) -> dict[s
 
 
 def _first_slice(bundle: Bundle, role: str, arrays: Mapping[str, NDArray[np.float32]]) -> Slice:
-    """What a network sees of the first slice."""
+    """Inputs of a network for the first slice."""
     network = bundle.networks[role]
     (name,) = network.inputs
     return {name: np.concatenate([arrays[source][0] for source in network.sees])}

@@ -23,7 +23,7 @@ _SMI: Final = "nvidia-smi"
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessRun:
-    """What was seen of a process.
+    """Times and memory of a process.
 
     Attributes:
         first_mask_s: from its start until the results of the case are in place, picture and report among them.
@@ -42,7 +42,7 @@ def run_infer(bundle: Path, case: CaseRef, backend: str) -> ProcessRun:
     """Run ``ctpdeploy infer`` on a case.
 
     Raises:
-        GuardError, BackendError: it failed; says how.
+        GuardError, BackendError: it failed; with its message.
     """
     with tempfile.TemporaryDirectory() as folder:
         out, log = Path(folder, "results"), Path(folder, "log")
@@ -55,9 +55,9 @@ def run_infer(bundle: Path, case: CaseRef, backend: str) -> ProcessRun:
             watch = _Watch(process, report, looks_at_gpu=gpu_before is not None)
             code = watch.until_it_ends()
         if code != ExitCode.DONE or watch.done is None:
-            said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it said nothing"]
+            lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it said nothing"]
             kind = GuardError if code == ExitCode.GUARD else BackendError
-            raise kind(f"ctpdeploy infer with {backend} ended with exit code {code}: {said[-1]}")
+            raise kind(f"ctpdeploy infer with {backend} ended with exit code {code}: {lines[-1]}")
         stages = json.loads(report.read_text(encoding="utf-8"))["seconds"]
     first_mask = watch.done - start
     return ProcessRun(
@@ -69,12 +69,12 @@ def run_infer(bundle: Path, case: CaseRef, backend: str) -> ProcessRun:
 
 
 def gpu_bytes() -> int | None:
-    """Memory in use on the first GPU, by whomever; None without nvidia-smi or where it does not say."""
+    """Memory in use on the first GPU, by whomever; None without nvidia-smi or where it reports none."""
     if shutil.which(_SMI) is None:
         return None
     query = [_SMI, "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
-    said = subprocess.run(query, capture_output=True, text=True, check=False).stdout.split()
-    return int(said[0]) << 20 if said and said[0].isdecimal() else None
+    printed = subprocess.run(query, capture_output=True, text=True, check=False).stdout.split()
+    return int(printed[0]) << 20 if printed and printed[0].isdecimal() else None
 
 
 class _Watch:
@@ -116,7 +116,7 @@ class _Watch:
 def _peak_bytes(pid: int) -> int | None:
     """The most memory that a process has held so far.
 
-    Not from ``wait4``: what that says begins with the memory of the process that started it.
+    Not from ``wait4``: its figure begins with the memory of the process that started it.
     """
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")

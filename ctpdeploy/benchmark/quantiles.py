@@ -15,7 +15,7 @@ _NEEDED: Final = {95: 20, 99: 100}
 
 @dataclass(frozen=True, kw_only=True)
 class Quantiles:
-    """What repeated measurements say.
+    """Quantiles of repeated measurements.
 
     Attributes:
         count: how many there were.

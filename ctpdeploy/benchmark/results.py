@@ -1,4 +1,4 @@
-"""What a benchmark found: figures in seconds and bytes, ready for JSON."""
+"""Results of a benchmark: figures in seconds and bytes, ready for JSON."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ SCHEMA: Final = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """How an engine passed the gate, against torch in float64.
+    """Errors of an engine at the gate, against torch in float64.
 
     Attributes:
         times_eager_error: root mean square error of the probability, in units of eager float32 torch's own.
@@ -34,7 +34,7 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class SliceCost:
-    """What so many slices at once cost, from a case in memory to its mask in memory.
+    """Cost of so many slices at once, from a case in memory to its mask in memory.
 
     Attributes:
         slices: how many; also the batch that the engine is given.
@@ -49,7 +49,7 @@ class SliceCost:
 
 @dataclass(frozen=True, kw_only=True)
 class FrameCost:
-    """What so many frames cost before the networks, on the processor; medians.
+    """Cost of so many frames before the networks, on the processor; medians.
 
     Attributes:
         frames: how many.
@@ -64,17 +64,17 @@ class FrameCost:
 
 @dataclass(frozen=True, kw_only=True)
 class BackendResults:
-    """What was measured of one backend.
+    """Results of one backend.
 
     Attributes:
-        engine: what really ran.
+        engine: name, device and versions of the engine.
         check: of its outputs.
         open_s: to open it, with the files in memory already.
         files_s: from the case's files to the result's, warm.
         stages_s: median of each stage of that, in the order in which they run.
         unaccounted: share of ``files_s`` that no stage has, median.
         networks_share: of the time of the networks one by one, by network; empty where they do not run alone.
-        by_slices: how cost grows; the first is one slice, the last the whole case.
+        by_slices: cost by number of slices; the first is one slice, the last the whole case.
         folder_case_s: for each case of a folder, warm, where stages of neighbours overlap.
         process: a new process of ``ctpdeploy infer`` on the case.
         times_first: how many times faster than the first backend of the run, by what was measured: of ratios within
@@ -99,8 +99,8 @@ class Results:
     """All figures of one run.
 
     Attributes:
-        machine: what it ran on.
-        bundle: what was run: name, sha256, system, precision.
+        machine: that it ran on.
+        bundle: its name, sha256, system and precision.
         case: name, slices, rows, columns and frames, and whether it is synthetic.
         folder_cases: cases in the folder.
         rounds: how many.
@@ -108,8 +108,8 @@ class Results:
         seconds: that the run took.
         sgemm_gflops: the matrix product, round by round.
         copy_gb_per_s: the copy, likewise.
-        other_cores: kept busy by other work, on average; None where the system does not say.
-        by_frames: how cost grows with the length of the series.
+        other_cores: kept busy by other work, on average; None where the system has no figure.
+        by_frames: cost by length of the series.
         backends: by name.
     """
 

@@ -25,7 +25,7 @@ class FileRun:
         seconds: of each stage, as the report on disk has them, in the order in which they ran.
         wall: seconds from the first byte read to the last file in place, by a clock of its own.
         predict: of these from the case in memory to its mask in memory.
-        prediction: what was found.
+        prediction: of the case.
     """
 
     seconds: Mapping[str, float]

@@ -27,14 +27,14 @@ __all__ = ["Plan", "chosen_backends", "run_benchmark"]
 Progress = Callable[[str, float], None]
 
 _BUDGET_S: Final = 45.0
-"""For the rounds, where the user does not say how many."""
+"""For the rounds, where their number is not given."""
 _CHECKED, _TIMED, _PROCESSES = 0.2, 0.7, 0.85
 """Shares of the whole that are done when all is checked, when the rounds are over, and when processes begin."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to measure.
+    """Plan of a benchmark.
 
     Attributes:
         bundle: folder or zip.
@@ -54,11 +54,11 @@ class Plan:
 
 
 def chosen_backends(names: Sequence[str]) -> list[str]:
-    """The backends asked for, in the order given, or else all that can run here.
+    """The requested backends, in the order given, or else all that can run here.
 
     Raises:
         UsageError: one is named twice.
-        BackendError: none was asked for and none can run.
+        BackendError: none is named and none can run.
     """
     if names:
         if len(set(names)) < len(names):
@@ -75,15 +75,15 @@ def run_benchmark(plan: Plan, progress: Progress = lambda *_: None) -> Results:
     """Check, then measure.
 
     Args:
-        plan: what.
-        progress: told what happens, and which share is done.
+        plan: of the benchmark.
+        progress: called with the step under way and the share that is done.
 
     Raises:
         InputError: bundle or case is refused.
         UsageError: no backend has this name.
         BackendError: a backend cannot run it.
         GateError: an engine's outputs are not those of the trained networks; nothing was timed.
-        GuardError: an engine's answers changed between rounds.
+        GuardError: an engine's outputs changed between rounds.
     """
     start, load = time.perf_counter(), OtherLoad()
     with Bundle.open(plan.bundle) as bundle, tempfile.TemporaryDirectory() as scratch, ExitStack() as opened:

@@ -16,7 +16,7 @@ _NOTHING = "-"
 
 
 def heading(results: Results) -> list[str]:
-    """What was measured, on what, and how fast that was meanwhile."""
+    """Lines above the tables: bundle and case, machine, and its ceilings in the same rounds."""
     machine, bundle, case = results.machine, results.bundle, results.case
     other = _NOTHING if results.other_cores is None else f"{results.other_cores:.2f}"
     volume = f"{case['slices']} slices of {case['rows']} x {case['columns']}, {case['frames']} frames"
@@ -46,7 +46,7 @@ def tables(results: Results) -> list[Table]:
 
 
 def remarks(results: Results) -> list[str]:
-    """What a reader has to know of the figures of this run."""
+    """Remarks on the figures of this run, a sentence each."""
     return [
         f"The stages of {name} miss the time of the whole by {abs(backend.unaccounted):.1%}, more than "
         f"{UNACCOUNTED:.0%}: they overlap or something between them takes time."

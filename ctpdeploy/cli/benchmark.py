@@ -62,7 +62,7 @@ def benchmark(
         else:
             with Bundle.open(bundle) as opened:
                 found = find_cases(_synthetic_case(Path(scratch), opened))
-        if len(found) == 1:  # a folder of one says nothing of the second
+        if len(found) == 1:  # a folder of one has no second case to overlap with
             found.append(replace(found[0], name=f"{found[0].name}-again"))
         named = list(by_name(found).values())
         plan = Plan(bundle=bundle, cases=named, synthetic=not cases, backends=backends, rounds=rounds)

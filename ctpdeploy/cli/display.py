@@ -10,10 +10,12 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from ctpdeploy.cli.terminal import printable
+
 __all__ = ["Bars", "Display", "Lines"]
 
 LINE_EVERY_S: Final = 60.0
-"""Where nothing is a milestone."""
+"""Interval of lines between milestones."""
 
 
 class Display(Protocol):
@@ -23,7 +25,7 @@ class Display(Protocol):
     """
 
     def add_task(self, description: str, *, total: float | None, text: str = "", visible: bool = True) -> TaskID:
-        """A new task; a total of None is one that is not known yet."""
+        """A new task; a total of None is unknown as yet."""
 
     def update(
         self,
@@ -38,6 +40,9 @@ class Display(Protocol):
     ) -> None:
         """A step forward, by ``advance`` or to ``completed``."""
 
+    def say(self, text: str) -> None:
+        """A line for people, above what is under way."""
+
 
 class Bars(Progress):
     """A bar for each task and its text below, cut where the terminal ends; the bars fit into 80 columns."""
@@ -50,6 +55,10 @@ class Bars(Progress):
             TimeElapsedColumn(),
             console=console,
         )
+
+    def say(self, text: str) -> None:
+        """A line above the bars."""
+        self.console.print(Text(printable(text)), soft_wrap=True)
 
     def get_renderables(self) -> Iterable[RenderableType]:
         """The bars, then the texts."""
@@ -71,6 +80,10 @@ class Lines:
         self._say, self._clock = say, clock
         self._tasks: list[_Task] = []
         self._begun = self._latest = clock()
+
+    def say(self, text: str) -> None:
+        """A line among the others."""
+        self._say(text)
 
     def add_task(self, description: str, *, total: float | None, text: str = "", visible: bool = True) -> TaskID:  # noqa: ARG002  Display's
         """A new task."""
@@ -106,5 +119,5 @@ class _Task:
     completed: float = 0
 
     def __str__(self) -> str:
-        """How far it is: ``reading 3/40``."""
+        """Its progress: ``reading 3/40``."""
         return f"{self.description} {self.completed:g}/{'?' if self.total is None else f'{self.total:g}'}"

@@ -1,4 +1,4 @@
-"""``ctpdeploy doctor``: what this machine has, and what each backend says of it."""
+"""``ctpdeploy doctor``: packages and devices of this machine, and the backends that it can run."""
 
 import os
 import platform

@@ -57,7 +57,7 @@ def _open(model: Path, backend: str, key: Path | None) -> "Pipeline":
 
 
 def _warn_of_training_cases(model: Path, cases: "list[CaseRef]") -> None:
-    """Say so if cases have the names of those that a run was trained on: such scores flatter."""
+    """Warn if cases have the names of those that a run was trained on: such scores flatter."""
     if not (model / "split.json").is_file():  # a bundle
         return
     from ctpdeploy.train.run_folder import RunFolder
@@ -70,7 +70,7 @@ def _warn_of_training_cases(model: Path, cases: "list[CaseRef]") -> None:
 def evaluate_with_progress(pipeline: "Pipeline", cases: "list[CaseRef]", out: Path) -> dict[str, Any]:
     """Score the cases and write ``scores.csv``, ``scores.json`` and ``summary.json`` into ``out``; the summary.
 
-    Without scikit-image everything but SSIM is measured, and a line says how to get that too.
+    Without scikit-image everything but SSIM is measured, and a line names the package for that.
     """
     from ctpdeploy.optional import available
     from ctpdeploy.runtime.cohort.evaluation import evaluate_cases

@@ -126,7 +126,7 @@ def export_bundle(
 
 
 def _print(verification: "Verification") -> None:
-    """What was measured, a line for each candidate, and what is said about nodes and layers."""
+    """Print the measurements, a line for each candidate, and sentences on nodes and layers."""
     print_trials(verification.trials)
     nodes = ", ".join(f"{role} {before} to {after}" for role, (before, after) in verification.nodes.items())
     say(
@@ -147,7 +147,7 @@ def _write_repository(bundle: Path, folder: Path) -> None:
 
 
 def _checked_password(key: Path) -> str | None:
-    """Ask for the password of a key that has one, and find out before the work whether the key will do."""
+    """Prompt for the password of a key that has one, and check before the work whether the key will do."""
     from ctpdeploy.runtime.bundle.signature import require_signing_key
 
     if not key.is_file():

@@ -9,7 +9,7 @@ from ctpdeploy import INTENDED_USE
 from ctpdeploy.cli.options import with_emulator
 from ctpdeploy.cli.terminal import print_json, print_table, progress, say, say_found
 from ctpdeploy.cli.verify import KEY_HELP
-from ctpdeploy.errors import BatchError, UsageError
+from ctpdeploy.errors import BatchError, InputError, UsageError
 
 if TYPE_CHECKING:
     from ctpdeploy.runtime import CaseRef
@@ -54,18 +54,16 @@ def infer(
 
     Example: ctpdeploy infer demo/demo.ctpbundle demo/test --out results
     """
-    from ctpdeploy.runtime.report.submission import SUBMISSION, Submission
+    from ctpdeploy.runtime.cohort.run import require_places
+    from ctpdeploy.runtime.report.submission import Submission
 
     files = {"ctp": ctp, "cbf": cbf, "cbv": cbv, "mtt": mtt, "tmax": tmax}
     given = {key: path for key, path in files.items() if path is not None}
     if bool(given) == bool(inputs):
         raise UsageError("Give either cases or the files of one case (--ctp ...), for example: infer BUNDLE CASE.")
-    if Path(name).name != name or name in ("", ".."):
-        raise UsageError(f"'{name}' is no name for a case: give one without slashes.")
     planned = None if submission is None else Submission(submission)
     cases = _explicit(name, given) if given else _found(inputs or [])
-    if planned and SUBMISSION in {case.name for case in cases}:
-        raise UsageError(f"A case called {SUBMISSION} would lie where the submission goes: rename the case.")
+    require_places(cases, out, planned)
     cohort = infer_with_progress(
         bundle, cases, out, backend=backend, resume=resume, submission=planned, key=require_signature
     )
@@ -82,8 +80,13 @@ def infer(
 
 
 def _explicit(name: str, files: dict[str, Path]) -> "list[CaseRef]":
+    from ctpdeploy.runtime.data.case import require_case_name
     from ctpdeploy.runtime.io.layout import case_of_files
 
+    try:
+        require_case_name(name)
+    except InputError as error:
+        raise UsageError(str(error)) from error
     return [case_of_files(name, files)]
 
 
@@ -117,7 +120,7 @@ def infer_with_progress(
             if outcome.error is not None:
                 if len(cases) == 1:
                     raise outcome.error
-                say(f"Error: {outcome.case}: {outcome.refusal}")
+                display.say(f"Error: {outcome.case}: {outcome.refusal}")
             display.update(task, advance=1, text=outcome.case)
 
         return infer_cases(pipeline, cases, out, resume=resume, submission=submission, on_case=show)

@@ -27,7 +27,7 @@ CacheFolder = Annotated[
 
 
 def with_emulator(backend: str) -> str:
-    """Callback of ``--backend``: the emulated GPU joins the backends where it is asked for and there.
+    """Callback of ``--backend``: the emulated GPU joins the backends where it is named and there.
 
     Wheels leave ``ctpdeploy.emulator`` out; it is of a checkout alone.
     """

@@ -1,4 +1,4 @@
-"""What the commands share: progress on stderr, tables and JSON on stdout."""
+"""Output of the commands: progress on stderr, tables and JSON on stdout."""
 
 import json
 import logging
@@ -21,6 +21,7 @@ __all__ = [
     "mean_and_std",
     "print_json",
     "print_table",
+    "printable",
     "progress",
     "say",
     "say_found",
@@ -46,17 +47,22 @@ def progress() -> "Iterator[Display]":
 
 
 def first_process() -> bool:
-    """Whether this process is the one that speaks, of those that torchrun started."""
+    """Whether this process is the one that prints, of those that torchrun started."""
     return os.environ.get("RANK", "0") == "0"
 
 
 def say(text: str) -> None:
     """A line for people, on stderr, so that stdout stays the result."""
-    typer.echo(text, err=True)
+    typer.echo("\n".join(map(printable, text.split("\n"))), err=True)
+
+
+def printable(text: str) -> str:
+    """A text with a sign in place of control characters: names come from files, and terminals obey them."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def say_found(cases: int, *places: Path) -> None:
-    """How many cases were found where, before anything that takes long."""
+    """Print the number of cases found in some places, before anything that takes long."""
     say(f"{cases} {'case' if cases == 1 else 'cases'} found in {', '.join(map(str, places))}.")
 
 
@@ -89,6 +95,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int
 
 def table_lines(header: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> list[str]:
     """The lines of a table: its header, a rule, and one a row."""
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
     lines = []
     for row in [header, ["-" * width for width in widths], *rows]:

@@ -56,7 +56,7 @@ def verify(
 
 
 def print_trials(trials: "Iterable[Comparison]") -> None:
-    """What the gate measured, a line for each candidate."""
+    """Print the measurements of the gate, a line for each candidate."""
     rows = [
         [
             trial.candidate,
@@ -70,7 +70,7 @@ def print_trials(trials: "Iterable[Comparison]") -> None:
 
 
 def _signature(findings: dict[str, Any]) -> str:
-    """What is known of the signature."""
+    """A sentence on the signature."""
     return {
         "holds": "The signature holds.",
         "not checked": "It is signed; give --key to check by whom.",

@@ -126,7 +126,7 @@ def _build(
 
 @contextmanager
 def _shown() -> Iterator[Callable[[str, float], None]]:
-    """A progress bar that is told what is done and the share that is done."""
+    """A progress bar, as a function of the step under way and the share that is done."""
     with progress() as display:
         task = display.add_task("warmup", total=_STEPS, text="")
         yield lambda text, share: display.update(task, completed=round(share * _STEPS), text=text)

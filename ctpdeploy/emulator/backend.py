@@ -2,7 +2,7 @@
 
 The same engine, host code and kernels as on a GPU, with streams that advance at random paces; only the networks run in
 ONNX Runtime. Nothing here is fast, and a C++ compiler has to be there. So it is in no list of backends, and ``auto``
-never takes it: it runs where ``--backend cuda-host`` is asked for.
+never takes it: it runs with ``--backend cuda-host`` alone.
 """
 
 import tempfile

@@ -132,7 +132,7 @@ class HostDevice:
         self._queue(stream, function)
 
     def capture(self, stream: "_Stream", work: Callable[[], None]) -> Callable[[], None] | None:
-        """What ``work`` queues, for queueing it again; None if it does what no graph can hold."""
+        """A replay of the work that ``work`` queues; None if it includes calls that no graph can hold."""
         self._refuse_capturing("a capture begins")
         self._capture = capture = _Capture(stream)
         try:
@@ -183,7 +183,7 @@ class HostDevice:
 
 
 class _NotCapturedError(BackendError):
-    """What a capture does not survive."""
+    """A call that spoils the graph while a stream is captured."""
 
 
 @dataclass

@@ -30,7 +30,7 @@ class HostNetwork:
         workspace: of that device.
         network: file of the merged network.
         precision: number format of its arithmetic.
-        called: what the user calls the file, for the errors.
+        called: path of the file in error messages.
 
     Raises:
         BackendError: ONNX Runtime is missing or refuses the network.
@@ -46,7 +46,7 @@ class HostNetwork:
 
     @property
     def info(self) -> EngineInfo:
-        """What really runs."""
+        """The backend, processor and packages that really run."""
         return EngineInfo(
             backend=NAME,
             device=processor_name(),
@@ -66,7 +66,7 @@ class HostNetwork:
 
     @property
     def most_slices(self) -> int:
-        """How many slices one call of ``run`` takes at most."""
+        """Largest number of slices in one call of ``run``."""
         return _MOST_SLICES
 
     def run(self, inputs: Mapping[str, DeviceArray], outputs: Mapping[str, DeviceArray]) -> None:

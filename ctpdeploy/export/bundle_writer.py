@@ -10,7 +10,6 @@ import numpy as np
 
 from ctpdeploy import __version__
 from ctpdeploy.atomic import atomic_folder
-from ctpdeploy.config import merge
 from ctpdeploy.errors import InputError, UsageError
 from ctpdeploy.export.gate import make_reference
 from ctpdeploy.export.graph_builder import Workbench
@@ -23,7 +22,7 @@ from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.data.slices import SliceBatch
 from ctpdeploy.runtime.gate.reference import FILE as REFERENCE
 from ctpdeploy.runtime.gate.verification import Verification
-from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, preprocess
+from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, preprocess, stored_config
 from ctpdeploy.train.networks import load_chain
 
 __all__ = ["ExportOptions", "export_run"]
@@ -33,7 +32,7 @@ CHECKPOINT = "checkpoints/best"
 
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions:
-    """How a bundle is made.
+    """Options of a bundle.
 
     Attributes:
         precision: number format of the convolutions: ``"fp32"``, ``"fp16"`` or ``"int8"``.
@@ -72,11 +71,11 @@ def export_run(
     Args:
         run: folder written by training.
         out: bundle to make; must not exist.
-        samples: what the gate compares on, at least one. Their slices travel in the bundle: synthetic patients only.
+        samples: cases that the gate compares on, at least one; their slices travel in the bundle: synthetic only.
         cases: further ones to compare on, which do not travel.
-        calibration: what the scales of INT8 and constant statistics come from; none of the others.
-        options: how the bundle is made.
-        progress: told in words what happens next, and which share is done.
+        calibration: cases behind the scales of INT8 and constant statistics; none of the others.
+        options: of the bundle.
+        progress: called with the next step in words and the share that is done.
 
     Raises:
         InputError: ``run`` is no run folder.
@@ -92,7 +91,7 @@ def export_run(
         raise UsageError(
             f"The system {config['system']} sees the real DWI, which nobody has in time: export one that does not."
         )
-    constants = merge(PreprocessConfig(), config["preprocess"], where=str(run / "config.json"))  # type: ignore[arg-type]
+    constants = stored_config(config["preprocess"], str(run / "config.json"))  # type: ignore[arg-type]
     approximation = Approximation(
         precision=options.precision,
         static_norm=options.static_norm,
@@ -156,7 +155,7 @@ def _names(cases: Sequence[Case]) -> tuple[str, ...]:
 
 
 def _provenance(run: Path, config: dict[str, object]) -> dict[str, object]:
-    """Where the networks come from, without paths or names of this machine."""
+    """Provenance of the networks, without paths or names of this machine."""
     return {
         "run": run.resolve().name,
         "config": config,

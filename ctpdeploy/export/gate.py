@@ -52,9 +52,9 @@ def try_folded(folded: Chain, reference: Reference) -> Comparison:
 
 
 def first_difference(chain: Chain, folded: Chain, reference: Reference) -> str | None:
-    """Name of the first layer that a folded chain does not answer as the trained one does, in float64.
+    """Name of the first layer whose output in a folded chain differs from that in the trained one, in float64.
 
-    Compared is what reaches the activations, which folding must not change; None if all of that is equal.
+    Compared are the inputs of the activations, which folding must not change; None if all are equal.
     """
     trained, candidate = (_activations(copy.deepcopy(module).double(), reference) for module in (chain.eval(), folded))
     for name, expected in trained.items():
@@ -65,7 +65,7 @@ def first_difference(chain: Chain, folded: Chain, reference: Reference) -> str |
 
 
 def _activations(chain: Chain, reference: Reference) -> dict[str, Tensor]:
-    """What reaches each activation for the first slice, by the name of the layer before it."""
+    """Input of each activation for the first slice, by the name of the layer before it."""
     found: dict[str, Tensor] = {}
 
     def keep(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:

@@ -65,12 +65,12 @@ def merge_pipeline(models: Mapping[str, onnx.ModelProto], wiring: Wiring, *, fra
         frames -> extractor ──────────────┐
         features ──────────────── Concat ─┴─> generator -> segmenter -> Softmax -> channel 1
 
-    Inputs are ``frames`` and ``features``, those of them that a network sees; outputs are what each network adds, with
+    Inputs are ``frames`` and ``features``, those of them that a network reads; outputs are those of the networks, with
     ``probability`` of lesion in place of the logits.
 
     Args:
         models: one by one as :func:`export_network` made them, in the order in which they run.
-        wiring: what each of them sees.
+        wiring: inputs of each.
         frames: C_e, number of frames.
     """
     parts = {role: onnx.compose.add_prefix(model, f"{role}/") for role, model in models.items()}
@@ -123,7 +123,7 @@ def _shape(value: onnx.ValueInfoProto) -> list[int | str]:
 
 
 def nodes_as_trained(trained: nn.Module, folded: nn.Module, graph: onnx.ModelProto) -> int:
-    """How many operators a network has when it is exported as it was trained.
+    """Number of operators of a network exported as it was trained.
 
     Counted from what folding changed: each layer of normalisation exported on its own, before and after. To export the
     whole network twice would only take longer.

@@ -1,4 +1,4 @@
-"""Where graphs are made, merged, written, described and measured."""
+"""The workbench of the export: graphs made, merged, written, described and measured."""
 
 import tempfile
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ _RANKING_SLICES = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Workbench:
-    """What stays the same while graphs come and go.
+    """The trained chain and the constants and reference common to all of its graphs.
 
     Attributes:
         chain: as trained.
         constants: of the preprocessing.
-        reference: what graphs are measured against.
+        reference: that graphs are measured against.
     """
 
     chain: Chain

@@ -19,10 +19,10 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 __all__ = ["CONVOLUTIONS", "layer_of", "to_half", "with_rounding"]
 
 CONVOLUTIONS: Final = ("Conv", "ConvTranspose")
-"""What multiplies, and is worth another precision."""
+"""Operators that multiply, and are worth another precision."""
 
 _TRANSPARENT: Final = ("Relu", "MaxPool", "Concat", "Identity")
-"""What commutes with rounding."""
+"""Operators that commute with rounding."""
 
 _MARK: Final[dict[int, str]] = {TensorProto.FLOAT16: "half", TensorProto.FLOAT: "single"}
 
@@ -72,7 +72,7 @@ def with_rounding(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _half_nodes(graph: onnx.GraphProto, keep: Collection[str]) -> set[int]:
-    """Which nodes work in half: convolutions, and what is transparent between nothing but half."""
+    """Indices of the nodes that work in half: convolutions, and transparent ones between nothing but half."""
     makers = {name: index for index, node in enumerate(graph.node) for name in node.output}
     takers: dict[str, list[int]] = {}
     for index, node in enumerate(graph.node):
@@ -126,7 +126,7 @@ class _Writer:
         return helper.make_graph(self._nodes, graph.name, graph.input, graph.output, list(self._used.values()))
 
     def _read(self, name: str, kind: int) -> str:
-        """What a tensor is called in a number format; casts it on first use."""
+        """Name of a tensor in a number format; casts it on first use."""
         if name in self._constants:
             constant = self._constants[name]
             if constant.data_type == TensorProto.FLOAT and kind != TensorProto.FLOAT:
@@ -152,7 +152,7 @@ def _rounded(constant: TensorProto) -> TensorProto:
 
 
 def _check_edges(model: onnx.ModelProto) -> None:
-    """What goes in and out has to be float32, whatever was converted between."""
+    """Require float32 of inputs and outputs, whatever was converted between."""
     for value in (*model.graph.input, *model.graph.output):
         if value.type.tensor_type.elem_type != TensorProto.FLOAT:
             raise AssertionError(f"{value.name} is not float32 after conversion")

@@ -28,9 +28,9 @@ class Calibration:
     """Slices that give INT8 its scales.
 
     Args:
-        reference: the slices, with what the networks before say of them.
-        wiring: what each network sees.
-        folder: where the ranges of data are kept once they are known; empty at first.
+        reference: the slices, with the outputs of each network on them.
+        wiring: inputs of each network.
+        folder: where the ranges of data are kept once they are measured; empty at first.
     """
 
     def __init__(self, reference: Reference, wiring: Wiring, folder: Path) -> None:

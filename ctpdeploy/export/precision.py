@@ -1,4 +1,4 @@
-"""Graphs in the precision asked for, and the layers that have to stay in float32.
+"""Graphs in the requested precision, and the layers that have to stay in float32.
 
 All convolutions are converted first. If the limits hold, that is all. Otherwise each layer is converted on its own to
 see what it costs at the end of the chain; the costliest stay in float32, as few as will do, found by bisection.
@@ -20,7 +20,7 @@ Graphs = Mapping[str, ModelProto]
 """Networks by role, in the order in which they run."""
 
 Progress = Callable[[str, float], None]
-"""Told in words what happens, and what share of it is done."""
+"""Called with the step under way in words, and the share of it that is done."""
 
 Convert = Callable[[Collection[str]], Graphs]
 """Converts all layers but those named, as :func:`layers_of` names them."""
@@ -32,7 +32,7 @@ class Converted:
 
     Attributes:
         graphs: of each network.
-        trial: what was measured of them.
+        trial: their comparison with the reference.
         float32_layers: layers that stay in float32.
         layer_errors: root mean square error of the chain with one layer alone converted, where that was needed.
     """
@@ -77,7 +77,7 @@ def find_mixture(
         convert: makes the graphs.
         judge: measures them.
         cost: error of the chain.
-        progress: told what is measured, and how much of the search is done.
+        progress: called with the layers under test and the share of the search that is done.
 
     Raises:
         GateError: the limits hold with no layer converted, or with none that is worth it.

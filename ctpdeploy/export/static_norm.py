@@ -8,7 +8,7 @@ mixed statistics, the layer is y = A x + B and folds into the convolution before
 
 That is exact for mixes that ignore the slice (w_in = w_ln = u_in = u_ln = 0). For others the error is bounded on the
 calibration slices by the largest difference that a layer makes there, in standard deviations of its output; what it
-means for the masks is for the gate to say.
+means for the masks is measured by the gate.
 """
 
 import copy
@@ -28,7 +28,7 @@ def make_static(folded: Chain, reference: Reference) -> tuple[Chain, dict[str, f
 
     Args:
         folded: in float64.
-        reference: calibration slices, with what the networks before say of them.
+        reference: calibration slices, with the outputs of each network on them.
     """
     static = copy.deepcopy(folded)
     tensors = {name: torch.from_numpy(array).double() for name, array in reference.sources.items()}
@@ -48,7 +48,7 @@ def make_static(folded: Chain, reference: Reference) -> tuple[Chain, dict[str, f
 
 
 class _Settling(nn.Module):
-    """Settles on constants at the first batch that it sees."""
+    """A layer that takes its constants from its first batch."""
 
     def __init__(self, norm: FoldedSwitchNorm) -> None:
         super().__init__()

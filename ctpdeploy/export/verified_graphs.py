@@ -23,12 +23,12 @@ __all__ = ["Approximation", "prove"]
 
 @dataclass(frozen=True, kw_only=True)
 class Approximation:
-    """What the export may change by more than rounding in float32.
+    """Changes by more than float32 rounding that the export may make.
 
     Attributes:
         precision: number format of the convolutions.
         static_norm: make the statistics of Switchable Normalization constants.
-        calibration: slices that INT8's scales and these constants come from.
+        calibration: slices behind INT8's scales and these constants.
         calibration_cases: where they come from, for the record.
     """
 
@@ -51,12 +51,12 @@ def prove(
 
     Args:
         bench: chain and reference.
-        approximation: what may change.
+        approximation: changes that are allowed.
         cases: where the slices of the reference come from, for the record.
-        progress: told what happens.
+        progress: called with each step.
 
     Returns:
-        Graphs that hold every limit, and all that was measured.
+        Graphs that hold every limit, and all measurements.
 
     Raises:
         GateError: a limit does not hold; names each, with the figures.
@@ -107,7 +107,7 @@ def _try_fold(folded: Chain, bench: Workbench) -> Comparison:
 def _convert(
     bench: Workbench, graphs: Graphs, approximation: Approximation, calibration: Reference | None, progress: Progress
 ) -> Converted:
-    """Graphs in the precision asked for, as far as the limits allow."""
+    """Graphs in the requested precision, as far as the limits allow."""
     precision = approximation.precision
     limits = limits_of(precision, static_norm=approximation.static_norm)
     with tempfile.TemporaryDirectory() as folder:

@@ -43,7 +43,7 @@ class PublishedTable:
 
     Attributes:
         caption: as printed.
-        row_header: what its rows differ in.
+        row_header: name of the property in which its rows differ.
         columns: title by column.
         rows: by name.
     """

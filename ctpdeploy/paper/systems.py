@@ -15,7 +15,7 @@ from ctpdeploy.errors import UnknownKeyError
 __all__ = ["SYSTEMS", "TABLES", "Synthesis", "System", "system_named"]
 
 Role = Literal["extractor", "generator", "segmenter"]
-"""What a network is for: Phi_e, Phi_g or Phi_s."""
+"""Role of a network in a system: Phi_e, Phi_g or Phi_s."""
 
 Source = Literal["frames", "features", "maps", "dwi", "extractor", "pseudo_dwi"]
 SegmenterName = Literal["fcn", "unet", "r2unet", "resunet", "slnet", "slnet_no_se", "slnet_no_sn"]
@@ -25,7 +25,7 @@ Pixel = Literal["l1", "l2", "wl2"]
 
 @dataclass(frozen=True, kw_only=True)
 class Synthesis:
-    """How the pseudo-DWI is made and judged.
+    """Inputs and losses of the synthesis of the pseudo-DWI.
 
     Attributes:
         sees: inputs of the generator; with ``"extractor"`` among them there is a feature extractor.
@@ -53,7 +53,7 @@ class System:
         segmenter: the network that draws the lesion.
         sees: inputs of the segmenter.
         loss: terms of its loss, added up.
-        synthesis: how the pseudo-DWI comes about, if the segmenter sees one.
+        synthesis: of the pseudo-DWI; None where the segmenter has none as input.
         stages: the networks that learn together, stage after stage; those of earlier stages stay as they are.
     """
 

@@ -24,7 +24,7 @@ ANATOMIES: dict[str, Callable[[Place, Grid, np.random.Generator], Brain]] = {
 """From places to the brain that lies there, by name."""
 
 PACKAGES = {"mni": "nilearn"}
-"""What an anatomy needs; its extra has the anatomy's name."""
+"""Package that an anatomy needs; its extra has the anatomy's name."""
 
 WARP_SIGMA, WARP_MM = 25.0, 3.0
 

@@ -1,4 +1,4 @@
-"""What a head is: places in millimetres, tissues, Hounsfield units.
+"""The head: places in millimetres, tissues, Hounsfield units.
 
 Coordinates are MNI-like millimetres, x to the patient's right, y to the front, z to the top. Measures that all
 anatomies share follow the ICBM 152 brain.
@@ -24,7 +24,7 @@ BRAIN_POWER = 2.3
 """The superellipsoid |x / a|^p + |y / b|^p + |z / c|^p = 1 that a brain nearly fills, in mm."""
 
 TOP_Z = 92.0
-"""The vertex of the skull in mm, beyond which no slab goes."""
+"""The vertex of the skull in mm, beyond which no slab extends."""
 
 
 @dataclass(frozen=True, kw_only=True)

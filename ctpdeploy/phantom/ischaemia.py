@@ -1,4 +1,4 @@
-"""Ischaemia: how far flow falls, how volume and delay answer, and what dies.
+"""Ischaemia: the fall of flow, the response of volume and delay, and the infarct.
 
 ::
 
@@ -164,7 +164,7 @@ def _old(head: Head, stroke: Stroke, rng: np.random.Generator) -> Volume:
 
 
 def _periventricular(head: Head, rng: np.random.Generator) -> Volume:
-    """Where leukoaraiosis shows: 1 in the white matter near a ventricle, 0 far from it, with an uneven border."""
+    """Weight of leukoaraiosis: 1 in the white matter near a ventricle, 0 far from it, with an uneven border."""
     place = (abs(head.x), head.y, head.z)
     caps = [ellipsoid(place, centre, (a + CAP_MM, b + CAP_MM, c + CAP_MM)) for centre, (a, b, c) in VENTRICLES]
     near = 1 - np.min(caps, axis=0)

@@ -1,12 +1,12 @@
-"""Motion of the head during the scan: where it is in each frame, and the frames as they come out.
+"""Motion of the head during the scan: its place in each frame, and the frames that result.
 
 ::
 
     place of a point p in a frame   p' = c + R(turn) (p - c) + shift      c the centre of the field of view
 
 A random walk with normal steps of 0.3 mm along each axis and 0.15 degrees a frame, and one jerk of up to 4 mm and 3
-degrees, after which the head stays where it went. All of it is in the plane of the slices; motion across them is not
-simulated, as nothing is known between slices of 4 to 12 mm. DWI, made of the same fine slices as CT, may also lie
+degrees, after which the head stays in its new place. All of it is in the plane of the slices; motion across them is not
+simulated, as there is no data between slices of 4 to 12 mm. DWI, made of the same fine slices as CT, may also lie
 higher or lower, by up to 4 mm: its own slices are 5 mm thick or more, and were resampled to those of CT.
 """
 
@@ -26,7 +26,7 @@ OFFSET_MM, UP_MM = (0.5, 2.0), 4.0
 
 @dataclass(frozen=True, kw_only=True)
 class Motion:
-    """Where the head is in each frame, ``(T,)``, relative to where everything else of the patient is.
+    """Place of the head in each frame, ``(T,)``, relative to that of everything else of the patient.
 
     Attributes:
         right_mm, front_mm: shift.

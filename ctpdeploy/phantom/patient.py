@@ -60,8 +60,8 @@ class Patient:
         dwi: diffusion-weighted image, float32 in arbitrary units.
         lesion: the infarct.
         spacing: ``(dz, dy, dx)`` in mm.
-        stroke: what happened.
-        bolus: what was injected.
+        stroke: of the patient.
+        bolus: of contrast agent.
         aif: true arterial enhancement ``(T,)`` in HU.
         brain: true brain with its sulci.
         truth: share of grey and white matter, true CBF, CBV, MTT and delay, and the shares of core, penumbra and old

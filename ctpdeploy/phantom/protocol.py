@@ -13,7 +13,7 @@ from ctpdeploy.runtime.data.case import FloatArray
 __all__ = ["Protocol", "draw_protocol", "interpolation"]
 
 THICKNESS = {2: (10.0, 12.0), 4: (5.0, 6.0), 8: (5.0, 5.0), 16: (10.0, 10.0), 22: (4.0, 4.0)}
-"""Slice thickness in mm that goes with each number of slices in ISLES 2018."""
+"""Slice thickness in mm for each number of slices in ISLES 2018."""
 
 BOTTOM = {2: (4.0, 32.0), 4: (0.0, 28.0), 8: (-12.0, 14.0), 16: (-68.0, -68.0), 22: (-20.0, 0.0)}
 """Lower end of the slab in mm for each number of slices: 16 slices hold all of the head,
@@ -31,7 +31,7 @@ NATIVE_INTERVALS = (1.0, 1.5, 2.0)
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """How a patient is scanned.
+    """The scan protocol of a patient.
 
     Attributes:
         grid: the voxels.

@@ -1,4 +1,4 @@
-"""What may be set about a patient."""
+"""Settings of the phantom."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -16,7 +16,7 @@ STRENGTHS = ("motion", "misregistration", "emboli", "leukoaraiosis")
 
 @dataclass(frozen=True, kw_only=True)
 class PhantomConfig:
-    """What is scanned, and how.
+    """Settings of a patient and of the scan.
 
     Attributes:
         anatomy: where brains come from: ``"procedural"``, formulas alone, or ``"mni"``, the MNI ICBM 152 atlas
@@ -30,7 +30,7 @@ class PhantomConfig:
         residue: what is left in tissue after an ideal bolus: ``"gamma"`` transit times, ``"exponential"``, ``"box"``.
         noise: ``"ramp"`` for the spectrum of filtered back-projection, ``"white"``.
         noise_sigma: noise of a frame in HU, at pixels of 1 mm or less; larger pixels have less.
-        info_gap: 1 for all that the raw series knows and the maps do not: oedema of the core, the lower infarct
+        info_gap: 1 for all information in the raw series that the maps lack: oedema of the core, the lower infarct
             threshold of white matter, old infarcts. 0 for none, a negative control.
         motion: strength of the head's motion during the scan: 1 for a random walk of 0.3 mm and 0.15 degrees a frame
             and one jerk of up to 4 mm and 3 degrees, 0 for none, as ISLES 2018 is corrected for it.

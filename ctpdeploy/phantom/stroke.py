@@ -1,4 +1,4 @@
-"""What happened to a patient: the clot, what it meets, and what was there before."""
+"""The stroke of a patient: the clot, its circumstances, and older lesions."""
 
 from dataclasses import dataclass
 
@@ -32,11 +32,11 @@ RAREFACTION = (0.1, 0.3)
 
 @dataclass(frozen=True, kw_only=True)
 class Stroke:
-    """What happened to a patient.
+    """The stroke of a patient.
 
     Attributes:
-        site: where the clot sits.
-        branch: the ball that holds what a clot in a distal branch (M3) cuts off of the territory; None elsewhere.
+        site: of the clot.
+        branch: ball in which a clot in a distal branch (M3) cuts off the territory; None elsewhere.
         side: +1 right, -1 left.
         onset_hours: from onset to the scan.
         collateral: c, 0 none to 1.

@@ -26,8 +26,8 @@ SITES: dict[Site, float] = {
     "PCA": 0.05,
     "ACA": 0.04,
 }
-"""How often each site of occlusion is drawn. Fitted to the volumes of Tmax > 6 s in ISLES 2018: without distal
-occlusions small ones are missing. ``"none"``, a patient without a stroke, is never drawn."""
+"""Probability of each site of occlusion, fitted to the volumes of Tmax > 6 s in ISLES 2018: without distal occlusions
+small ones are missing. ``"none"``, a patient without a stroke, is never drawn."""
 
 NOWHERE = -1000.0  # mm: outside by more than the head's size
 

@@ -155,7 +155,7 @@ def _write_volume(case: Path, stem: str, volume: NDArray[Any], patient: Patient)
 
 
 def _truth(patient: Patient, seed: int, number: int, config: PhantomConfig) -> dict[str, Any]:
-    """What no scanner knows, for the side-car file."""
+    """Ground truth that no scan holds, for the side-car file."""
     voxel_ml = float(np.prod(patient.spacing)) / 1000.0
     volumes = {name: float(patient.truth[name].sum() * voxel_ml) for name in ("core", "penumbra", "old")}
     return {

@@ -37,7 +37,7 @@ class Pipeline:
         self.provenance = provenance
 
     @classmethod
-    def open(cls, bundle: Path | str, backend: str = AUTO, key: Path | None = None) -> "Pipeline":
+    def open(cls, bundle: Path | str, backend: str = AUTO, key: Path | str | None = None) -> "Pipeline":
         """Open a bundle on a backend.
 
         Args:
@@ -49,7 +49,7 @@ class Pipeline:
             InputError: it is no bundle, a damaged one, or one that the key's owner did not sign.
             UsageError, BackendError: as :func:`ctpdeploy.runtime.backends.registry.open_engine`.
         """
-        with Bundle.open(Path(bundle), key) as opened:
+        with Bundle.open(bundle, key) as opened:
             choice = choose(opened, backend)
             provenance = Provenance(
                 bundle={"name": Path(bundle).resolve().name, "sha256": opened.sha256},
@@ -74,6 +74,12 @@ class Pipeline:
 
     def predict(self, case: Case) -> Prediction:
         """Find the lesion of a case.
+
+        Args:
+            case: of any grid; it is resampled to that of the networks, and what they find back to its own.
+
+        Returns:
+            Mask, probability and pseudo-DWI ``(D, H, W)`` in the voxels of the case, with the findings.
 
         Raises:
             GuardError: the networks returned NaN or infinity.

@@ -5,7 +5,7 @@ from ctpdeploy.optional import require
 require("torch", extra="train")
 require("safetensors", extra="train")
 
-from ctpdeploy.train.progress import OnProgress, ProgressEvent  # noqa: E402  only now are its packages known to be there
+from ctpdeploy.train.progress import OnProgress, ProgressEvent  # noqa: E402  after the check for its packages
 from ctpdeploy.train.run_folder import open_run  # noqa: E402
 from ctpdeploy.train.settings import PRESETS, AugmentConfig, ComputeConfig, LossConfig, OptimiserConfig, TrainConfig  # noqa: E402
 from ctpdeploy.train.torch_engine import TorchEngine  # noqa: E402

@@ -5,7 +5,7 @@ has at::
 
     F R(-angle) p / size        R(a) = [[cos a, -sin a], [sin a, cos a]],  F = diag(-1, 1) where mirrored
 
-so that a point of the old slice goes to ``size R(angle) F`` times where it was. Outside the old slice there is 0, the
+so that a point of the old slice moves to ``size R(angle) F`` times where it was. Outside the old slice there is 0, the
 scaled value of air.
 """
 
@@ -24,7 +24,7 @@ __all__ = ["Poses", "augment", "draw_poses"]
 
 
 class Poses(NamedTuple):
-    """How each slice of a mini-batch is changed.
+    """Poses of the slices of a mini-batch.
 
     Attributes:
         mirrored: bool ``(N,)``.
@@ -96,7 +96,7 @@ def _warp(batch: Batch, matrix: Tensor, loss: LossConfig) -> Batch:
 
 
 def _grid(matrix: Tensor, height: int, width: int) -> Tensor:
-    """Where each new pixel comes from, ``(N, H, W, 2)`` in units in which the slice spans -1 .. 1.
+    """Source coordinates of each new pixel, ``(N, H, W, 2)`` in units in which the slice spans -1 .. 1.
 
     Not ``affine_grid``: as a matrix product it loses digits, and the slices their place, where float32 products may be
     rounded to TF32 or bfloat16.

@@ -31,7 +31,7 @@ bit: once too often costs a preparation, once too seldom trains on what no longe
 
 
 def default_folder() -> Path:
-    """Where the user's caches are on this system."""
+    """Folder of prepared cases in the user's caches on this system."""
     return platformdirs.user_cache_path("ctpdeploy", appauthor=False) / "cases"
 
 
@@ -62,7 +62,7 @@ class CaseCache:
             before = _state(ref.files)
             entry = self._folder / f"{self._key(ref.name, ref.files, config)}.safetensors"
         except OSError:
-            return prepare(ref.read(), config)  # which says in a sentence what is wrong with the file
+            return prepare(ref.read(), config)  # which raises a sentence on the fault of the file
         if (kept := unpack(entry)) is not None:
             return kept
         case = prepare(ref.read(), config)
@@ -71,7 +71,7 @@ class CaseCache:
         return case
 
     def _key(self, identifier: str, files: Mapping[str, Path], config: PreprocessConfig) -> str:
-        """Digest of all that the case is made of; the names of the files say what they hold and in which unit."""
+        """Digest of all that the case is made of; part and unit of the files are in their names."""
         contents = {part: [path.name, _digest(path)] for part, path in files.items()}
         parts = {"case": identifier, "files": contents, "preprocess": asdict(config), "versions": _versions()}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Where networks are computed if nobody says where."""
+"""The default device of the networks."""
 
 import torch
 

@@ -15,12 +15,12 @@ __all__ = ["Processes", "join_processes"]
 
 @dataclass(frozen=True, kw_only=True)
 class Processes:
-    """Which of how many processes this one is.
+    """This process among those of a run.
 
     Attributes:
         rank: from 0; the first one writes and reports.
         world: how many there are.
-        device: where this one computes.
+        device: of this one.
     """
 
     rank: int = 0

@@ -1,4 +1,4 @@
-"""What learns: the networks of a system and their optimiser."""
+"""The learner: the networks of a system and their optimiser."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Mini-batches on the device of the networks before these ask for them.
+"""Mini-batches on the device of the networks, prepared ahead of their use.
 
 A thread prepares them, a few steps ahead: it picks the slices and augments them, on a GPU in a stream of its own. A
 data set that leaves a GPU three quarters of its free memory is kept there; only of a larger one does every mini-batch
@@ -107,7 +107,7 @@ class Loader:
         return augment(batch, poses.part(self._share), config.loss)
 
     def _take_over(self, batch: Batch) -> None:
-        """Tell the allocator that tensors made in the thread's stream are used in the caller's."""
+        """Mark tensors made in the thread's stream as used in the caller's, for the allocator."""
         if self._stream is not None:
             for tensor in batch:
                 if tensor is not None:

@@ -1,4 +1,4 @@
-"""What a training step computes: L = L_s + alpha L_g + beta L_e (equation 15), or the terms of it that a stage has."""
+"""The objective of training: L = L_s + alpha L_g + beta L_e (equation 15), or the terms of it that a stage has."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -57,7 +57,7 @@ class Objective(nn.Module):
         """The terms of the loss by name, before their weights, and ``"total"``, the one to differentiate.
 
         ``context_spread``, no part of the loss, is the standard deviation of Phi_c(I_d) over the batch: where it falls
-        to 0, Phi_c says the same of every image and the context losses teach nothing.
+        to 0, Phi_c has one code for every image and the context losses teach nothing.
         """
         with self.autocast():
             outputs = self.chain(batch.frames, batch.features, batch.dwi, upto=self.learns[-1])
@@ -106,7 +106,7 @@ class Objective(nn.Module):
         return loss, terms
 
     def _adversarial(self, image: Tensor, dwi: Tensor, features: Tensor, discriminator: Discriminator) -> Terms:
-        """What the generator loses by being found out, and the discriminator by not finding out.
+        """Adversarial losses: of the generator for its image, and of the discriminator for that and the real one.
 
         Both come from one pass, as in pix2pixHD. The generator is judged by copies of the discriminator's weights that
         take no gradient, so that one backward pass and one optimiser serve both.

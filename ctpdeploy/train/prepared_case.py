@@ -29,7 +29,7 @@ class PreparedCase:
 
     Attributes:
         identifier: name of the case.
-        inputs: what the networks take, with the DWI where there is one.
+        inputs: of the networks, with the DWI where there is one.
         lesion: bool ``(N, H, W)``.
     """
 

@@ -1,4 +1,4 @@
-"""Progress of a training run: events, and who is told of them."""
+"""Progress of a training run: events, and the callbacks that receive them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -19,7 +19,7 @@ import math
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from ctpdeploy.atomic import atomic_folder, atomic_replace
 from ctpdeploy.config import merge, to_dict
 from ctpdeploy.errors import InputError, UsageError
 from ctpdeploy.runtime.pipeline import Pipeline
+from ctpdeploy.runtime.preprocess.preprocess import stored_config
 from ctpdeploy.train.networks.checkpoint import load_chain
 from ctpdeploy.train.settings import TrainConfig
 from ctpdeploy.train.split import Split
@@ -37,7 +38,7 @@ __all__ = ["RunFolder", "RunState", "open_run"]
 
 @dataclass(frozen=True, kw_only=True)
 class RunState:
-    """How far a run has come.
+    """State of a run.
 
     Attributes:
         epoch: epochs completed, of all stages together.
@@ -77,7 +78,7 @@ class RunFolder:
             raise UsageError(f"{self.path} is not empty: resume the run in it, or name another folder.")
 
     def begin(self, config: TrainConfig, split: Split, data_sha256: str) -> None:
-        """Make the folder, which is empty or not there, and say what is trained on what."""
+        """Make the folder, which is empty or not there, with the record of configuration, split and data."""
         with suppress(FileNotFoundError):
             self.path.rmdir()
         with atomic_folder(self.path) as folder:
@@ -125,7 +126,7 @@ class RunFolder:
             UsageError: it is none of this version.
         """
         file = self.path / "config.json"
-        return merge(TrainConfig(), _read(file), where=str(file))
+        return merge(replace(TrainConfig(), preprocess=stored_config({}, "")), _read(file), where=str(file))
 
     def split(self) -> Split:
         """The cases of each part.
@@ -150,7 +151,7 @@ class RunFolder:
         return path
 
     def state(self) -> RunState:
-        """How far the run has come.
+        """The state of the run.
 
         Raises:
             InputError: its state cannot be read.

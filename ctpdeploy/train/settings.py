@@ -46,7 +46,7 @@ class OptimiserConfig:
     Attributes:
         learning_rate: at the start.
         drop_after: share of the epochs after which it drops; the source's 180 of 300.
-        drop_factor: what it is then multiplied with.
+        drop_factor: of the learning rate at that point.
     """
 
     learning_rate: float = 0.002
@@ -77,7 +77,7 @@ class AugmentConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ComputeConfig:
-    """How the arithmetic is done; what is computed stays the same but for rounding.
+    """Settings of the arithmetic; results stay the same but for rounding.
 
     Attributes:
         precision: of the networks' convolutions and products; losses and statistics are float32 in all of them.

@@ -1,6 +1,6 @@
-"""Which patients are trained on, and which choose the best epoch.
+"""The split of patients: for training, and for the choice of the best epoch.
 
-ISLES 2018 holds several scans of some patients and does not say which; a table ``case,patient`` does. Without one
+ISLES 2018 holds several scans of some patients and does not list them; a table ``case,patient`` does. Without one
 every case counts as a patient of its own, and scans of one patient may stand on both sides.
 """
 
@@ -24,7 +24,7 @@ class Split:
         train: cases to learn from.
         validation: cases of other patients.
         test: cases of yet others, which training never reads.
-        warnings: what was assumed, one sentence each.
+        warnings: assumptions, one sentence each.
     """
 
     train: tuple[str, ...]

@@ -30,7 +30,7 @@ class TorchEngine(Engine):
 
     @property
     def info(self) -> EngineInfo:
-        """What really runs."""
+        """The backend, processor and packages that really run."""
         on_gpu = self._device.type == "cuda"
         return EngineInfo(
             backend=_NAME,
@@ -59,7 +59,7 @@ class TorchEngine(Engine):
 
 @torch.inference_mode()
 def run_chain(chain: Chain, batch: SliceBatch, upto: str = "segmenter") -> dict[str, NDArray[np.float32]]:
-    """What each network says, by the names of their outputs; arguments as those of :class:`Chain`.
+    """Outputs of the networks, by their names; arguments as those of :class:`Chain`.
 
     Raises:
         InputError: as :meth:`TorchEngine.run`.

@@ -29,7 +29,7 @@ __all__ = ["RunSummary", "Trainer", "train"]
 
 @dataclass(frozen=True, kw_only=True)
 class RunSummary:
-    """How a run ended.
+    """The outcome of a training run.
 
     Attributes:
         best: folder of the best checkpoint, for :func:`ctpdeploy.train.networks.load_chain` and the exporter.
@@ -37,8 +37,8 @@ class RunSummary:
         best_epoch: the one with the highest validation Dice, counted from 1.
         best_dice: that Dice, the mean over the validation cases.
         seconds: time of this call.
-        split: which cases were trained on.
-        warnings: what was assumed, one sentence each.
+        split: of the cases, into training and validation.
+        warnings: assumptions, one sentence each.
     """
 
     best: Path
@@ -71,8 +71,8 @@ def train(
         config: the whole configuration.
         resume: take up the run in ``out`` where it stopped.
         patients: CSV table ``case,patient``; without it every case counts as a patient.
-        on_progress: told of every step.
-        device: where to compute, in PyTorch's words; CUDA where there is one, else the CPU.
+        on_progress: called at every step.
+        device: of the networks, in PyTorch's words; CUDA where there is one, else the CPU.
         cache: of preprocessed cases.
 
     Raises:
@@ -131,11 +131,11 @@ class Trainer:
     Attributes:
         config: the whole configuration.
         learner: the networks.
-        loader: what they learn from.
+        loader: of the mini-batches.
         validation: this process's share of the cases that choose the best epoch.
-        run: where the first process writes.
-        processes: which one this is.
-        report: told of every step.
+        run: folder that the first process writes to.
+        processes: this one among all of the run.
+        report: called at every step.
     """
 
     config: TrainConfig
@@ -228,4 +228,4 @@ def _read_cases(
 
 
 def _ignore(event: ProgressEvent) -> None:
-    """What happens to progress that nobody asked for."""
+    """The default callback of progress, which does nothing."""

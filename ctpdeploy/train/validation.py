@@ -1,4 +1,4 @@
-"""How good the networks are on cases that they do not learn from; what chooses the best epoch."""
+"""Validation: scores of the networks on cases that they do not learn from, for the choice of the best epoch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,9 +43,9 @@ def validate(chain: Chain, cases: Sequence[LabelledCase], system: System, learns
     """Validate the networks that learn; puts the chain into evaluation mode.
 
     Args:
-        chain: what is trained.
+        chain: in training.
         cases: this process's share of the validation cases.
-        system: what the chain is for.
+        system: of the chain.
         learns: the networks that learn.
 
     Raises:

@@ -53,8 +53,8 @@ def test_tensorrt_rtx_builds_the_merged_graphs_in_their_precision(
     assert layers["CONVOLUTION"] == {kind: 57}
     assert layers["DECONVOLUTION"] == {kind: 12}
     assert set(layers["REDUCE"]) == set(layers["SOFTMAX"]) == {"FLOAT"}
-    recipe = BuildOptions(target=Target(), slices=(1, 2, 4), precision=precision)
-    assert len(build(network, recipe, lambda *_: None).engine) > 100_000
+    options = BuildOptions(target=Target(), slices=(1, 2, 4), precision=precision)
+    assert len(build(network, options, lambda *_: None).engine) > 100_000
     for other in {"fp32", "fp16", "int8"} - {precision}:
         with pytest.raises(BackendError, match=f"The network is not {other}"):
             prove(network.network, other)

@@ -1,4 +1,7 @@
-"""Fixtures of the emulated GPU: its kernels compiled once, and workspaces on it."""
+"""Fixtures of the emulated GPU: its kernels compiled once, and workspaces on it.
+
+The emulator is of a checkout alone: where a wheel is tested, nothing that takes these fixtures can run.
+"""
 
 import os
 import shutil
@@ -7,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from ctpdeploy.emulator.build import build_host_library
-from ctpdeploy.emulator.device import HostDevice
 from ctpdeploy.runtime.backends.cuda import Workspace
 from support.host_kernels import SANITIZED
 
@@ -20,6 +21,8 @@ def host_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return Path(os.environ[SANITIZED])
     if shutil.which("g++") is None:
         pytest.skip("There is no g++: the kernels cannot be compiled for the CPU.")
+    from ctpdeploy.emulator.build import build_host_library
+
     library = tmp_path_factory.mktemp("kernels") / "kernels.so"
     build_host_library(library)
     return library
@@ -28,6 +31,8 @@ def host_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def make_workspace(host_library: Path) -> Callable[..., Workspace]:
     """A workspace on the CPU."""
+    from ctpdeploy.emulator.device import HostDevice
+
     return lambda seed=0, backwards=False: Workspace(HostDevice(host_library, seed=seed, backwards=backwards))
 
 

@@ -18,7 +18,8 @@ def test_case_becomes_aligned_slices(data: Path, config: TrainConfig) -> None:
     assert case.inputs.frames.shape == (2, 6, 32, 32)
     dwi = case.inputs.dwi
     assert dwi.shape == (2, 1, 32, 32)
-    assert (dwi.min(), dwi.max()) == (0, 1)
+    assert dwi.min() == 0
+    assert 1 < dwi.max() < 3  # not clipped at its 99th percentile
     assert dwi[:, 0][case.lesion].mean() > 0.8  # the lesion is what is bright on DWI
     assert (case.weight[case.lesion] == 1.5).all()
     assert {array.dtype for array in (dwi, case.weight)} == {np.dtype(np.float32)}

@@ -1,4 +1,4 @@
-"""A bundle served elsewhere: model repositories for NVIDIA's Triton Inference Server."""
+"""Model repositories for NVIDIA's Triton Inference Server, from a bundle."""
 
 from ctpdeploy.export.triton.repository import write_repository
 

@@ -18,7 +18,6 @@ import numpy as np
 import typer
 
 from ctpdeploy import INTENDED_USE
-from ctpdeploy.config import merge
 from ctpdeploy.errors import BackendError, CtpdeployError
 from ctpdeploy.optional import require
 from ctpdeploy.runtime import Pipeline, read_case, write_prediction
@@ -27,7 +26,7 @@ from ctpdeploy.runtime.bundle.bundle import MANIFEST, sha256_of
 from ctpdeploy.runtime.bundle.manifest import read_manifest
 from ctpdeploy.runtime.data.prediction import EngineInfo, Provenance
 from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
-from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
+from ctpdeploy.runtime.preprocess.preprocess import stored_config
 
 HERE = Path(__file__).resolve().parent
 
@@ -41,7 +40,7 @@ class TritonEngine(Engine):
         timeout: seconds to wait for an answer.
 
     Raises:
-        BackendError: nobody answers, or there is no such model.
+        BackendError: no server responds, or there is no such model.
     """
 
     def __init__(self, url: str, model: str, timeout: float) -> None:
@@ -49,16 +48,16 @@ class TritonEngine(Engine):
         self._url, self._model, self._timeout = url, model, timeout
         self._closed = False
         self._client = self._grpc.InferenceServerClient(url)
-        self._config = self._ask("get_model_config", model).config
-        self._version = self._ask("get_server_metadata").version
+        self._config = self._request("get_model_config", model).config
+        self._version = self._request("get_server_metadata").version
 
     def parameter(self, key: str) -> str:
-        """What the configuration of the model says of its origin."""
+        """A parameter in the configuration of the model, on its origin."""
         return str(self._config.parameters[key].string_value)
 
     @property
     def info(self) -> EngineInfo:
-        """What really runs."""
+        """The server's backend and versions, for the report."""
         return EngineInfo(
             backend=f"triton-{self._config.backend}",
             device=f"{self._model} on {self._url}",
@@ -85,9 +84,9 @@ class TritonEngine(Engine):
         for tensor in self._config.input:
             values = getattr(batch, tensor.name)[slices]
             inputs.append(self._grpc.InferInput(tensor.name, values.shape, "FP32").set_data_from_numpy(values))
-        return self._ask("infer", self._model, inputs)
+        return self._request("infer", self._model, inputs)
 
-    def _ask(self, what: str, *arguments: object) -> Any:  # noqa: ANN401
+    def _request(self, what: str, *arguments: object) -> Any:  # noqa: ANN401
         try:
             return getattr(self._client, what)(*arguments, client_timeout=self._timeout)
         except self._utils.InferenceServerException as error:
@@ -125,7 +124,7 @@ def predict(case: Path, out: Path, engine: TritonEngine) -> Path:
         raise BackendError(
             f"The server serves another bundle than that of {HERE / MANIFEST}: copy client and manifest."
         )
-    config = merge(PreprocessConfig(), read_manifest(HERE, HERE)["preprocess"], where=str(HERE / MANIFEST))
+    config = stored_config(read_manifest(HERE, HERE)["preprocess"], str(HERE / MANIFEST))
     start = time.perf_counter()
     read = read_case(case)
     seconds = time.perf_counter() - start

@@ -18,7 +18,7 @@ SLICES: Final = (1, 8, 32)
 """Fewest, most likely and most slices of a batch, as ``ctpdeploy warmup`` takes them."""
 VERSION: Final = 1
 QUEUE_DELAY_US: Final = 5000
-"""How long the first slice waits for company: nothing beside the time that the networks take."""
+"""Longest wait of the first slice of a batch for others: short beside the time that the networks take."""
 
 
 class Word(str):
@@ -34,7 +34,7 @@ class TritonModel:
     Attributes:
         name: of the model, and of its folder.
         backend: Triton's name of what runs it.
-        file: what the backend looks for in the folder of a version.
+        file: name that the backend requires in the folder of a version.
         kind: processors that it runs on.
         settings: further fields of the configuration.
         parameters: further ``parameters``, by which backends are set as well.
@@ -77,7 +77,7 @@ def config_text(model: TritonModel, bundle: Bundle) -> str:
 
     Args:
         model: how it is served.
-        bundle: what is served; shapes are those of its manifest.
+        bundle: to serve; shapes are those of its manifest.
     """
     network = bundle.networks[PIPELINE]
     fewest, likely, most = SLICES
@@ -136,7 +136,7 @@ def _warmup(slices: int, inputs: Mapping[str, Sequence[int | str]]) -> dict[str,
 
 
 def _provenance(bundle: Bundle) -> dict[str, str]:
-    """What the server tells of the model to who asks for its configuration; the client compares the hash."""
+    """Parameters on the origin of the model in its configuration; the client compares the hash."""
     return {
         "bundle": bundle.source.resolve().name,
         "bundle_sha256": bundle.sha256,

@@ -3,14 +3,14 @@
 ::
 
     DIR/
-      README.md                       how to start the server, to build the plan and to ask
+      README.md                       how to start the server, build the plan and send requests
       ctp_pipeline_onnx/              served by ONNX Runtime, on a GPU or on the CPU, as it lies here
         config.pbtxt
         1/model.onnx                  the merged network of the bundle, byte for byte
       ctp_pipeline_tensorrt.pbtxt     configuration of the model that build_plan.sh makes of it
       build_plan.sh                   run on the machine that serves; makes ctp_pipeline_tensorrt/
       client.py                       a case in, a mask out, through the server
-      bundle.json  verification.json  of the bundle: preprocessing constants, and what the gate measured
+      bundle.json  verification.json  of the bundle: preprocessing constants, and measurements of the gate
 
 Triton takes every folder in a repository for a model and ends when one does not load; files beside the folders it does
 not look at. A plan is executable code of one GPU and one version of TensorRT, so none is shipped; and a folder without
@@ -78,7 +78,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _values(bundle: Bundle) -> dict[str, str]:
-    """What the templates leave open."""
+    """Values of the placeholders in the templates."""
     network = bundle.networks[PIPELINE]
     tensors = {"input": network.inputs, "output": network.outputs}
     shapes = {

@@ -1,4 +1,4 @@
-"""What the registry knows of a backend."""
+"""Backend: an entry of the registry."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ class Backend:
     Attributes:
         extra: the extra of ctpdeploy that installs it; None where there is none.
         packages: distributions whose versions can change how fast it is, and which ``ctpdeploy doctor`` looks for.
-        open: loads the networks of a bundle; asked for only where nothing speaks against it. The engine has read what
-            it needs when it is open: the files of a zipped bundle are gone when the bundle is closed.
-        unavailable_because: why it cannot run here and what to do, or None; asks no more than it has to, and no GPU
-            for memory.
+        open: loads the networks of a bundle; called only where ``unavailable_because`` is None. The engine has read
+            what it needs when it is open: the files of a zipped bundle are gone when the bundle is closed.
+        unavailable_because: reason why it cannot run here and the remedy, or None; checks no more than it has to, and
+            takes no memory of a GPU.
         open_network: loads one network of a bundle, by its role, to be run on its own; None where only all of them
             run together.
     """

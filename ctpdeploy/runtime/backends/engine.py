@@ -1,4 +1,4 @@
-"""What runs the networks: the protocol that every backend fulfils."""
+"""Engines, which run the networks: the protocol that every backend fulfils."""
 
 from typing import Protocol, Self, runtime_checkable
 
@@ -23,7 +23,7 @@ class Engine(Protocol):
         * ``run`` takes any number of slices N >= 1 of the bundle's height and width, and returns new arrays that
           the caller owns;
         * slices are independent: a slice gives the same outputs in every batch;
-        * outputs may hold NaN or infinity; who asks for them checks;
+        * outputs may hold NaN or infinity; the caller checks them;
         * ``close`` gives back memory and threads at once. It is called in the thread that opened the engine, while
           nothing runs, and may be called again; whatever is run afterwards raises BackendError. As a context manager
           an engine closes itself.
@@ -31,7 +31,7 @@ class Engine(Protocol):
 
     @property
     def info(self) -> EngineInfo:
-        """What really runs, or ran until it was closed."""
+        """The backend, processor and packages that really run, or ran until it was closed."""
         ...
 
     def run(self, batch: SliceBatch) -> SliceOutputs:
@@ -70,7 +70,7 @@ class CaseEngine(Engine, Protocol):
 
 
 def closed(backend: str) -> BackendError:
-    """What an engine that was closed raises.
+    """The error of an engine that was closed.
 
     Args:
         backend: its name.

@@ -19,7 +19,7 @@ _EXTRA: Final = "openvino"
 _PACKAGES: Final = ("openvino",)
 
 _SETTINGS: Final = {
-    "INFERENCE_PRECISION_HINT": "f32",  # as the graph says, where the processor would offer bfloat16
+    "INFERENCE_PRECISION_HINT": "f32",  # as in the graph, where the processor would offer bfloat16
     "PERFORMANCE_HINT": "LATENCY",  # all cores on a slice
     "ENABLE_CPU_PINNING": False,  # each compiled model pins its threads to the same cores: two halve each other's speed
 }
@@ -28,7 +28,7 @@ _package = partial(require_whole, "openvino", extra=_EXTRA, has="Core")
 
 
 def unavailable_because() -> str | None:
-    """Why the backend cannot run here and what to do, or None if it can."""
+    """Reason why the backend cannot run here and the remedy, or None if it can."""
     return refusal_of(_package)
 
 

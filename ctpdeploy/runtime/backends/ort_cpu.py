@@ -33,7 +33,7 @@ _package = partial(require_whole, "onnxruntime", extra=_EXTRA, has="InferenceSes
 
 
 def unavailable_because() -> str | None:
-    """Why the backend cannot run here and what to do, or None if it can."""
+    """Reason why the backend cannot run here and the remedy, or None if it can."""
     return refusal_of(_package)
 
 
@@ -48,7 +48,7 @@ def open_engine(bundle: Bundle) -> SliceEngine:
 
 
 def in_float32(bundle: Bundle) -> Callable[[], SliceEngine]:
-    """What opens the merged network in float32, of whatever precision it is, also when the bundle is closed.
+    """A function that opens the merged network in float32, of whatever precision it is, also when the bundle is closed.
 
     On the CPU ONNX Runtime has no arithmetic in half, and joins the casts that it would need: nothing is rounded to
     half, and nothing overflows. Quantised data are multiplied in float32, see :func:`session_options`.
@@ -61,7 +61,7 @@ def in_float32(bundle: Bundle) -> Callable[[], SliceEngine]:
 
 
 def session_options() -> Any:  # noqa: ANN401  onnxruntime is imported where it is needed
-    """How sessions compute: as the graph says.
+    """Options of a session that computes exactly as in its graph.
 
     By default INT8 runs in fused kernels, whose sums saturate on processors without VNNI: of an extractor whose outputs
     reach 1.4 they were off by 1.7. As written, quantised data go back to float32 before they are multiplied.
@@ -76,7 +76,7 @@ def open_session(network: Path | bytes, called: Path) -> Any:  # noqa: ANN401  a
 
     Args:
         network: an ONNX file, or the content of one.
-        called: what the user calls it, for the errors.
+        called: path in error messages.
 
     Raises:
         BackendError: ONNX Runtime is missing or refuses the network.

@@ -46,7 +46,7 @@ def require_whole(module: str, *, extra: str, has: str) -> ModuleType:
 
 
 def refusal_of(requirement: Callable[[], object]) -> str | None:
-    """Why a requirement is not met and what to do, or None if it is.
+    """Reason why a requirement is not met and the remedy, or None if it is.
 
     Args:
         requirement: raises BackendError where it is not met.

@@ -24,7 +24,7 @@ BACKENDS: Final[dict[str, Backend]] = {
     ncnn_cpu.NAME: ncnn_cpu.BACKEND,
     openvino_cpu.NAME: openvino_cpu.BACKEND,
 }
-"""In the order in which ``"auto"`` asks them where nothing was measured; whoever has another one adds it."""
+"""In the order in which ``"auto"`` tries them where nothing was measured; other backends are added here."""
 
 HIDDEN: Final[dict[str, Backend]] = {}
 """Backends for developers, added by whoever has them; opened by their names and listed nowhere."""
@@ -34,7 +34,7 @@ AUTO: Final = "auto"
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """What runs the networks, and why.
+    """The backend chosen, and the reason.
 
     Attributes:
         backend: its name.
@@ -46,7 +46,7 @@ class Choice:
 
 
 def choose(bundle: Bundle, asked: str = AUTO) -> Choice:
-    """The backend asked for, never another.
+    """The requested backend, never another.
 
     ``"auto"`` means the fastest of those that were measured with the bundle on this machine, and where nothing was
     measured the first that can run.

@@ -10,12 +10,12 @@ __all__ = ["SliceEngine"]
 
 
 class SliceEngine(Engine):
-    """A merged network as an :class:`Engine`. Slices of air, all zeros, are answered once in a batch.
+    """A merged network as an :class:`Engine`. Slices of air, all zeros, are computed once in a batch.
 
     Args:
         network: the merged network, which the engine owns from now on.
-        sealed: what the bundle has of it.
-        info: what runs, for the report.
+        sealed: its entry in the bundle.
+        info: on the engine, for the report.
         at_once: slices that run at the same time, each in a thread of its own.
     """
 
@@ -27,7 +27,7 @@ class SliceEngine(Engine):
 
     @property
     def info(self) -> EngineInfo:
-        """What really runs."""
+        """The backend, processor and packages that really run."""
         return self._info
 
     def run(self, batch: SliceBatch) -> SliceOutputs:

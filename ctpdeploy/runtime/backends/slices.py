@@ -35,7 +35,7 @@ class SliceNetwork(Protocol):
 def run_slices(
     run: RunSlice, batch: SliceBatch, shapes: Mapping[str, Sequence[int]], *, backend: str, at_once: int = 1
 ) -> SliceOutputs:
-    """Run a network on all slices of a batch. Slices of air, all zeros, are answered once.
+    """Run a network on all slices of a batch. Slices of air, all zeros, are computed once.
 
     Args:
         run: runs the network on one slice.
@@ -49,8 +49,8 @@ def run_slices(
         BackendError: the network does not run.
     """
     inputs = inputs_of(batch, shapes)
-    answered_by = _first_of_equals(inputs)
-    distinct = sorted(set(answered_by))
+    shared = _first_of_equals(inputs)
+    distinct = sorted(set(shared))
     slices = [{name: array[i] for name, array in inputs.items()} for i in distinct]
     try:
         if at_once == 1:  # in this thread, which may keep memory for it
@@ -65,13 +65,13 @@ def run_slices(
         raise BackendError(
             f"The backend {backend} fails to run the networks ({words}): free memory, or take another backend."
         ) from error
-    answers = dict(zip(distinct, found, strict=True))
-    outputs = {name: np.stack([answers[i][name] for i in answered_by]) for name in found[0]}
+    outputs_of = dict(zip(distinct, found, strict=True))
+    outputs = {name: np.stack([outputs_of[i][name] for i in shared]) for name in found[0]}
     return SliceOutputs(**{**outputs, "probability": outputs["probability"][:, 0]})
 
 
 def inputs_of(batch: SliceBatch, shapes: Mapping[str, Sequence[int]]) -> dict[str, NDArray[np.float32]]:
-    """What a network takes of a batch, by the name of the input.
+    """The inputs of a network in a batch, by their names.
 
     Args:
         batch: the slices.
@@ -92,6 +92,6 @@ def inputs_of(batch: SliceBatch, shapes: Mapping[str, Sequence[int]]) -> dict[st
 
 
 def _first_of_equals(inputs: Mapping[str, NDArray[np.float32]]) -> list[int]:
-    """Of each slice the slice whose answer it shares: itself, or of those of air the first."""
+    """Of each slice the slice whose outputs it shares: itself, or of those of air the first."""
     air = ~np.logical_or.reduce([array.any(axis=(1, 2, 3)) for array in inputs.values()])
     return np.where(air, air.argmax(), np.arange(len(air))).tolist()

@@ -1,8 +1,8 @@
-"""Which backend ``auto`` means: the fastest of those measured on this machine with this bundle.
+"""Timings of the backends behind ``auto``: the fastest of those measured on this machine with this bundle.
 
-``ctpdeploy warmup`` measures once and remembers, in the user's cache; what is remembered names a backend and nothing
-else, so that the worst a stranger's entry can do is to choose a slower one. Another bundle, machine or version of a
-package is another question.
+``ctpdeploy warmup`` measures once and keeps the figures in the user's cache; an entry names backends and nothing else,
+so that the worst a forged one can do is to choose a slower one. Another bundle, machine or version of a package has
+another entry.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ __all__ = ["Speeds", "measure_speeds", "recall", "remember"]
 
 @dataclass(frozen=True, kw_only=True)
 class Speeds:
-    """What backends need for a slice.
+    """The seconds that backends need for a slice.
 
     Attributes:
         seconds: for a slice of a volume by the name of the backend, the fastest first.
@@ -53,8 +53,8 @@ def measure_speeds(
 
     Args:
         engines: by the name of the backend; each has run before, so that none pays for its first run here.
-        volume: what each runs on.
-        progress: told before each run whose it is.
+        volume: that each runs on.
+        progress: called before each run with the name of the backend.
         rounds: how often each runs; the median counts.
     """
     order = np.random.default_rng(0)
@@ -71,11 +71,11 @@ def measure_speeds(
 
 
 def remember(bundle: Bundle, speeds: Speeds, packages: Iterable[str], folder: Path | None = None) -> Path:
-    """Keep what was measured with a bundle on this machine.
+    """Keep the speeds measured with a bundle on this machine.
 
     Args:
         bundle: that was run.
-        speeds: what was measured.
+        speeds: as measured.
         packages: distributions that it depends on: with another version of any of them it is measured again.
         folder: of the cache, the user's if None.
 
@@ -96,7 +96,7 @@ def remember(bundle: Bundle, speeds: Speeds, packages: Iterable[str], folder: Pa
 
 
 def recall(bundle: Bundle, packages: Iterable[str], folder: Path | None = None) -> Speeds | None:
-    """What was measured with a bundle on this machine; None if that was not done, or cannot be read any more.
+    """Speeds measured with a bundle on this machine; None if there are none, or they cannot be read any more.
 
     Arguments as those of :func:`remember`.
     """
@@ -111,11 +111,11 @@ def recall(bundle: Bundle, packages: Iterable[str], folder: Path | None = None) 
 
 
 def _file(bundle: Bundle, packages: Iterable[str], folder: Path | None) -> Path:
-    """Where the answer to this very question is kept."""
-    question = {
+    """File of the speeds, by all that they depend on."""
+    parts = {
         "bundle": bundle.sha256,
         "machine": [platform.node(), platform.machine(), processor_name(), os.cpu_count()],
         "versions": versions_of("ctpdeploy", *packages),
     }
-    key = hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
     return (folder or platformdirs.user_cache_path("ctpdeploy", appauthor=False)) / "speeds" / f"{key}.json"

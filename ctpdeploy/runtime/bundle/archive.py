@@ -98,7 +98,7 @@ class Unpacked:
 
 
 def _refusal(members: Sequence[zipfile.ZipInfo]) -> str | None:
-    """Why an archive is not unpacked, or None."""
+    """Reason to refuse an archive, as a clause, or None."""
     if len(members) > MAX_MEMBERS:
         return f"it has {len(members)} members, and no bundle more than {MAX_MEMBERS}"
     for member in members:

@@ -1,4 +1,4 @@
-"""The bundle: what export seals and the workstation opens.
+"""The bundle: networks with their manifest, written by export and opened by the workstation.
 
 ::
 
@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from ctpdeploy import INTENDED_USE
-from ctpdeploy.config import merge, to_dict
+from ctpdeploy.config import to_dict
 from ctpdeploy.errors import InputError, UsageError
 from ctpdeploy.runtime.bundle.archive import Unpacked
 from ctpdeploy.runtime.bundle.manifest import MANIFEST, SCHEMA, read_manifest
 from ctpdeploy.runtime.bundle.onnx_check import check_onnx
 from ctpdeploy.runtime.bundle.signature import SIGNATURE, check_signature
-from ctpdeploy.runtime.preprocess.preprocess import FEATURE_NAMES, PreprocessConfig
+from ctpdeploy.runtime.preprocess.preprocess import FEATURE_NAMES, PreprocessConfig, stored_config
 
 __all__ = ["MANIFEST", "PIPELINE", "VERIFICATION", "Bundle", "FileDigest", "Network", "sha256_of"]
 
@@ -40,7 +40,7 @@ _FILES_AT_ONCE: Final = 4
 
 @dataclass(frozen=True, kw_only=True)
 class FileDigest:
-    """SHA-256 and size of a file when the bundle was written.
+    """Digest and size of a file, as the manifest records them.
 
     Attributes:
         sha256: digest of its bytes, hexadecimal.
@@ -64,7 +64,7 @@ class Network:
         file: its name in the bundle's folder: the network's own and ``.onnx``.
         sha256: digest of its bytes, hexadecimal.
         size: number of its bytes.
-        sees: what is stacked along the channels of its input, in order; of ``PIPELINE`` the inputs.
+        sees: names of the tensors stacked along the channels of its input, in order; of ``PIPELINE`` the inputs.
         inputs: shape by name; ``"N"`` is the free batch axis. All tensors are float32.
         outputs: likewise.
         opset: ONNX operator set.
@@ -117,7 +117,7 @@ class Bundle:
     unpacked: Unpacked | None = field(default=None, repr=False, compare=False)
 
     @classmethod
-    def open(cls, path: Path, key: Path | None = None) -> "Bundle":
+    def open(cls, path: Path | str, key: Path | str | None = None) -> "Bundle":
         """Open a bundle, a folder or a zip, and compare every file with its hash.
 
         The merged network alone, half of the bytes of a bundle, waits for :meth:`network_content`, which every use of
@@ -132,6 +132,7 @@ class Bundle:
             UsageError: ``key`` is no public key.
             MissingPackageError: ``key`` is given and model signing is not installed.
         """
+        path, key = Path(path), None if key is None else Path(key)
         if not path.is_file():
             return cls._open(path, path, key)
         unpacked = Unpacked(path)
@@ -298,6 +299,6 @@ def _list_files(folder: Path, source: Path) -> set[str]:
 
 def _constants(content: Mapping[str, object], source: Path) -> PreprocessConfig:
     try:
-        return merge(PreprocessConfig(), content, where=str(source / MANIFEST))
+        return stored_config(content, str(source / MANIFEST))
     except UsageError as error:
         raise InputError(f"{source / MANIFEST} is damaged ({error}): copy or export the bundle again.") from error

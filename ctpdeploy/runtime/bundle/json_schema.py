@@ -1,7 +1,7 @@
 """JSON checked against a JSON schema, as far as ``bundle.schema.json`` needs it.
 
-A subset of draft 2020-12 without a dependency. A keyword that is not known here is an error and never passed over, so
-that the published schema and what the workstation checks are one and the same; a test holds the two implementations,
+A subset of draft 2020-12 without a dependency. An unsupported keyword is an error and never passed over, so
+that the published schema and the check of the workstation are one and the same; a test holds the two implementations,
 this one and the ``jsonschema`` package, together.
 """
 
@@ -27,16 +27,16 @@ _ANNOTATIONS: Final = frozenset({"$schema", "$id", "$defs", "title", "descriptio
 
 
 def first_error(value: object, schema: Schema, *, where: str = "", root: Schema | None = None) -> str | None:
-    """What is wrong with a value first, as a phrase that says where, or None.
+    """The first violation of a schema, as a phrase with its place, or None.
 
     Args:
         value: parsed JSON.
-        schema: what it has to be.
-        where: what the value is called.
+        schema: the JSON schema.
+        where: name of the value.
         root: the schema with the ``$defs``; ``schema`` itself by default.
 
     Raises:
-        NotImplementedError: the schema has a keyword that is not known here.
+        NotImplementedError: the schema has an unsupported keyword.
     """
     return next(_errors(value, schema, where, schema if root is None else root), None)
 
@@ -72,7 +72,7 @@ def _matches(value: str, pattern: str) -> bool:
 _object, _array, _string, _number = (_TYPES[name] for name in ("object", "array", "string", "number"))
 
 _SCALARS: Final[dict[str, tuple[Callable[[Any], bool], Callable[[Any, Any], bool], str]]] = {
-    # keyword: which values it is about, when it holds, what is said when it does not
+    # keyword: types of the values that it constrains, the condition, the phrase for a violation
     "type": (lambda _: True, _is_type, "is no {wanted}"),
     "const": (lambda _: True, lambda v, w: v == w and isinstance(v, bool) == isinstance(w, bool), "is not {wanted!r}"),
     "pattern": (_string, _matches, "does not match {wanted}"),

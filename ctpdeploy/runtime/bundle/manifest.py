@@ -1,4 +1,4 @@
-"""``bundle.json`` read from somebody one does not know: bounded, strict JSON, and valid by the published schema."""
+"""``bundle.json`` from an untrusted source: bounded, strict JSON, and valid by the published schema."""
 
 import functools
 import importlib.resources
@@ -35,7 +35,7 @@ def read_manifest(folder: Path, source: Path) -> dict[str, Any]:
 
     Args:
         folder: where it lies.
-        source: what the user calls the bundle, for the errors.
+        source: path of the bundle in error messages.
 
     Raises:
         InputError: it is missing, too large, not JSON, of another schema, or not valid.
@@ -74,7 +74,7 @@ def _no_constant(name: str) -> None:
 
 
 def _other_schema(source: Path, content: dict[str, Any]) -> str:
-    """Which version reads the bundle: the one that wrote it, if it says so."""
+    """The sentence on a bundle of another schema, with the version that wrote it and so reads it, if recorded."""
     provenance = content.get("provenance")
     versions = provenance.get("versions") if isinstance(provenance, dict) else None
     writer = versions.get("ctpdeploy") if isinstance(versions, dict) else None

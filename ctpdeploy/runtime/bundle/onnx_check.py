@@ -72,7 +72,7 @@ def check_onnx(content: bytes, *, inputs: Shapes, outputs: Shapes, opset: int, w
         inputs: shapes by name; text is the name of a free axis. All are float32.
         outputs: likewise.
         opset: ONNX operator set.
-        where: what the file is called.
+        where: path of the file in error messages.
 
     Raises:
         InputError: with the first thing found.

@@ -51,7 +51,7 @@ def check_signature(folder: Path, public_key: Path, source: Path) -> None:
     Args:
         folder: where the files lie.
         public_key: PEM file of an elliptic key.
-        source: what the user calls the bundle, for the errors.
+        source: path of the bundle in error messages.
 
     Raises:
         MissingPackageError: model signing is not installed.

@@ -1,1 +1,1 @@
-"""Many cases, from disk to disk."""
+"""Batches of cases, from disk to disk: inference and evaluation."""

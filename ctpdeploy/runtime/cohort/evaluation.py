@@ -49,7 +49,7 @@ METRICS: Mapping[str, tuple[str, ...]] = {
     "networks": MASK_METRICS + IMAGE_METRICS,
     "threshold_rule": MASK_METRICS,
 }
-"""What is measured of each method; the threshold rule makes no image."""
+"""The scores of each method; the threshold rule makes no image."""
 
 GROUPS = ("small", "medium", "large")
 SMALL_BELOW_ML, LARGE_ABOVE_ML = 10.0, 50.0
@@ -57,7 +57,7 @@ SMALL_BELOW_ML, LARGE_ABOVE_ML = 10.0, 50.0
 
 @dataclass(frozen=True, kw_only=True)
 class CaseScore:
-    """One case: how the networks did and how the rule Tmax > 6 s and rCBF < 30 % did.
+    """Scores of one case: of the networks, and of the rule Tmax > 6 s and rCBF < 30 %.
 
     Attributes:
         case: name of the case.
@@ -91,11 +91,11 @@ def evaluate_cases(
     """Predict and score cases; write ``scores.csv``, ``scores.json`` and ``summary.json`` into a folder.
 
     Args:
-        pipeline: what predicts.
+        pipeline: the networks to evaluate.
         cases: to read, predict and score.
         out: folder of the three files, which replace earlier ones; nothing is written before all cases are scored.
         ssim: whether to measure SSIM, as for :func:`score_case`.
-        on_case: told how many cases of how many are scored.
+        on_case: called with the number of cases scored and of all cases.
 
     Returns:
         The summary, as :func:`summarise` makes it.
@@ -136,14 +136,20 @@ def score_case(case: Case, prediction: Prediction, config: PreprocessConfig, *, 
         ssim: whether to measure SSIM, which needs scikit-image.
 
     Raises:
-        InputError: the case has no lesion mask.
+        InputError: the case has no lesion mask, or the prediction is of another case.
         MissingPackageError: SSIM is to be measured and scikit-image is not installed.
     """
     if case.lesion is None:
         raise InputError(f"{case.identifier} has no lesion mask (OT): it can be inferred but not evaluated.")
+    if prediction.mask.shape != case.lesion.shape:
+        raise InputError(
+            f"The prediction has the shape {prediction.mask.shape} and {case.identifier} {case.lesion.shape}: give the "
+            "case that was predicted."
+        )
     quality = ImageQuality()
     if case.dwi is not None and prediction.pseudo_dwi is not None:
-        quality = image_quality(prediction.pseudo_dwi, scale_dwi(case.dwi, config), case.lesion, ssim=ssim)
+        image = np.clip(prediction.pseudo_dwi, 0.0, 1.0) if config.dwi_clipped else prediction.pseudo_dwi
+        quality = image_quality(image, scale_dwi(case.dwi, config), case.lesion, ssim=ssim)
     return CaseScore(
         case=case.identifier,
         true_volume_ml=float(np.count_nonzero(case.lesion) * case.geometry.voxel_ml),

@@ -6,23 +6,26 @@ stage; the engine is used in the calling thread alone.
 
 import json
 import logging
+import os
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ctpdeploy.atomic import atomic_replace
-from ctpdeploy.errors import CtpdeployError
+from ctpdeploy.errors import CtpdeployError, UsageError
 from ctpdeploy.runtime.cohort.stage_pipeline import run_stages
 from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.data.prediction import Prediction
 from ctpdeploy.runtime.io.case_ref import CaseRef, by_name
+from ctpdeploy.runtime.io.layout import GIVEN
 from ctpdeploy.runtime.pipeline import Pipeline
 from ctpdeploy.runtime.report.submission import SUBMISSION, Submission
-from ctpdeploy.runtime.report.writers import REPORT, write_prediction
+from ctpdeploy.runtime.report.writers import REPORT, result_folder, write_prediction
 
-__all__ = ["CaseOutcome", "Cohort", "infer_cases", "predict_cases"]
+__all__ = ["CaseOutcome", "Cohort", "infer_cases", "predict_cases", "require_places"]
 
 _log = logging.getLogger(__package__)
 
@@ -55,7 +58,7 @@ class Cohort:
 
     Attributes:
         outcomes: one a case.
-        submission: archive for the challenge, where one was asked for and at least one case is in it.
+        submission: archive for the challenge, where one was requested and at least one case is in it.
     """
 
     outcomes: Sequence[CaseOutcome]
@@ -93,10 +96,14 @@ def infer_cases(
         submission: admits cases, or refuses them, before they are read; is written when all are done.
         on_case: called with each outcome as soon as it is known.
 
+    Returns:
+        The outcomes, with the report of each case that is done and the reason of each that is not.
+
     Raises:
-        UsageError: two cases have one name.
+        UsageError: two cases have one name, or results would lie in the place of a case's files or cannot be written.
     """
-    out, named = Path(out), by_name(cases)
+    out = Path(os.path.abspath(out))  # noqa: PTH100  links stay as they are
+    named = require_places(cases, out, submission)
     outcomes: dict[str, CaseOutcome] = {}
 
     def settle(outcome: CaseOutcome) -> None:
@@ -107,6 +114,7 @@ def infer_cases(
 
     for name, case in named.items():
         try:
+            result_folder(out, name)
             if submission:
                 case.require_sound()
                 submission.admit(name, case.files.get("mtt"))
@@ -118,10 +126,32 @@ def infer_cases(
                 settle(CaseOutcome(case=name, report=done))
     left = [case for name, case in named.items() if name not in outcomes]
     predict_cases(left, pipeline, out, settle)
-    cohort = Cohort(outcomes=[outcomes[name] for name in named])
-    if submission and cohort.reports:
-        return Cohort(outcomes=cohort.outcomes, submission=_submit(submission, cohort.reports, out))
-    return cohort
+    archive = None
+    if submission:
+        masks = {name: _mask(out, outcome) for name, outcome in outcomes.items() if outcome.report}
+        for name, reason in submission.unfit(masks).items():
+            settle(CaseOutcome(case=name, error=reason))
+            del masks[name]
+        if masks:
+            archive = _submit(submission, {name: outcomes[name].report or {} for name in masks}, masks, out)
+    return Cohort(outcomes=[outcomes[name] for name in named], submission=archive)
+
+
+def require_places(cases: Sequence[CaseRef], out: Path, submission: Submission | None = None) -> dict[str, CaseRef]:
+    """Check where results will lie, which takes no time; :func:`infer_cases` begins with it.
+
+    Returns:
+        The cases by their names.
+
+    Raises:
+        UsageError: as :func:`infer_cases`.
+    """
+    named = by_name(cases)
+    if submission and SUBMISSION in named:
+        raise UsageError(f"A case called {SUBMISSION} would lie where the submission goes: rename the case.")
+    _require_apart(named.values(), out)
+    _require_writable(out)
+    return named
 
 
 def predict_cases(
@@ -162,22 +192,65 @@ def predict_cases(
 
 
 def _finished(folder: Path, pipeline: Pipeline) -> dict[str, Any] | None:
-    """The report of an earlier run of the same bundle, or None."""
+    """The report of an earlier run of the same bundle whose files are all there, or None."""
     try:
         report = _load(folder / REPORT)
-    except (FileNotFoundError, ValueError):
+        whole = report["case"] == folder.name and all((folder / file).is_file() for file in report["outputs"].values())
+        made_by = report["bundle"]["sha256"]
+        report["lesion"]["volume_ml"], report["lesion"]["components"], report["engine"]["backend"]
+        report["seconds"].items(), report["warnings"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    same = pipeline.provenance is not None and report.get("bundle") == pipeline.provenance.bundle
-    return report if same else None
+    same = pipeline.provenance is not None and made_by == pipeline.provenance.bundle["sha256"]
+    return report if same and whole else None
 
 
-def _submit(submission: Submission, reports: Sequence[dict[str, Any]], out: Path) -> Path:
+def _require_apart(cases: Iterable[CaseRef], out: Path) -> None:
+    """Refuse results that would replace a patient's files, or lie among them and be taken for them the next time.
+
+    Raises:
+        UsageError: they would.
+    """
+    named = list(cases)
+    targets = {(out / case.name).resolve() for case in named}
+    for case in named:
+        sources = [file.resolve() for file in case.files.values()]
+        if case.layout != GIVEN:
+            sources.append(folder := case.folder.resolve())
+            if among := next((target for target in targets if target.is_relative_to(folder)), None):
+                raise UsageError(f"Results in {among} would lie in the folder of {case.name}: choose another --out.")
+        for source in sources:
+            if place := targets.intersection((source, *source.parents)):
+                raise UsageError(f"Results in {place.pop()} would replace {source}: choose another --out.")
+
+
+def _require_writable(out: Path) -> None:
+    """Refuse a folder of results that cannot be written, before anything is computed.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    there = next(folder for folder in (out, *out.absolute().parents) if os.path.lexists(folder))
+    try:
+        with tempfile.TemporaryDirectory(prefix=".try.", suffix=".partial", dir=there):
+            pass
+    except OSError as error:
+        raise UsageError(f"{out} cannot be written ({error.strerror}): choose another --out.") from error
+
+
+def _mask(out: Path, outcome: CaseOutcome) -> Path:
+    report = outcome.report or {}
+    return out / outcome.case / str(report["outputs"]["mask"])
+
+
+def _submit(
+    submission: Submission, reports: Mapping[str, dict[str, Any]], masks: Mapping[str, Path], out: Path
+) -> Path:
     """Write the submission, then name each case's file in its report, in memory and on disk."""
-    masks = {report["case"]: out / report["case"] / report["outputs"]["mask"] for report in reports}
     files = submission.write(out / SUBMISSION, masks)
-    for report in reports:
-        report["submission"] = f"{SUBMISSION}/{files[report['case']]}"
-        with atomic_replace(out / report["case"] / REPORT) as partial:
+    for name, report in reports.items():
+        report["submission"] = f"{SUBMISSION}/{files[name]}"
+        with atomic_replace(out / name / REPORT) as partial:
             partial.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     return out / SUBMISSION / f"{submission.name}.zip"
 

@@ -6,7 +6,7 @@
     calling thread              middle(b)
     writer thread                         last(a)
 
-The middle stage stays in the thread that asks, since what it holds may belong to that thread, as a CUDA context does.
+The middle stage stays in the calling thread, since what it holds may belong to that thread, as a CUDA context does.
 An item is begun only when the stage behind has room for the one before it, so that at most one is in each stage, at
 work or waiting: memory holds three at most, however many there are, and whichever stage is slow.
 """
@@ -82,7 +82,7 @@ def _begin(stage: Callable[[Any], Any], item: object, *, daemon: bool) -> Future
     def run() -> None:
         try:
             future.set_result(stage(item))
-        except BaseException as error:  # noqa: BLE001  raised again by whoever asks for the result
+        except BaseException as error:  # noqa: BLE001  raised again where the result is taken
             future.set_exception(error)
 
     Thread(target=run, name=f"conveyor: {stage}", daemon=daemon).start()

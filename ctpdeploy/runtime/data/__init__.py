@@ -1,1 +1,1 @@
-"""What travels: a case, its slices, its prediction."""
+"""Values that rooms hand on: a case, its slices, its prediction."""

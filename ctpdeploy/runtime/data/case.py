@@ -6,22 +6,27 @@ as the source's affine states them). The geometry is the way back to the source'
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import PurePath
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.finding import Finding
 from ctpdeploy.runtime.data.geometry import Geometry
 from ctpdeploy.runtime.data.source import Source
 
-__all__ = ["MAP_NAMES", "MAP_UNITS", "BoolArray", "Case", "FloatArray"]
+__all__ = ["MAP_NAMES", "MAP_UNITS", "BoolArray", "Case", "FloatArray", "require_case_name"]
 
 FloatArray = NDArray[np.floating[Any]]
 BoolArray = NDArray[np.bool_]
 
 MAP_NAMES = ("cbf", "cbv", "mtt", "tmax")
 """The perfusion maps F_o, in the order in which every network takes them."""
+
+_LONGEST_NAME: Final = 200
+"""Bytes; file systems take 255, and results appear under a longer name first."""
 
 MAP_UNITS = {"cbf": "ml/100g/min", "cbv": "ml/100g", "mtt": "s", "tmax": "s"}
 
@@ -40,7 +45,7 @@ class Case:
         slice_times: times of each frame and slice ``(T, D)`` in s, where the source knows them; None where all slices
             of a frame have its time.
         dwi: diffusion-weighted image ``(D, H, W)`` float32 in its own units, where there is one.
-        lesion: infarct drawn on the DWI ``(D, H, W)``, where there is one.
+        lesion: infarct drawn on the DWI, bool ``(D, H, W)``, where there is one.
         files: name of the file behind each part, without its folder.
         findings: what was assumed while reading.
     """
@@ -56,3 +61,17 @@ class Case:
     lesion: BoolArray | None = None
     files: Mapping[str, str] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+
+
+def require_case_name(name: object) -> None:
+    """Refuse a name under which no folder of results can stand in the folder of all.
+
+    Raises:
+        InputError: it is empty, too long, a path, or no text.
+    """
+    usable = isinstance(name, str) and name not in ("", ".", "..") and PurePath(name).name == name
+    if not usable or "\0" in str(name) or len(str(name).encode(errors="surrogateescape")) > _LONGEST_NAME:
+        raise InputError(
+            f"{name!r} is no name for a case: give one without slashes, of at most {_LONGEST_NAME} bytes, since its "
+            "results get a folder of that name."
+        )

@@ -1,4 +1,4 @@
-"""Findings: assumptions, fallbacks and contradictions that the reader of a result has to know."""
+"""Findings: assumptions, fallbacks and contradictions behind a result, for its reader."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Code:
-    """What findings of one code have in common.
+    """The severity and the meaning of all findings of one code.
 
     Attributes:
         severity: of each of them.

@@ -16,7 +16,7 @@ __all__ = ["CaseOutputs", "Component", "EngineInfo", "Prediction", "Provenance"]
 
 @dataclass(frozen=True, kw_only=True)
 class EngineInfo:
-    """What really runs, for the report.
+    """The backend, processor and packages that really run, for the report.
 
     Attributes:
         backend: name in the registry of backends.
@@ -44,9 +44,9 @@ class CaseOutputs:
         probability: of lesion, float32 ``(D, H, W)``.
         pseudo_dwi: I_g, float32 ``(D, H, W)``; None from a system without synthesis.
         window: the perfusion window.
-        engine: what ran the networks of this case.
+        engine: that ran the networks of this case.
         seconds: of each stage, by its name in the report: ``preprocess``, ``networks`` and ``postprocess``.
-        findings: what was done otherwise than asked.
+        findings: on fallbacks from what was requested.
     """
 
     mask: BoolArray
@@ -75,11 +75,11 @@ class Component:
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """Where the networks of a prediction came from, for the report.
+    """Origin of a prediction: bundle and backend, for the report.
 
     Attributes:
         bundle: name and SHA-256 of the bundle, as ``name`` and ``sha256``.
-        backend_requested: the backend asked for, ``"auto"`` among them.
+        backend_requested: name of the requested backend, or ``"auto"``.
         backend_because: why this backend ran, one sentence.
     """
 

@@ -37,8 +37,8 @@ class SliceBatch:
     Attributes:
         frames: I*, float32 ``(N, C_e, H, W)`` in [0, 1].
         features: F_o and F_l, float32 ``(N, 5, H, W)`` in [0, 1], channels as in ``FEATURE_NAMES``.
-        dwi: I_d, float32 ``(N, 1, H, W)`` in [0, 1], where the case has a real DWI: the target of synthesis, and input
-            of the systems that measure how much a real one would help.
+        dwi: I_d, float32 ``(N, 1, H, W)`` from 0, about 1 at most, where the case has a real DWI: the target of
+            synthesis, and input of the systems that measure how much a real one would help.
     """
 
     frames: NDArray[np.float32]

@@ -1,1 +1,1 @@
-"""Equality with the trained networks: limits, reference, measurement."""
+"""The gate: equality with the trained networks, by limits, reference and measurement."""

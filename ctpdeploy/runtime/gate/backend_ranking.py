@@ -20,12 +20,12 @@ ROUNDS: Final = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Ranking:
-    """What was found of the backends that can run here.
+    """The speeds of the backends that can run here, and the failures of the others.
 
     Attributes:
         speeds: of those that passed the gate.
-        trials: what the gate measured of each, those that failed it among them.
-        refused: why the others do not run, or may not, by their names.
+        trials: comparison of each with the reference, those that failed the gate among them.
+        refused: reason why a backend does not run, or may not, by its name.
     """
 
     speeds: Speeds
@@ -40,7 +40,7 @@ def rank_backends(bundle: Bundle, progress: Callable[[str, float], None]) -> Ran
 
     Args:
         bundle: whose networks run, on the slices that travel in it.
-        progress: told what is done, and the share that is done.
+        progress: called with the step under way and the share that is done.
 
     Raises:
         BackendError: no backend can run here.
@@ -80,6 +80,6 @@ def _open(bundle: Bundle, name: str) -> Engine:
 
 
 def _none(trials: Mapping[str, Comparison], refused: Mapping[str, str]) -> GateError | BackendError:
-    """What is raised where no backend is left."""
+    """The error for the case that no backend is left."""
     why = " ".join(f"{name}: {reason}" for name, reason in refused.items())
     return GateError(f"No backend holds here. {why}") if trials else BackendError(f"No backend can run here. {why}")

@@ -33,11 +33,11 @@ def try_networks(
     """Compare ONNX files in ONNX Runtime on the CPU: each network on the reference's inputs, and the chain.
 
     Args:
-        candidate: what they are called.
+        candidate: their name.
         networks: by role, and the merged one.
         folder: where their files lie.
         reference: slices, and what to find.
-        limits: what has to hold.
+        limits: of their errors.
     """
     arrays = dict(reference.sources)
     alone = {role: network for role, network in networks.items() if role != PIPELINE}

@@ -1,4 +1,4 @@
-"""What can be said of a bundle, without running it and by passing the gate again."""
+"""A bundle inspected: without running it, and by passing the gate again."""
 
 import json
 from pathlib import Path
@@ -22,11 +22,11 @@ def inspect_bundle(path: Path, key: Path | None = None) -> dict[str, Any]:
         key: public key of who has to have signed it.
 
     Returns:
-        What was found, ready for JSON. ``signature`` is ``"none"``, ``"not checked"`` or ``"holds"``.
+        The findings, ready for JSON. ``signature`` is ``"none"``, ``"not checked"`` or ``"holds"``.
 
     Raises:
         InputError, UsageError, MissingPackageError: as :meth:`Bundle.open`, and for a graph that is refused.
-        GuardError: the gate's record says that the export is not equal to the trained networks.
+        GuardError: by the gate's record the export is not equal to the trained networks.
     """
     with Bundle.open(path, key) as bundle:
         for name in bundle.networks:
@@ -57,7 +57,7 @@ def repeat_gate(path: Path, backend: str, key: Path | None = None) -> tuple[Comp
         key: public key of who has to have signed the bundle.
 
     Returns:
-        What was measured; all of it holds.
+        The comparisons, all within their limits.
 
     Raises:
         InputError, UsageError, BackendError: as :class:`Bundle` and :func:`open_engine`, or the reference is damaged.

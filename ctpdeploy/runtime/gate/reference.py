@@ -1,4 +1,4 @@
-"""The reference of the gate: slices, and what the trained networks say of them in float64.
+"""The reference of the gate: slices, and the outputs of the trained networks on them in float64.
 
 It travels in the bundle as ``reference.safetensors``, of synthetic slices only, so that a workstation without torch can
 pass the gate again on its own processor and with its own engine.
@@ -26,7 +26,7 @@ CHAIN: Final = "chain"
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """Slices with what the trained networks say of them.
+    """Slices with the outputs of the trained networks on them.
 
     Attributes:
         frames: float32 ``(N, C_e, H, W)``.
@@ -49,7 +49,7 @@ class Reference:
 
     @property
     def sources(self) -> dict[str, NDArray[np.float32]]:
-        """What networks see of a case, by name."""
+        """Network inputs that come from a case, by name."""
         return network_sources(self.frames, self.features)
 
     def unit(self, tensor: str) -> tuple[float, float]:
@@ -81,11 +81,11 @@ class Reference:
 
     @classmethod
     def load(cls, path: Path, *, called: Path) -> "Reference":
-        """Read it from somebody one does not know.
+        """Load a reference from an untrusted source.
 
         Args:
-            path: where it lies.
-            called: what the user calls it, for the errors.
+            path: its file.
+            called: path in error messages.
 
         Raises:
             InputError: it is no reference, or its arrays do not belong together.
@@ -125,7 +125,7 @@ class Reference:
 
 
 def network_sources(frames: NDArray[np.float32], features: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-    """What networks see of a case, by name: frames, features, and of these the perfusion maps."""
+    """Network inputs that come from a case, by name: frames, features, and of these the perfusion maps."""
     return {"frames": frames, "features": features, "maps": features[:, : len(MAP_NAMES)]}
 
 

@@ -1,4 +1,4 @@
-"""What the gate compares, what has to hold, and what it measured; written into the bundle as ``verification.json``.
+"""The comparisons of the gate, their limits and their figures; written into the bundle as ``verification.json``.
 
 The reference is the trained chain in float64. Eager torch in float32 has an error of its own against it; a candidate's
 error is measured in units of that error, for each network on the reference's own inputs and for the whole chain.
@@ -25,13 +25,13 @@ __all__ = ["LIMITS", "Comparison", "Limits", "TensorError", "Verification", "com
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a candidate must hold.
+    """The limits of a candidate.
 
     Attributes:
         rms_ratio: root mean square error, in units of eager float32's own; None: not limited.
         max_ratio: largest error, in the same units; a single element scatters more than the mean.
         flips: labels that differ where the reference is further from the threshold than rounding explains.
-        dice: least agreement of the masks; None: flips decide, which a small lesion cannot mislead.
+        dice: least agreement of the masks; None: flips are the criterion, which a small lesion cannot mislead.
         volume_difference: of the masks, relative to the reference's; None likewise.
         batch_difference: largest change of a probability with the batch that a slice is in; a chain whose rounding
             is larger than this may change by as much as that, ``max_ratio`` times eager's largest error.
@@ -46,7 +46,7 @@ class Limits:
 
     @property
     def approximate(self) -> bool:
-        """Whether the masks, and not rounding, decide."""
+        """Whether the masks are the criterion, and not rounding."""
         return self.flips is None
 
 
@@ -64,7 +64,7 @@ _STATIC: Final = Limits(rms_ratio=None, max_ratio=None, flips=None, dice=0.995, 
 
 
 def limits_of(precision: str, *, static_norm: bool = False) -> Limits:
-    """What a published chain must hold.
+    """The limits of a published chain.
 
     Args:
         precision: of the graphs.
@@ -96,11 +96,11 @@ class TensorError:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What was measured of one candidate.
+    """The figures of one candidate.
 
     Attributes:
         candidate: ``"folded"`` (torch), ``"onnx"``, ``"onnx fp16"``, or the name of a backend.
-        limits: what had to hold.
+        limits: of its errors.
         checks: tensor by tensor.
         flips: labels that differ from the reference's.
         flips_beyond_rounding: those that rounding does not explain.
@@ -126,7 +126,7 @@ class Comparison:
         return max(check.rms_error / check.eager_rms_error for check in self.checks)
 
     def failures(self) -> list[str]:
-        """What did not hold, a phrase each, with the figures."""
+        """The limits that do not hold, a phrase each, with the figures."""
         found = [
             f"{self.candidate} {check.tensor} has {_times(check.rms_error, check.eager_rms_error)} eager's own error "
             f"(largest {_times(check.max_error, check.eager_max_error)})"
@@ -214,13 +214,13 @@ def compare(
     limits: Limits,
     together: NDArray[np.float64] | None = None,
 ) -> Comparison:
-    """Compare what a candidate says with the reference.
+    """Compare the outputs of a candidate with the reference.
 
     Args:
-        candidate: what it is called.
+        candidate: its name.
         outputs: of networks by role, and the probability ``(N, H, W)`` as ``"chain"``.
         reference: with the same slices.
-        limits: what has to hold.
+        limits: of its errors.
         together: the probability again, with all slices in one batch.
     """
     chain, truth = outputs[CHAIN], reference.outputs[CHAIN]

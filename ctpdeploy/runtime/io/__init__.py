@@ -1,1 +1,1 @@
-"""Cases read from files, whatever the layout."""
+"""Readers of cases, from files in the layouts of several data sets or from arrays."""

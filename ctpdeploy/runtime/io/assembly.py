@@ -41,8 +41,8 @@ def assemble_case(
         geometry: of the source.
         times: frame times ``(T,)`` in s, from 0, ascending.
         maps: all of ``MAP_NAMES`` in ``MAP_UNITS``, float32 ``(X, Y, Z)``; None to have them computed.
-        called: what the user calls the series, for the errors.
-        slice_times: ``(T, D)`` in s, slices from foot to head, where the source knows them.
+        called: name of the series in error messages.
+        slice_times: ``(T, D)`` in s, slices from foot to head, where the source has them.
         dwi: ``(X, Y, Z)`` in its own units.
         lesion: ``(X, Y, Z)``, lesion from 0.5 on: masks resampled by other tools read 0.9999.
         source: as the case keeps it.

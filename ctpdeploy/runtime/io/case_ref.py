@@ -41,10 +41,10 @@ class CaseRef:
         return self.reader(self)
 
     def require_sound(self) -> None:
-        """Refuse files that make no case, which is known by their names.
+        """Refuse files that make no case, judged by their names.
 
         Raises:
-            InputError: they do not.
+            InputError: they make none.
         """
         if self.fault:
             raise InputError(self.fault)

@@ -25,6 +25,11 @@ LAYOUTS: Final[dict[str, Layout]] = {isles2018.NAME: isles2018, isles2024.NAME: 
 def find_cases(folder: Path | str) -> list[CaseRef]:
     """All cases in ``folder``, at any depth, in natural order; one if the folder is a case itself.
 
+    Files are listed once, without hidden ones; none is read beyond what its layout needs to know it.
+
+    Args:
+        folder: a case, or a folder of cases in any layout of ``LAYOUTS``.
+
     Raises:
         InputError: the folder does not exist, or no case is in it.
     """
@@ -55,12 +60,12 @@ def read_case(folder: Path | str) -> Case:
 
 @dataclass(frozen=True, kw_only=True)
 class Inventory:
-    """What cases hold, by the names of their files.
+    """The DWIs and lesions of some cases, by the names of their files.
 
     Attributes:
         cases: names of all cases.
         without: names of those that lack a part, by the part.
-        called: what file names of these data sets call a part.
+        called: name of a part in the file names of these data sets.
     """
 
     cases: tuple[str, ...]
@@ -79,7 +84,7 @@ class Inventory:
 
 
 def take_inventory(cases: Sequence[CaseRef]) -> Inventory:
-    """Which of some cases have a DWI and which a lesion; no file is opened.
+    """The inventory of some cases; no file is opened.
 
     Raises:
         InputError: the files of one make no case.

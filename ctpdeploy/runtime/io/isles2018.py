@@ -44,15 +44,17 @@ def _case_folders(volumes: Sequence[Path], root: Path) -> set[Path]:
 
 
 def _parts(volumes: Sequence[Path]) -> list[tuple[str, Path]]:
-    """What each file of a case holds; files that hold nothing of use are left out."""
+    """Part of the case that each file holds; files that hold none are left out."""
     return [(part, path) for path in volumes if (part := _part(path)) is not None]
 
 
 def _part(path: Path) -> str | None:
-    """What a file holds, from the words of its name."""
+    """Part of the case that a file holds, by the words of its name; None if it holds none."""
+    if "_desc-" in path.name:  # a result of ours, written into the folder of the case
+        return None
     words = [re.sub(r"^MR_", "CT_", word.upper()) for word in path.name.split(".")]
     known = next((_MODALITIES[word] for word in words if word in _MODALITIES), None)
-    # the release that had a DWI is not to be had: only that its name holds these letters is known. 4DPWI does not.
+    # the release that had a DWI is not to be had: certain is only that its name holds these letters; 4DPWI does not.
     return known or ("dwi" if any("DWI" in word for word in words) else None)
 
 

@@ -13,9 +13,10 @@ A case is the folder of a subject. In ``derivatives`` everything lies on the gri
 trained on and evaluated. In ``raw_data`` series and maps lie on the grid of the scanner, without a lesion: such a case
 can be inferred. Lesion and DWI are not brought from one grid to the other by their affines, because these do not
 align CTP with plain CT well enough. Releases differ in ``rawdata``, ``sub-strokecase0001``, ``ses-0001`` and in whether
-``lesion-msk`` says ``space-ncct``; only the file names are read.
+``lesion-msk`` has ``space-ncct``; only the file names are read.
 """
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -53,7 +54,7 @@ def _case_folders(volumes: Sequence[Path], root: Path) -> set[Path]:
 
     A subject that has a series in ``derivatives`` is not listed again for the one in ``raw_data`` beside it.
     """
-    del root  # a session's folder is never the case, even where it is the one that was asked for
+    del root  # a session's folder is never the case, even where it is the one that is searched
     series = [file for file in _files(volumes) if file.part == "ctp"]
     derived = {_case_folder(file.path) for file in series if file.in_ncct}
     subjects = {(folder.name, folder.parent.parent) for folder in derived}
@@ -62,7 +63,7 @@ def _case_folders(volumes: Sequence[Path], root: Path) -> set[Path]:
 
 
 def _parts(volumes: Sequence[Path]) -> list[tuple[str, Path]]:
-    """What each file of a case holds: the set in NCCT space where its series is there, else the set as scanned."""
+    """Part of the case that each file holds: the set in NCCT space where its series is there, else that as scanned."""
     files = list(_files(volumes))
     in_ncct = any(file.part == "ctp" and file.in_ncct for file in files)
     return [(file.part, file.path) for file in files if _belongs(file, in_ncct)]
@@ -70,8 +71,8 @@ def _parts(volumes: Sequence[Path]) -> list[tuple[str, Path]]:
 
 def _belongs(file: _File, in_ncct: bool) -> bool:
     """Whether a file is of the set in NCCT space, or of the set as scanned."""
-    # whoever puts a lesion or a registered DWI beside the series as scanned hears of it when their grids are compared
-    if file.part == "lesion":  # drawn in NCCT space, whether its name says so or not
+    # whoever puts a lesion or a registered DWI beside the series as scanned gets an error when their grids are compared
+    if file.part == "lesion":  # drawn in NCCT space, whether its name has that or not
         return True
     if file.part == "dwi":  # as scanned it lies on the grid of the MR scanner
         return file.in_ncct
@@ -87,5 +88,5 @@ def _files(volumes: Iterable[Path]) -> Iterator[_File]:
 
 def _case_folder(series: Path) -> Path:
     """The folder of the subject: above that of the session, else the file's own."""
-    own = series.parent
+    own = series.parent if series.parent.name else Path(os.path.abspath(series.parent))  # noqa: PTH100  links stay
     return own.parent if _SESSION.fullmatch(own.name) else own

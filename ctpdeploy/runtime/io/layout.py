@@ -10,13 +10,16 @@ from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.io.case_ref import CaseRef
 from ctpdeploy.runtime.io.nifti_case import TENTHS, read_nifti_case
 
-__all__ = ["Layout", "case_name", "case_of_files", "nifti_cases", "walk"]
+__all__ = ["GIVEN", "Layout", "case_name", "case_of_files", "nifti_cases", "walk"]
+
+GIVEN: Final = "files"
+"""In the place of a layout for a case given by its files, wherever they lie."""
 
 _SUFFIXES: Final = (".nii", ".nii.gz")
 
 
 class Layout(Protocol):
-    """How a data set lies on disk; a module or an object for each.
+    """The layout of a data set on disk; a module or an object for each.
 
     Contract:
         * ``find`` is given every file under a folder, once, and returns a reference for each case among them;
@@ -27,7 +30,7 @@ class Layout(Protocol):
 
     Attributes:
         EXAMPLE: name of a series, for the sentence on a folder without cases.
-        CALLED: what the data set calls ``"dwi"`` and ``"lesion"``, for the sentence on cases without them.
+        CALLED: names of ``"dwi"`` and ``"lesion"`` in the data set, for the sentence on cases without them.
     """
 
     EXAMPLE: str
@@ -68,7 +71,7 @@ def nifti_cases(
         files: all files under ``root``.
         root: where they were found.
         case_folders: the folders of the cases among some volumes: each holds a series.
-        parts: what the volumes of one case hold.
+        parts: function from the volumes of one case to its parts, each with its file.
         integer_unit: as for :func:`ctpdeploy.runtime.io.nifti_case.read_nifti_case`.
     """
     volumes = [path for path in files if path.name.endswith(_SUFFIXES)]
@@ -108,4 +111,4 @@ def case_of_files(name: str, files: Mapping[str, Path]) -> CaseRef:
         files: by what they hold; integers of ``cbf`` and ``cbv`` are tenths.
     """
     folder = next(iter(files.values())).parent
-    return CaseRef(name=name, layout="files", folder=folder, files=files, reader=partial(_read, integer_unit=TENTHS))
+    return CaseRef(name=name, layout=GIVEN, folder=folder, files=files, reader=partial(_read, integer_unit=TENTHS))

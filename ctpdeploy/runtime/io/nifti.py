@@ -1,4 +1,4 @@
-"""Reading one NIfTI file, and saying in one sentence why it cannot be read."""
+"""Reader of one NIfTI file, with an error of one sentence where it cannot be read."""
 
 import math
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ __all__ = ["Volume", "read_volume"]
 
 _MILLISECONDS_ABOVE: Final = 20.0
 """No CT perfusion study samples more slowly than every 20 s, nor faster than every 20 ms: a larger step is in
-milliseconds, any other in seconds. The unit in ``xyzt_units`` is not asked, since files exist that contradict it."""
+milliseconds, any other in seconds. The unit in ``xyzt_units`` is ignored, since files exist that contradict it."""
 
 _CHUNK: Final = 2**20
 """Bytes read at once where they are not kept."""
@@ -35,7 +35,7 @@ class Volume:
             numbers, else float32.
         counts: whether the file holds integers, and its header leaves them as they are.
         header: its header, reduced to three dimensions.
-        time_step: seconds between frames; 0 if the header does not say or there is one frame only.
+        time_step: seconds between frames; 0 if the header has none or there is one frame only.
     """
 
     path: Path
@@ -60,7 +60,7 @@ class Volume:
 
     @property
     def has_identity_affine(self) -> bool:
-        """Whether the affine is the identity, as in all of ISLES 2018, and so says nothing."""
+        """Whether the affine is the identity, as in all of ISLES 2018, and so carries no information."""
         return bool(np.allclose(self.affine, np.eye(4)))
 
 

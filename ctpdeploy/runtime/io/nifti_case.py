@@ -18,7 +18,7 @@ from ctpdeploy.runtime.io.nifti import Volume, read_volume
 __all__ = ["TENTHS", "read_nifti_case"]
 
 TENTHS = 0.1
-"""What 1 stands for in integer CBF and CBV maps of ISLES 2018, in ml/100g/min and ml/100g."""
+"""Unit of integer CBF and CBV maps of ISLES 2018, in ml/100g/min and ml/100g."""
 
 _SPACING_TOLERANCE = 0.01
 _OFFSET_TOLERANCE = 0.5
@@ -28,14 +28,14 @@ _OFFSET_TOLERANCE = 0.5
 def read_nifti_case(identifier: str, paths: Mapping[str, Path], *, integer_unit: float = TENTHS) -> Case:
     """Read and check the files of one case.
 
-    Every volume must lie on the voxels of the series: nothing is resampled here, because an affine says where a
-    volume was taken, not whether the patient lay still in between.
+    Every volume must lie on the voxels of the series: nothing is resampled here, because an affine gives the place
+    where a volume was taken, and does not reveal whether the patient lay still in between.
 
     Args:
         identifier: name of the case.
         paths: ``"ctp"`` (the raw series); all of ``MAP_NAMES``, or none, then they are computed from the series;
             optionally ``"dwi"`` and ``"lesion"``.
-        integer_unit: what 1 stands for in CBF and CBV maps of an integer type, in ml/100g/min and ml/100g.
+        integer_unit: unit of CBF and CBV maps of an integer type, in ml/100g/min and ml/100g.
 
     Raises:
         InputError: a file is unreadable, some but not all maps are there, shapes or geometries differ, or the

@@ -24,14 +24,14 @@ _LARGEST_SHIFT: Final = 2**30
 
 @dataclass(frozen=True, kw_only=True)
 class Rescaling:
-    """How stored numbers become values: ``slope * stored + intercept``."""
+    """The linear map from stored numbers to values: ``slope * stored + intercept``."""
 
     slope: float = 1.0
     intercept: float = 0.0
 
     @classmethod
     def of(cls, header: nib.Nifti1Header) -> "Rescaling":
-        """What a header says; a slope of 0 or no slope says nothing."""
+        """That of a header; the identity where its slope is 0 or missing."""
         slope, intercept = header.get_slope_inter()
         return cls() if slope is None else cls(slope=float(slope), intercept=float(intercept or 0.0))
 
@@ -47,7 +47,7 @@ class Rescaling:
 
 
 def read_voxels(stream: RawIOBase | BufferedIOBase, header: nib.Nifti1Header) -> tuple[NDArray[Any], int]:
-    """Read the array that a header describes, rescaled as it says.
+    """Read the array that a header describes, rescaled by its slope and intercept.
 
     Integers of 16 bits or less that are stored as they are, or shifted by a whole number as in a CT whose air is 0,
     become int16 if all fit into it; all others float32, computed in float64.
@@ -109,7 +109,7 @@ def _fits(values: NDArray[Any]) -> bool:
 
 
 def _count_not_finite(values: NDArray[np.float32]) -> int:
-    """How many are NaN or infinity; the sum of finite numbers is finite, or too large, which is rare, and counted."""
+    """Number of NaN and infinities; finite numbers have a finite sum, or rarely one too large, and are then counted."""
     with np.errstate(over="ignore", invalid="ignore"):
         total = values.sum()
     return 0 if math.isfinite(total) else int(np.count_nonzero(~np.isfinite(values)))

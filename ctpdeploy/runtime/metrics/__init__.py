@@ -1,1 +1,1 @@
-"""Scores of a mask and of an image against the truth."""
+"""Metrics of a mask and of a pseudo-DWI against the truth."""

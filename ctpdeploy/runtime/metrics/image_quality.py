@@ -1,7 +1,7 @@
-"""How like the real DWI a pseudo-DWI is: SSIM and PSNR, of whole slices and around the lesion.
+"""Image quality of a pseudo-DWI against the real DWI: SSIM and PSNR, of whole slices and around the lesion.
 
 Both images in the voxels of the case, scaled to [0, 1]. Global: each slice with its background, averaged over the
-slices. Local, where the source says no more than "in the region around the ground truth lesion": each slice with
+slices. Local, which the source defines no further than "in the region around the ground truth lesion": each slice with
 lesion, the box around it and ``MARGIN`` pixels more, averaged over those slices.
 
 SSIM is that of Wang et al. 2004 (Gaussian window of 11 x 11 with sigma 1.5, K1 0.01, K2 0.03, population covariance,
@@ -47,15 +47,15 @@ def image_quality(image: FloatArray, real: FloatArray, lesion: BoolArray, *, ssi
     """Compare a pseudo-DWI with the real one.
 
     Args:
-        image: I_g ``(D, H, W)``; clipped to [0, 1] here, as the real one is.
-        real: I_d ``(D, H, W)``, scaled to [0, 1].
+        image: I_g ``(D, H, W)``, about [0, 1].
+        real: I_d ``(D, H, W)``, scaled as for training; 1 is the range of both measures.
         lesion: truth ``(D, H, W)``.
         ssim: whether to measure SSIM too, which needs scikit-image.
 
     Raises:
-        MissingPackageError: SSIM is asked for and scikit-image is not installed.
+        MissingPackageError: SSIM is to be measured and scikit-image is not installed.
     """
-    image, real = np.clip(image, 0.0, 1.0).astype(np.float64), real.astype(np.float64)
+    image, real = image.astype(np.float64), real.astype(np.float64)
     boxes = {index: _box(lesion[index]) for index in range(len(lesion)) if lesion[index].any()}
     errors = (image - real) ** 2
     similar = [_ssim(a, b) for a, b in zip(image, real, strict=True)] if ssim and min(real.shape[1:]) >= WINDOW else []

@@ -11,7 +11,7 @@ __all__ = ["Agreement", "agreement"]
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """How well a mask agrees with the truth.
+    """Overlap and volume of a mask against the truth.
 
     Attributes:
         dice: 2 TP / (2 TP + FP + FN); 1 if both are empty.

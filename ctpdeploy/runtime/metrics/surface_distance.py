@@ -25,7 +25,7 @@ __all__ = ["SurfaceDistance", "surface_distance"]
 
 @dataclass(frozen=True, kw_only=True)
 class SurfaceDistance:
-    """How far the surface of a mask lies from that of the truth.
+    """Distances between the surfaces of a mask and of the truth.
 
     Attributes:
         hd_mm: Hausdorff distance, the maximum; NaN if either mask is empty, or both.

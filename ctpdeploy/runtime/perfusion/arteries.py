@@ -34,7 +34,7 @@ VENOUS_DELAY = 2.0  # s after the arteries
 
 @dataclass(frozen=True, kw_only=True)
 class VascularInput:
-    """What enters the brain and what leaves it.
+    """The arterial input and the venous output of the brain.
 
     Attributes:
         aif: arterial input function ``(T,)``, HU above baseline, as measured.
@@ -42,7 +42,7 @@ class VascularInput:
         aif_voxels: voxels behind ``aif``, ``(n, 3)`` indices into ``(D, H, W)``.
         vof_voxels: voxels behind ``vof``, ``(m, 3)``.
         scaling: max(1, area of ``vof`` / area of ``aif``); 1 where no vein was found.
-        findings: what was not found.
+        findings: on vessels that were not found.
     """
 
     aif: FloatArray
@@ -127,7 +127,7 @@ def _smooth(curves: FloatArray) -> FloatArray:
 
 
 def _strong(curves: FloatArray) -> BoolArray:
-    """Which curves ``(T, N)`` peak as high as vessels do."""
+    """Mask ``(N,)`` of the curves ``(T, N)`` that peak as high as vessels do."""
     if not curves.size:
         return np.zeros(curves.shape[1], dtype=bool)
     peaks = curves.max(axis=0)
@@ -137,7 +137,7 @@ def _strong(curves: FloatArray) -> BoolArray:
 
 
 def _clean(curves: FloatArray, baseline: int) -> BoolArray:
-    """Which curves ``(T, N)`` are quiet before the bolus and smooth throughout."""
+    """Mask ``(N,)`` of the curves ``(T, N)`` that are quiet before the bolus and smooth throughout."""
     peak = curves.max(axis=0)
     quiet = np.abs(curves[: min(baseline, 4)]).max(axis=0) < QUIET_FRACTION * peak
     return quiet & (np.abs(np.diff(curves, axis=0)).sum(axis=0) < ROUGHNESS * peak)

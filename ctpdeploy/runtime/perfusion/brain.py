@@ -38,7 +38,7 @@ def brain_mask(mean_hu: FloatArray, spacing: tuple[float, float, float]) -> Bool
 
 
 def tissue(case: Case) -> BoolArray:
-    """Where the maps are filled in: brain as the maps' maker saw it, ``(D, H, W)``."""
+    """Mask ``(D, H, W)`` of the voxels where CBF, CBV and MTT are positive: the brain by the maps' own mask."""
     return (case.maps["cbf"] > 0) & (case.maps["cbv"] > 0) & (case.maps["mtt"] > 0)
 
 

@@ -1,4 +1,4 @@
-"""What a doctor would use without a network: fixed thresholds on the perfusion maps.
+"""The rule of a reader without a network: fixed thresholds on the perfusion maps.
 
 Tmax > 6 s marks tissue whose blood comes late; of that, the core is where CBF is under 30 % of normal.
 """
@@ -17,7 +17,14 @@ RULE = f"Tmax > {TMAX_ABOVE_S:g} s and rCBF < {100 * RCBF_BELOW:g} %"
 
 
 def threshold_rule(case: Case) -> BoolArray:
-    """Core by Tmax > 6 s and CBF < 30 % of the median CBF of tissue with Tmax <= 6 s, ``(D, H, W)``."""
+    """Core by Tmax > 6 s and CBF < 30 % of the median CBF of tissue with Tmax <= 6 s.
+
+    Args:
+        case: its maps are used, its series is not.
+
+    Returns:
+        Mask, bool ``(D, H, W)``; empty where all tissue is late, as then nothing is normal.
+    """
     brain = tissue(case)
     late = case.maps["tmax"] > TMAX_ABOVE_S
     normal = case.maps["cbf"][brain & ~late]

@@ -1,1 +1,1 @@
-"""A case becomes network input, network output a mask in the case's voxels."""
+"""Preprocessing of a case to network input, and postprocessing of network output to a mask in the case's voxels."""

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ctpdeploy.errors import GuardError
+from ctpdeploy.errors import BackendError, GuardError
 from ctpdeploy.runtime.data.case import BoolArray, Case
 from ctpdeploy.runtime.data.prediction import Component
 from ctpdeploy.runtime.data.slices import SliceOutputs
@@ -17,6 +17,9 @@ __all__ = ["THRESHOLD", "postprocess"]
 THRESHOLD = 0.5
 """Lesion where its probability is above: with two classes, where it is the likelier one."""
 
+_ONE = 1.0 + 1e-5
+"""The sum of a softmax, rounded."""
+
 
 def postprocess(
     outputs: SliceOutputs, case: Case, config: PreprocessConfig
@@ -24,17 +27,35 @@ def postprocess(
     """Mask, probability and pseudo-DWI, where there is one, in the voxels of the case.
 
     Raises:
+        BackendError: the engine returned arrays of another shape, or what is no probability.
         GuardError: an output holds NaN or infinity; that is never an empty mask.
     """
+    _require_shapes(outputs, case, config)
     for name, array in (("probability", outputs.probability), ("pseudo-DWI", outputs.pseudo_dwi)):
         if array is not None and not np.isfinite(array).all():
             raise GuardError(
                 f"The {name} of {case.identifier} holds NaN or infinity: no mask is written; check the bundle."
             )
+    if outputs.probability.min() < 0.0 or outputs.probability.max() > _ONE:
+        raise BackendError(f"The engine returned probabilities outside 0 to 1 for {case.identifier}: take another one.")
     probability = from_network_grid(outputs.probability, case, config)
     if outputs.pseudo_dwi is None:
         return probability > THRESHOLD, probability, None
     return probability > THRESHOLD, probability, from_network_grid(outputs.pseudo_dwi[:, 0], case, config)
+
+
+def _require_shapes(outputs: SliceOutputs, case: Case, config: PreprocessConfig) -> None:
+    """Refuse the outputs of an engine that does not keep its contract."""
+    slices, grid = case.series.shape[1], tuple(config.slice_shape)
+    for name, array, shape in (
+        ("probability", outputs.probability, (slices, *grid)),
+        ("pseudo-DWI", outputs.pseudo_dwi, (slices, 1, *grid)),
+    ):
+        if array is not None and (array.shape != shape or array.dtype != np.float32):
+            raise BackendError(
+                f"The engine returned a {name} of shape {array.shape} and type {array.dtype} for {case.identifier}, "
+                f"not float32 {shape}: take another backend."
+            )
 
 
 def components_of(mask: BoolArray, case: Case) -> tuple[Component, ...]:

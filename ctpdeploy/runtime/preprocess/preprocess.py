@@ -8,13 +8,14 @@ Scaling: the source states it for DWI alone (minimum to 99th percentile of the v
 CBV, whose units differ between vendors; MTT and Tmax are seconds, CT is HU, and keep fixed windows.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ctpdeploy.config import merge
 from ctpdeploy.runtime.data.case import Case, FloatArray
 from ctpdeploy.runtime.data.slices import PerfusionWindow, SliceBatch
 from ctpdeploy.runtime.preprocess.perfusion_window import perfusion_window
@@ -27,6 +28,7 @@ __all__ = [
     "pixel_steps",
     "preprocess",
     "scale_dwi",
+    "stored_config",
     "to_network_grid",
     "triangle",
 ]
@@ -37,7 +39,7 @@ FEATURE_NAMES = ("cbf", "cbv", "mtt", "tmax", "mip")
 
 @dataclass(frozen=True, kw_only=True)
 class PreprocessConfig:
-    """Constants of the preprocessing.
+    """Constants of the preprocessing; those of a bundle or a run are read by :func:`stored_config`.
 
     Attributes:
         slice_shape: rows and columns of the networks' grid; normalisation statistics span all of it.
@@ -47,6 +49,8 @@ class PreprocessConfig:
         flow_percentile: percentile of a CBF or CBV volume that becomes 1.
         time_window: seconds of MTT and Tmax that become 1.
         dwi_percentile: percentile of a DWI volume that becomes 1 (section 4.1 of the source).
+        dwi_clipped: whether what is above that becomes 1 too. The source prints no clipping, and an infarct lies above
+            the 99th percentile: clipped, half of its voxels cannot be told from the brightest of the healthy brain.
     """
 
     slice_shape: tuple[int, int] = (256, 256)
@@ -56,6 +60,16 @@ class PreprocessConfig:
     flow_percentile: float = 99.0
     time_window: float = 20.0
     dwi_percentile: float = 99.0
+    dwi_clipped: bool = False
+
+
+def stored_config(values: Mapping[str, object], where: str) -> PreprocessConfig:
+    """The constants that a bundle or a run was made with; one that does not state ``dwi_clipped`` clipped.
+
+    Raises:
+        UsageError: a value is unknown or of another type.
+    """
+    return merge(PreprocessConfig(dwi_clipped=True), values, where=where)
 
 
 def preprocess(case: Case, config: PreprocessConfig) -> tuple[SliceBatch, PerfusionWindow]:
@@ -89,8 +103,8 @@ def _channels(
 
 
 def scale_dwi(dwi: FloatArray, config: PreprocessConfig) -> NDArray[np.float32]:
-    """I_d: a DWI volume scaled to [0, 1] from its minimum to its percentile, the rest clipped."""
-    return _to_percentile(dwi, config.dwi_percentile)
+    """I_d: a DWI volume scaled so that its minimum is 0 and its percentile 1, clipped there if so configured."""
+    return _to_percentile(dwi, config.dwi_percentile, clip=config.dwi_clipped)
 
 
 def to_network_grid(volume: NDArray[np.float32], case: Case, config: PreprocessConfig) -> NDArray[np.float32]:
@@ -138,15 +152,21 @@ def triangle(size_in: int, size_out: int, step: float) -> NDArray[np.float32]:
 
 def _clip_to_window(volume: NDArray[Any], low: float, high: float) -> NDArray[np.float32]:
     """Scale ``low .. high`` to 0 .. 1 and clip."""
-    scaled = volume.astype(np.float32)
-    scaled -= np.float32(low)
-    scaled /= np.float32(high - low)
+    scaled = _scale(volume, low, high)
     return np.clip(scaled, 0.0, 1.0, out=scaled)
 
 
-def _to_percentile(volume: FloatArray, percentile: float) -> NDArray[np.float32]:
-    """Scale minimum .. percentile of the volume to 0 .. 1 and clip; a constant volume becomes 0."""
+def _scale(volume: NDArray[Any], low: float, high: float) -> NDArray[np.float32]:
+    """Scale ``low .. high`` to 0 .. 1."""
+    scaled = volume.astype(np.float32)
+    scaled -= np.float32(low)
+    scaled /= np.float32(high - low)
+    return scaled
+
+
+def _to_percentile(volume: FloatArray, percentile: float, *, clip: bool = True) -> NDArray[np.float32]:
+    """Scale minimum .. percentile of the volume to 0 .. 1 and clip, or leave the rest; a constant volume becomes 0."""
     low, high = float(volume.min()), float(np.percentile(volume, percentile))
     if high <= low:
         return np.zeros(volume.shape, dtype=np.float32)
-    return _clip_to_window(volume, low, high)
+    return _clip_to_window(volume, low, high) if clip else _scale(volume, low, high)

@@ -1,8 +1,8 @@
-"""What preprocessing wants to know of a whole series, in one pass over it: q(t), and the maximum over time.
+"""Temporal summary of a whole series, in one pass over it: q(t), and the maximum over time.
 
 A series is the largest thing in memory, and reading it takes longer than adding it up. So it is walked through once,
 in the order in which its voxels lie there, whatever the orientation of the file, in blocks that are still in the cache
-when the second of the two sums asks for them.
+when the second of the two sums reads them.
 """
 
 from dataclasses import dataclass

@@ -1,1 +1,1 @@
-"""Signs that a case is not what it seems."""
+"""Plausibility checks of a case: findings on contradictions in its maps and times."""

@@ -13,7 +13,7 @@ _CENTRAL_VOLUME_RANGE = (0.25, 4.0)
 
 
 def implausible(case: Case) -> tuple[Finding, ...]:
-    """What does not fit together in the maps and times of a case."""
+    """Findings on maps and times of a case that do not fit together."""
     brain = tissue(case)
     if not brain.any():
         return (finding("maps-empty", "The perfusion maps are empty: are these the right files?"),)

@@ -1,1 +1,1 @@
-"""Results on disk: NIfTI files, report.json, overview.png, a submission."""
+"""Writers of results: NIfTI files, report.json, overview.png, a submission."""

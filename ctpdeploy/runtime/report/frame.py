@@ -1,4 +1,4 @@
-"""Where things lie on a page, in pixels from its upper left corner: rectangles, and lines over the pictures in them."""
+"""Page coordinates, in pixels from the upper left corner: rectangles, and lines over the pictures in them."""
 
 import itertools
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""``overview.png``: one page on which a reader sees the stroke and how it was found."""
+"""``overview.png``: one page with the lesion, and the images and frames it was found from."""
 
 from collections.abc import Sequence
 from pathlib import Path

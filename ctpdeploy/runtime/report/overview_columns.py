@@ -1,4 +1,4 @@
-"""What ``overview.png`` shows of each slice, from left to right."""
+"""The columns of ``overview.png``, from left to right: one kind of picture for each slice."""
 
 import dataclasses
 from typing import Any, Final
@@ -22,10 +22,10 @@ class Column:
     """One kind of picture, drawn for every slice shown.
 
     Attributes:
-        title: what it is.
-        picture: the slices, one below the other; what is masked is left black.
-        low: what the first colour stands for.
-        high: what the last colour stands for.
+        title: its heading.
+        picture: the slices, one below the other; masked pixels are left black.
+        low: value of the first colour.
+        high: value of the last colour.
         unit: of both.
         colours: scale of the picture.
         outlines: lines to draw, in pixels of ``picture``, and their colours.

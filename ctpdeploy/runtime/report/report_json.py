@@ -12,7 +12,7 @@ from ctpdeploy.runtime.preprocess.postprocess import THRESHOLD
 __all__ = ["SCHEMA", "build_report"]
 
 SCHEMA = 2
-"""2: ``findings`` with code and severity; ``warnings`` holds their sentences, as readers of schema 1 know them."""
+"""2: ``findings`` with code and severity; ``warnings`` holds their sentences, for readers of schema 1."""
 
 
 def build_report(

@@ -1,4 +1,4 @@
-"""How pictures show a volume: some slices, cut to the head, in radiological convention.
+"""Slices of a volume for display: cut to the head, in radiological convention.
 
 The patient's right is on the left of the picture, the front at the top.
 """
@@ -16,7 +16,7 @@ from ctpdeploy.runtime.report.frame import Lines
 __all__ = ["MAP_RANGES", "NOTICE", "TRUTH", "View", "outline"]
 
 MAP_RANGES = {"cbf": 60.0, "cbv": 6.0, "mtt": 16.0, "tmax": 12.0}
-"""What the last colour stands for, in the units of the map; the first is 0."""
+"""Value of the last colour, in the units of the map; the first is 0."""
 
 TRUTH, NOTICE = "#34c759", "#ffd60a"
 """Colours on black: of the lesion drawn on DWI, and of what must not be overlooked."""
@@ -26,7 +26,7 @@ _HEAD_ABOVE_HU = -300.0
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """What part of a volume is shown: some slices, one above the other.
+    """The part of a volume to display: some slices, one above the other.
 
     Attributes:
         slices: their indices, from the top down.

@@ -1,4 +1,4 @@
-"""A submission to ISLES 2018: a mask for each test case under the name by which the challenge knows it.
+"""A submission to ISLES 2018: a mask for each test case under the name that the challenge requires.
 
 ::
 
@@ -43,7 +43,7 @@ class Submission:
     """A submission in the making: cases are admitted before the networks run, and written when all are done.
 
     Args:
-        name: what the files are called.
+        name: of the files.
 
     Raises:
         UsageError: the name holds anything but letters, digits, ``_`` and ``-``; the challenge splits names at dots.
@@ -74,6 +74,20 @@ class Submission:
                 raise InputError(f"{case} and {other} have the same MTT id {identifier[1]}: submit only one of them.")
         self._entries[case] = entry
 
+    def unfit(self, masks: Mapping[str, Path]) -> dict[str, InputError]:
+        """Reasons of the admitted cases whose mask cannot be submitted, by their names.
+
+        Args:
+            masks: mask file of each case.
+        """
+        reasons = {}
+        for case, mask in masks.items():
+            try:
+                _require_same_shape(read_volume(mask), read_volume(self._entries[case].mtt))
+            except InputError as error:
+                reasons[case] = error
+        return reasons
+
     def write(self, folder: Path, masks: Mapping[str, Path]) -> dict[str, str]:
         """Write the masks of admitted cases and their archive; the folder appears whole or not at all.
 
@@ -100,12 +114,16 @@ class Submission:
 
 def _write(path: Path, mask: Volume, mtt: Volume) -> None:
     """Write a mask, in the axes of its file, with the header of the MTT map."""
-    if mask.data.shape != mtt.data.shape:
-        raise InputError(
-            f"{mask.path} has shape {mask.data.shape}, {mtt.path.name} {mtt.data.shape}: infer again without --resume."
-        )
+    _require_same_shape(mask, mtt)
     header = mtt.header.copy()
     header.set_data_dtype(np.uint8)
     header.set_slope_inter(1, 0)
     header["cal_min"] = header["cal_max"] = 0
     nib.save(nib.Nifti1Image((mask.data > 0).astype(np.uint8), header.get_best_affine(), header), path)
+
+
+def _require_same_shape(mask: Volume, mtt: Volume) -> None:
+    if mask.data.shape != mtt.data.shape:
+        raise InputError(
+            f"{mask.path} has shape {mask.data.shape}, {mtt.path.name} {mtt.data.shape}: infer again without --resume."
+        )

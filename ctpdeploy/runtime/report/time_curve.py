@@ -29,9 +29,9 @@ def draw_curve(canvas: Canvas, frame: Frame, case: Case, window: PerfusionWindow
     """Draw q(t) as mean HU above its first frame, with T_s, T_e and the frames taken between them.
 
     Args:
-        canvas: what is drawn on.
+        canvas: to draw on.
         frame: where on it.
-        case: what was read.
+        case: as read.
         window: of the case.
     """
     room = Frame(
@@ -81,7 +81,7 @@ class _Axis:
         return cls(low=low - margin, high=high + margin, first=first, last=last, apart=apart)
 
     def place(self, values: FloatArray) -> FloatArray:
-        """Where values lie."""
+        """Pixel positions of values."""
         return self.first + (values - self.low) * (self.last - self.first) / (self.high - self.low)
 
     def ticks(self) -> FloatArray:
@@ -108,7 +108,7 @@ def _draw_axes(canvas: Canvas, room: Frame, across: _Axis, up: _Axis) -> None:
 
 
 def _draw_legend(canvas: Canvas, room: Frame, y: float) -> None:
-    """What is what, in one line below the axes, where it hides nothing of the curve."""
+    """A legend in one line below the axes, where it hides nothing of the curve."""
     left, middle = room.left, room.left + 0.65 * room.width
     canvas.stroke(Lines.of([(left, y), (left + 22, y)]), _QUIET, _WIDTH)
     canvas.write("q(t) above its first frame, mean of the volume", left + 30, y, size=7)

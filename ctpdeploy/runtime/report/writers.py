@@ -13,6 +13,7 @@ Volumes have the header of the source series, so that they overlay it in any vie
 """
 
 import json
+import os
 import re
 import time
 from collections.abc import Mapping
@@ -25,14 +26,15 @@ from numpy.typing import NDArray
 
 from ctpdeploy import INTENDED_USE
 from ctpdeploy.atomic import atomic_folder
-from ctpdeploy.runtime.data.case import Case
+from ctpdeploy.errors import InputError, UsageError
+from ctpdeploy.runtime.data.case import Case, require_case_name
 from ctpdeploy.runtime.data.prediction import Prediction
 from ctpdeploy.runtime.data.source import NiftiSource
 from ctpdeploy.runtime.io.compression import gzip_bytes
 from ctpdeploy.runtime.report.overview import write_overview
 from ctpdeploy.runtime.report.report_json import build_report
 
-__all__ = ["OVERVIEW", "REPORT", "write_prediction", "write_volume"]
+__all__ = ["OVERVIEW", "REPORT", "result_folder", "write_prediction", "write_volume"]
 
 REPORT = "report.json"
 OVERVIEW = "overview.png"
@@ -51,7 +53,17 @@ def write_prediction(
 
     Returns:
         The folder of the case.
+
+    Raises:
+        InputError: the case has a name that is no name of a folder, or the prediction is of another case.
+        UsageError: something else than earlier results stands in the place of the results.
     """
+    target = result_folder(out, case.identifier)
+    if prediction.mask.shape != case.series.shape[1:]:
+        raise InputError(
+            f"The prediction has the shape {prediction.mask.shape} and {case.identifier} {case.series.shape[1:]}: give "
+            "the case that was predicted."
+        )
     label = re.sub(r"[^0-9A-Za-z]", "", case.identifier.removeprefix("sub-")) or "case"
     names = {
         "mask": f"sub-{label}_desc-lesion_mask.nii.gz",
@@ -62,7 +74,7 @@ def write_prediction(
     if prediction.pseudo_dwi is None:
         del names["pseudo_dwi"]
     start = time.perf_counter()
-    with atomic_folder(Path(out) / case.identifier, replace=True) as folder:
+    with atomic_folder(target, replace=True) as folder:
         write_volume(folder / names["mask"], prediction.mask.astype(np.uint8), case)
         write_volume(folder / names["probability"], prediction.probability, case)
         if prediction.pseudo_dwi is not None:
@@ -77,7 +89,21 @@ def write_prediction(
         }
         report = build_report(case, prediction, seconds=stages, outputs=names)
         (folder / REPORT).write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    return Path(out) / case.identifier
+    return target
+
+
+def result_folder(out: Path | str, name: str) -> Path:
+    """The folder of a case's results, ``OUT/NAME``.
+
+    Raises:
+        InputError: the name is no name of a folder.
+        UsageError: something else than earlier results stands there, which must not be replaced.
+    """
+    require_case_name(name)
+    target = Path(os.path.abspath(out)) / name  # noqa: PTH100  links stay as they are
+    if os.path.lexists(target) and not (target / REPORT).is_file():
+        raise UsageError(f"{target} exists and holds no results of ctpdeploy: choose another --out or remove it.")
+    return target
 
 
 def write_volume(path: Path, volume: NDArray[Any], case: Case) -> None:

@@ -1,9 +1,9 @@
 """The least-squares GAN losses (Mao et al., 2017) of the GAN rows of table 1.
 
-The discriminator is to say 1 of real images and 0 of made ones, the generator that it say 1 of those it makes. Squared
-errors are averaged over the judgements of a scale, in all processes, and added over the scales. Factors of 1/2, which
-the cited papers and their code set differently, are left out: of the discriminator's loss alone RMSprop divides them
-out again, and the generator's has a weight beside it.
+The target of the discriminator is 1 for real images and 0 for generated ones, that of the generator 1 for its own.
+Squared errors are averaged over the judgements of a scale, in all processes, and added over the scales. Factors of
+1/2, which the cited papers and their code set differently, are left out: of the discriminator's loss alone RMSprop
+divides them out again, and the generator's has a weight beside it.
 """
 
 from collections.abc import Sequence
@@ -17,19 +17,19 @@ __all__ = ["discriminator_loss", "generator_loss"]
 
 
 def generator_loss(judgements: Sequence[Tensor]) -> Tensor:
-    """How far the discriminator is from taking made images for real ones.
+    """Squared error of the discriminator's output for generated images against 1, the target for real ones.
 
     Args:
-        judgements: what it says of them, ``(N, 1, h, w)`` for each scale.
+        judgements: its output for them, ``(N, 1, h, w)`` for each scale.
     """
     return torch.stack([batch_mean((judgement - 1).square()) for judgement in judgements]).sum()
 
 
 def discriminator_loss(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
-    """How far the discriminator is from telling them apart.
+    """Squared error of the discriminator's output against 1 for real and 0 for generated images.
 
     Args:
-        real: what it says of real images, ``(N, 1, h, w)`` for each scale.
-        fake: what it says of made ones.
+        real: its output for real images, ``(N, 1, h, w)`` for each scale.
+        fake: its output for generated ones.
     """
     return generator_loss(real) + torch.stack([batch_mean(judgement.square()) for judgement in fake]).sum()

@@ -46,7 +46,7 @@ def pixel_loss(
 
 
 def context_loss(code: Tensor, target: Tensor, *, order: Literal[1, 2] = 1) -> Tensor:
-    """l_h of what Phi_c says of two images, the mean absolute difference or the mean square (equation 8).
+    """l_h of the codes Phi_c of two images, the mean absolute difference or the mean square (equation 8).
 
     Args:
         code: Phi_c(I_g), ``(N, 16)``.

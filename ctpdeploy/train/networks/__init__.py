@@ -1,4 +1,4 @@
-"""The networks of the pipeline, and their checkpoints; what the exporter knows of training."""
+"""The networks of the pipeline and their checkpoints; of training the exporter imports these alone."""
 
 from ctpdeploy.train.networks.chain import Chain
 from ctpdeploy.train.networks.checkpoint import Network, load_chain, load_network, save_networks

@@ -20,7 +20,7 @@ from ctpdeploy.runtime.data.case import MAP_NAMES
 __all__ = ["OUTPUTS", "Chain", "Wiring", "source_channels"]
 
 OUTPUTS = {"extractor": "extractor", "generator": "pseudo_dwi", "segmenter": "logits"}
-"""What each network adds, in the order in which they run."""
+"""Name of each network's output, in the order in which they run."""
 
 Wiring = Mapping[str, tuple[str, ...]]
 """Inputs by network: ``frames``, ``features``, ``maps``, ``dwi``, or the output of an earlier network."""
@@ -46,7 +46,7 @@ class Chain(nn.Module):
     def forward(
         self, frames: Tensor, features: Tensor, dwi: Tensor | None = None, upto: str = "segmenter"
     ) -> dict[str, Tensor]:
-        """Run the networks; returns what each adds, by the names in ``OUTPUTS``.
+        """Run the networks; returns the output of each, by the names in ``OUTPUTS``.
 
         Args:
             frames: I*, ``(N, 6, H, W)``.
@@ -55,7 +55,7 @@ class Chain(nn.Module):
             upto: the last network to run.
 
         Raises:
-            InputError: H or W is no multiple of what a network asks for.
+            InputError: H or W is no multiple of a network's stride.
         """
         tensors = {"frames": frames, "features": features, "maps": features[:, : len(MAP_NAMES)]}
         if dwi is not None:
@@ -69,13 +69,13 @@ class Chain(nn.Module):
 
 
 def joined(tensors: Mapping[str, Tensor], sees: Iterable[str]) -> Tensor:
-    """What a network sees: the named tensors as channels of one."""
+    """Input of a network: the named tensors as channels of one."""
     seen = [tensors[name] for name in sees]
     return seen[0] if len(seen) == 1 else torch.cat(seen, dim=1)
 
 
 def source_channels(sees: Iterable[str], frames: int) -> int:
-    """Number of channels that a network sees.
+    """Number of input channels of a network.
 
     Args:
         sees: names of its inputs.

@@ -1,7 +1,7 @@
-"""Networks on disk: one safetensors file each, which says by itself what it holds.
+"""Networks on disk: one self-describing safetensors file each.
 
 The file's metadata carries, as one JSON text, the name of the architecture, the arguments of its constructor, and for a
-network of a chain what it sees.
+network of a chain its inputs.
 """
 
 import json
@@ -47,7 +47,7 @@ def save_networks(folder: Path, networks: Mapping[str, Network], wiring: Wiring 
     Args:
         folder: where to.
         networks: by the names of their files.
-        wiring: what each network of a chain sees.
+        wiring: inputs of each network of a chain.
     """
     for name, network in networks.items():
         # one entry: safetensors writes several in random order, and equal networks would differ in bytes
@@ -88,7 +88,7 @@ def load_chain(folder: Path) -> Chain:
 
 
 def _load(file: Path) -> tuple[Network, list[str]]:
-    """A network and what it sees."""
+    """A network and the names of its inputs."""
     try:
         with safe_open(file, framework="pt") as checkpoint:
             description = json.loads((checkpoint.metadata() or {})["network"])

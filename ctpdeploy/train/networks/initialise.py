@@ -1,4 +1,4 @@
-"""Initial weights: Xavier (Glorot and Bengio, 2010), as section 4.1 of the source says."""
+"""Initial weights: Xavier (Glorot and Bengio, 2010), by section 4.1 of the source."""
 
 import torch
 from torch import nn

@@ -31,7 +31,7 @@ class RecurrentConv(nn.Module):
         self.steps = steps
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the same unit over and over to the input and what it last said."""
+        """Apply the same unit over and over to the sum of the input and its last output."""
         y = self.unit(x)
         for _ in range(self.steps):
             y = self.unit(x + y)

@@ -1,6 +1,6 @@
 """ResUNet: a UNet on a residual encoder, for the row of that name in table 3.
 
-The source cites Xiao et al. (2018) and prints 81.91 M parameters. No code of the authors is known, and no plain
+The source cites Xiao et al. (2018) and prints 81.91 M parameters. The authors' code is not public, and no plain
 residual UNet of 64 to 1024 channels has that many. This design is derived: of those found to match the printed digits
 it is the simplest. It stands in for the row and is no reproduction of the authors' network.
 
@@ -49,7 +49,7 @@ class Bottleneck(nn.Module):
 
 
 class UpStage(nn.Module):
-    """Doubles rows and columns, sees the skip connection if there is one, and refines."""
+    """Doubles rows and columns, concatenates the skip connection if there is one, and refines."""
 
     def __init__(self, in_channels: int, skip_channels: int, out_channels: int) -> None:
         super().__init__()

@@ -8,7 +8,7 @@ __all__ = ["check_multiple"]
 
 
 def check_multiple(x: Tensor, stride: int) -> None:
-    """Refuse a batch ``(N, C, H, W)`` whose rows or columns a network cannot halve as often as it wants to.
+    """Refuse a batch ``(N, C, H, W)`` whose rows or columns a network cannot halve as often as its depth requires.
 
     Raises:
         InputError: H or W is no multiple of ``stride``.

@@ -45,7 +45,7 @@ class ConvBlock(nn.Sequential):
 
 
 class UShape(nn.Module):
-    """What UNet and R2UNet share: blocks down, and up again beside them.
+    """The common base of UNet and R2UNet: blocks down, and up again beside them.
 
     A block follows each level; max pooling halves the slice on the way down. On the way up the skip connection comes
     first in the concatenation, and a 1x1 convolution ends it.

@@ -1,4 +1,4 @@
-"""The source's tables and figures on one's own data: rows trained, scored, and put beside what was published."""
+"""The source's tables and figures reproduced on one's own data: rows trained and scored, beside those published."""
 
 from ctpdeploy.train.reproduction.reproduction import Reproduction
 

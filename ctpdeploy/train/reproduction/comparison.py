@@ -25,7 +25,7 @@ HEADER = (
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What the runs of a row gave.
+    """Measured cells of a row, over all of its runs.
 
     Attributes:
         cells: by column; None where it is undefined in every case.
@@ -46,8 +46,8 @@ def measure(table: int, summaries: Sequence[Mapping[str, Any]], parameters: int)
     Mean and standard deviation over scans, as the source gives them, each averaged over the runs.
 
     Args:
-        table: which columns are wanted.
-        summaries: what :func:`ctpdeploy.runtime.cohort.evaluation.summarise` made of each run.
+        table: its number, which determines the columns.
+        summaries: of each run, as of :func:`ctpdeploy.runtime.cohort.evaluation.summarise`.
         parameters: number of weights of the segmenter.
     """
     cells: dict[str, Cell | None] = {}
@@ -70,7 +70,7 @@ def compare(table: int, measured: Mapping[str, Measured]) -> tuple[list[str], li
     """Header and lines of a table to print: three lines for each row, published, measured and difference.
 
     Args:
-        table: which one.
+        table: its number.
         measured: by row; rows that were not trained are left out.
     """
     published = published_table(table)

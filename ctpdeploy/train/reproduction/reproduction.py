@@ -7,7 +7,7 @@
     OUT/table-5.csv                  published beside measured
 
 A system that stands in several tables is trained once. What is there already is not done again; a run that was stopped
-goes on.
+is resumed.
 """
 
 import json
@@ -68,7 +68,7 @@ class Reproduction:
 
         Args:
             table: 1 to 5.
-            rows: names of the rows wanted; all if none is named.
+            rows: names of the rows; all if none is named.
 
         Raises:
             InputError: the data cannot be found.
@@ -98,8 +98,8 @@ class Reproduction:
         Args:
             system: its name.
             seed: of initial weights and the order of slices.
-            on_progress: told of every step of the training.
-            on_case: told how many test cases of how many are scored.
+            on_progress: called at every step of the training.
+            on_case: called with the number of test cases scored and of all.
 
         Raises:
             InputError, UsageError, GuardError: as :func:`ctpdeploy.train.train` and
@@ -138,12 +138,12 @@ class Reproduction:
         return self.out / system / f"seed-{seed}"
 
     def summary(self, system: str, seed: int) -> dict[str, Any] | None:
-        """What evaluation said of a run; None if it has not come that far."""
+        """Summary of the evaluation of a run; None if it is not evaluated yet."""
         file = self.folder(system, seed) / "evaluation" / SUMMARY
         return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
 
     def measured(self, table: int) -> dict[str, Measured]:
-        """What the finished runs of a table gave, by row; also written to ``table-N.csv``."""
+        """Measured rows of a table, from its finished runs; also written to ``table-N.csv``."""
         found = {}
         for row, system in TABLES[table].items():
             summaries = [summary for seed in self.seeds if (summary := self.summary(system, seed)) is not None]

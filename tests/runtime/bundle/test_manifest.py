@@ -27,6 +27,10 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return json.loads((folder / "bundle.json").read_text())
 
 
+LATER = {"dwi_clipped"}
+"""Constants that bundles of the same schema may lack."""
+
+
 def validator() -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(manifest_schema())
 
@@ -50,7 +54,8 @@ def test_it_names_what_the_code_keeps():
         (schema["properties"]["files"]["additionalProperties"], FileDigest),
     ):
         names = {field.name for field in dataclasses.fields(kind)}
-        assert set(required["required"]) == names == set(required["properties"])
+        assert set(required["required"]) | LATER == names | LATER
+        assert names == set(required["properties"])
 
 
 def test_real_manifests_hold_it(bundle_folder: Path):

@@ -76,6 +76,13 @@ def test_the_dwi_is_scaled_as_the_configuration_says(phantom_case: Case):
     assert score_case(phantom_case, predicted(mask, image), CONFIG).networks["global_psnr"] < 40
 
 
+def test_where_the_dwi_is_clipped_so_is_the_image(phantom_case: Case):
+    mask, clipped = np.zeros_like(phantom_case.lesion), dataclasses.replace(CONFIG, dwi_clipped=True)
+    image = scale_dwi(phantom_case.dwi, CONFIG)
+    assert image.max() > 1
+    assert math.isnan(score_case(phantom_case, predicted(mask, image), clipped).networks["global_psnr"])  # no error
+
+
 @pytest.mark.parametrize("lacks", ["the case", "the prediction"])
 def test_without_an_image_there_is_no_image_quality(phantom_case: Case, lacks: str):
     image = None if lacks == "the prediction" else phantom_case.dwi

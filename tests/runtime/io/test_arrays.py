@@ -44,7 +44,7 @@ def test_any_affine_gives_the_case_of_a_file_with_it(tmp_path: Path, codes: str)
 
 
 def test_a_case_with_a_dicom_source_is_written_without_a_header_of_its_own(tmp_path: Path):
-    found = case_from_arrays(SERIES, TIMES, spacing=(6.0, 0.8, 0.9), maps=MAPS)
+    found = case_from_arrays(SERIES, TIMES, spacing=np.array((6.0, 0.8, 0.9)), maps=MAPS)
     instances = tuple(tuple(f"1.2.{t}.{z}" for z in range(SHAPE[0])) for t in range(len(TIMES)))
     source = DicomSource(study_uid="1.2", series_uid="1.3", frame_of_reference_uid="1.4", instance_uids=instances)
     write_volume(tmp_path / "x.nii.gz", found.maps["cbf"], Case(**{**vars(found), "source": source}))
@@ -93,6 +93,19 @@ BAD = {
     "parallel": ({"spacing": None, "affine": np.ones((4, 4))}, "no directions or sizes"),
     "short affine": ({"spacing": None, "affine": np.eye(3)}, "no directions or sizes"),
     "two sizes": ({"spacing": (1.0, 1.0)}, "no directions or sizes"),
+    "negative size": ({"spacing": (-5.0, 2.0, 2.0)}, "no directions or sizes"),
+    "sizes as text": ({"spacing": "522"}, "needs numbers"),
+    "huge size": ({"spacing": (1e300, 1.0, 1.0)}, "no directions or sizes"),
+    "transposed affine": ({"spacing": None, "affine": np.diag([1.0, 1, 1, 1]) + np.eye(4, k=-3)}, "no directions"),
+    "endless times": ({"times": [*TIMES[:-1], np.inf]}, "that ascend"),
+    "times as text": ({"times": ["a"] * len(TIMES)}, "needs numbers"),
+    "one time": ({"times": 1.0}, "that ascend"),
+    "complex": ({"lesion": np.zeros(SHAPE, complex)}, "needs numbers"),
+    "masked": ({"maps": {**MAPS, "mtt": np.ma.masked_less(MAPS["mtt"], np.median(MAPS["mtt"]))}}, "masked"),
+    "ragged": ({"series": [[1], [1, 2]]}, "ragged"),
+    "list of maps": ({"maps": list(MAPS.values())}, "no mapping"),
+    "path": ({"name": "../x"}, "no name for a case"),
+    "no name": ({"name": None}, "no name for a case"),
     "lacking": ({"maps": {"cbf": MAPS["cbf"]}}, "lacks CBV, MTT, TMAX"),
     "other grid": ({"maps": {**MAPS, "mtt": MAPS["mtt"][:2]}}, "The mtt of case has shape"),
     "nan in a map": ({"maps": {**MAPS, "mtt": np.full(SHAPE, np.nan)}}, "holds NaN"),

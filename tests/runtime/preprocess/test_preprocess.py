@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
+from ctpdeploy.config import to_dict
+from ctpdeploy.errors import UsageError
 from ctpdeploy.runtime.data.case import Case, Geometry
 from ctpdeploy.runtime.preprocess.preprocess import (
     FEATURE_NAMES,
@@ -14,6 +16,7 @@ from ctpdeploy.runtime.preprocess.preprocess import (
     from_network_grid,
     preprocess,
     scale_dwi,
+    stored_config,
     to_network_grid,
 )
 
@@ -85,9 +88,15 @@ def test_an_empty_map_becomes_zero():
 def test_dwi_runs_from_its_minimum_to_its_percentile():
     dwi = np.arange(1000, dtype=np.float32).reshape(2, 20, 25) + 7
     scaled = scale_dwi(dwi, PreprocessConfig())
-    assert scaled.min() == 0.0
-    assert scaled.max() == 1.0
-    assert_allclose(scaled.ravel()[500], 500 / (0.99 * 999), rtol=1e-6)
+    assert_allclose(scaled.ravel(), np.arange(1000) / (0.99 * 999), rtol=1e-6)  # an infarct is above the percentile
+    assert_array_equal(scale_dwi(dwi, PreprocessConfig(dwi_clipped=True)), np.minimum(scaled, 1.0))
+
+
+def test_constants_that_say_nothing_of_clipping_are_of_a_time_when_all_clipped():
+    assert stored_config({"dwi_percentile": 98.0}, "x") == PreprocessConfig(dwi_percentile=98.0, dwi_clipped=True)
+    assert stored_config(to_dict(PreprocessConfig()), "x") == PreprocessConfig()
+    with pytest.raises(UsageError, match="did you mean 'dwi_clipped'"):
+        stored_config({"dwi_clip": True}, "x")
 
 
 @given(pixel=st.floats(0.3, 3.0))

@@ -18,14 +18,14 @@ __all__ = ["Batches"]
 
 
 class Batches:
-    """Runs a network over all slices of a case; remembers how many fit at once.
+    """Runs of a network over all slices of a case, in batches of as many as fit at once.
 
     Args:
         network: takes at most ``most_slices`` at once.
         workspace: the one that the network was opened for.
 
     Attributes:
-        replays: what is known of its batches.
+        replays: of batches that come again.
     """
 
     def __init__(self, network: DeviceNetwork, workspace: Workspace) -> None:
@@ -38,7 +38,7 @@ class Batches:
         Where the memory does not suffice, batches are halved, and stay so.
 
         Returns:
-            Findings: what was done otherwise than asked.
+            Findings on fallbacks.
 
         Raises:
             OutOfMemoryError: it does not suffice for a single slice.

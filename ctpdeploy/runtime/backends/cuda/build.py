@@ -1,7 +1,7 @@
 """Building the kernels, on a developer's machine: ``python -m ctpdeploy.runtime.backends.cuda.build`` makes what ships.
 
 Nothing here runs on a scanner. The device code and its twin for the CPU are compiled to the same arithmetic: no
-multiplication is fused with an addition, and division and square root round as IEEE 754 says.
+multiplication is fused with an addition, and division and square root round by IEEE 754.
 """
 
 import json
@@ -20,20 +20,20 @@ ARCHITECTURES: Final = (75, 80, 86, 89, 90, 100, 120)
 """Compute capabilities times ten with machine code in the image: Turing to Blackwell."""
 
 _PTX: Final = 75
-"""The driver translates this for whatever has no machine code; the kernels ask for nothing newer."""
+"""The driver translates this for whatever has no machine code; the kernels need nothing newer."""
 
 NVCC_OPTIONS: Final = (
     "-std=c++17",
     "--fmad=false",
     "--compress-mode=size",
-    "-Xptxas=-v",  # says what each kernel takes; the image remembers even this option
+    "-Xptxas=-v",  # prints registers and spills of each kernel; the image remembers even this option
     *(f"-gencode=arch=compute_{number},code=sm_{number}" for number in ARCHITECTURES),
     f"-gencode=arch=compute_{_PTX},code=compute_{_PTX}",
 )
 
 
 def build_fatbin(target: Path, *, nvcc: str = "nvcc") -> str:
-    """Compile the kernels for every architecture; what the compiler says of registers and spills is returned.
+    """Compile the kernels for every architecture; returns the compiler's output on registers and spills.
 
     Raises:
         BackendError: there is no nvcc, or it refuses.

@@ -1,4 +1,4 @@
-"""What the kernels' host side asks of a GPU: the protocol that PyCUDA and the host shim fulfil."""
+"""The device: the protocol of the kernels' host side for a GPU, which PyCUDA and the host shim fulfil."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -121,7 +121,7 @@ class Device(Protocol):
         ...
 
     def capture(self, stream: Stream, work: Callable[[], None]) -> Callable[[], None] | None:
-        """What ``work`` queues in a stream, for queueing it there again in one piece: a CUDA graph.
+        """A CUDA graph of the work that ``work`` queues in a stream, for queueing it there again in one piece.
 
         ``work`` is called once and nothing of it runs. It uses memory that stays where it is as long as the graph is
         used, allocates none, waits for nothing, and queues in no other stream. None where the device cannot make a

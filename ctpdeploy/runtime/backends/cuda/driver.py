@@ -1,7 +1,7 @@
-"""The NVIDIA driver, asked through ctypes.
+"""The NVIDIA driver, called through ctypes.
 
-The packages that run networks must not be asked: without a driver some TensorRT runtimes return an object that crashes
-the process, and ONNX Runtime lists CUDA on any machine.
+The packages that run networks must not be called for that: without a driver some TensorRT runtimes return an object
+that crashes the process, and ONNX Runtime lists CUDA on any machine.
 """
 
 import ctypes
@@ -34,12 +34,12 @@ class Gpu:
 
 @dataclass(frozen=True, kw_only=True)
 class Driver:
-    """What the driver says.
+    """Versions of the driver, and its GPUs.
 
     Attributes:
         cuda: the newest CUDA version that it runs, such as ``"13.0"``.
         gpus: at least one, in the driver's order.
-        release: its own version, such as ``"580.65.06"``; None where its management library does not tell.
+        release: its own version, such as ``"580.65.06"``; None where its management library is missing or fails.
     """
 
     cuda: str
@@ -48,7 +48,7 @@ class Driver:
 
 
 def probe() -> Driver:
-    """Ask the driver which GPUs there are; no context is made on any.
+    """The driver and the GPUs that it lists; no context is made on any.
 
     Raises:
         BackendError: there is no driver, it does not start, or it sees no GPU.
@@ -78,7 +78,7 @@ def free_memory() -> int:
 
 
 def leave_capture(stream: int) -> None:
-    """End the capture that somebody else began in a stream and did not end, and forget what was captured.
+    """End a capture that a package began in a stream and left open, and discard its graph.
 
     Raises:
         BackendError: there is no driver.
@@ -112,7 +112,7 @@ def _gpu(cuda: ctypes.CDLL, index: int) -> Gpu:
 
 
 def _release() -> str | None:
-    """The driver's version, which only its management library knows; containers may lack that."""
+    """The driver's version, which only its management library has; containers may lack that."""
     try:
         library = ctypes.CDLL(_MANAGEMENT)
     except OSError:
@@ -120,13 +120,13 @@ def _release() -> str | None:
     text = ctypes.create_string_buffer(80)
     if library.nvmlInit_v2() != 0:
         return None
-    told = library.nvmlSystemGetDriverVersion(text, ctypes.c_uint(len(text))) == 0
+    succeeded = library.nvmlSystemGetDriverVersion(text, ctypes.c_uint(len(text))) == 0
     library.nvmlShutdown()
-    return text.value.decode(errors="replace") if told else None
+    return text.value.decode(errors="replace") if succeeded else None
 
 
 def _integer(function: "ctypes._NamedFuncPointer", *arguments: ctypes.c_int) -> int:
-    """What a driver function writes into the integer that its first argument points to."""
+    """The integer that a driver function writes to the pointer in its first argument."""
     result = ctypes.c_int()
     _call(function, ctypes.byref(result), *arguments)
     return result.value

@@ -55,7 +55,7 @@ class CudaGraph:
         return status
 
     def destroy(self) -> None:
-        """Give it back now, and not while its owner goes; one under way is finished first."""
+        """Release it now, and not with its owner; a replay under way is finished first."""
         if self._executable:
             self._driver.cuGraphExecDestroy(self._executable)
             self._executable = None
@@ -66,9 +66,9 @@ class CudaGraph:
 
 
 def capture(driver: ctypes.CDLL, stream: Stream, work: Callable[[], None]) -> CudaGraph | None:
-    """What ``work`` queues in a stream as a graph; None if the driver makes none of it.
+    """A graph of the work that ``work`` queues in a stream; None if the driver makes none of it.
 
-    The stream is out of capture when this returns or raises; what ``work`` raises is passed on.
+    The stream is out of capture when this returns or raises; exceptions of ``work`` are passed on.
     """
     if driver.cuStreamBeginCapture_v2(stream.handle, _THREAD_LOCAL) != 0:
         return None

@@ -61,7 +61,7 @@ class CudaEngine(CaseEngine):
 
     @property
     def info(self) -> EngineInfo:
-        """What really runs."""
+        """The backend, processor and packages that really run."""
         return self._last_info or replace(self._network.info, cuda_graph=self._batches.replays.state)
 
     def run(self, batch: SliceBatch) -> SliceOutputs:
@@ -151,7 +151,7 @@ class CudaEngine(CaseEngine):
             )
 
     def _outputs(self, slices: int) -> dict[str, DeviceArray]:
-        """Memory for what the networks say of so many slices."""
+        """Memory for the outputs of the networks for so many slices."""
         return {
             name: self._workspace.array(f"{name} of the networks", (slices, *shape), np.float32)
             for name, shape in self._network.outputs.items()

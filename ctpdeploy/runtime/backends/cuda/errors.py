@@ -1,4 +1,4 @@
-"""What a library said when it failed on the GPU, turned into the error that tells what to do."""
+"""Errors for failures of a library on the GPU, from its message, each with the remedy."""
 
 import re
 from typing import Final
@@ -26,12 +26,12 @@ def failure(who: str, what: str, said: str) -> BackendError:
 
     Args:
         who: the package, with its version.
-        what: it does not do, such as ``"does not run 8 slices"``.
-        said: its own words, of any length.
+        what: the failure, such as ``"does not run 8 slices"``.
+        said: message of the package, of any length.
 
     Returns:
-        OutOfMemoryError where the GPU has not enough memory; else a BackendError, which says so where the GPU is lost
-        to this process.
+        OutOfMemoryError where the GPU has not enough memory; else a BackendError, of another sentence where the GPU
+        is lost to this process.
     """
     words = " ".join(said.split())[:_LONGEST] or "it gives no reason"
     if _OUT_OF_MEMORY.search(words):
@@ -47,7 +47,7 @@ def failure(who: str, what: str, said: str) -> BackendError:
 
 
 def free_in_words() -> str:
-    """How much memory of the GPU is free, for errors."""
+    """Free memory of the GPU in words, for errors."""
     try:
         return f"{free_memory() / 1e9:.2f} GB"
     except BackendError:

@@ -1,6 +1,6 @@
 """Batches that come again, replayed as CUDA graphs: a launch for the whole chain instead of one for each layer.
 
-A batch is known by the names, shapes and addresses of its arrays. The first time it runs as it is and is captured
+A batch is identified by the names, shapes and addresses of its arrays. The first time it runs as it is and is captured
 behind that. The second time, on other numbers, it runs as it is again, and the replay has to give the same; from the
 third time on it is replayed. One replay that differs ends it for all.
 """

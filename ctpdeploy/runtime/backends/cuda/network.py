@@ -1,4 +1,4 @@
-"""What runs the networks on a device: the protocol of TensorRT, TensorRT-RTX and ONNX Runtime's CUDA provider."""
+"""Networks on a device: the protocol of TensorRT, TensorRT-RTX and ONNX Runtime's CUDA provider."""
 
 from collections.abc import Callable, Mapping
 from typing import Protocol
@@ -16,13 +16,13 @@ class DeviceNetwork(Protocol):
         * it was opened for one workspace, and queues all its work in the workspace's stream of kernels;
         * it reads and writes the very arrays that it is given, and copies nothing to the host;
         * slices are independent: a slice gives the same outputs in every batch, within 1e-6;
-        * outputs may hold NaN or infinity; who asks for them checks;
-        * whoever uses it waits for the queued work before freeing an array that it was given, and before closing it.
+        * outputs may hold NaN or infinity; the caller checks them;
+        * the caller waits for the queued work before freeing an array that it was given, and before closing it.
     """
 
     @property
     def info(self) -> EngineInfo:
-        """What really runs."""
+        """The backend, processor and packages that really run."""
         ...
 
     @property
@@ -37,7 +37,7 @@ class DeviceNetwork(Protocol):
 
     @property
     def most_slices(self) -> int:
-        """How many slices one call of ``run`` takes at most."""
+        """Largest number of slices in one call of ``run``."""
         ...
 
     def run(self, inputs: Mapping[str, DeviceArray], outputs: Mapping[str, DeviceArray]) -> None:

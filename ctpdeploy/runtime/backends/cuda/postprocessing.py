@@ -30,7 +30,7 @@ _BLOCKS = 1024
 
 @dataclass(frozen=True, kw_only=True)
 class QueuedFinding:
-    """What the stream of kernels will have brought to the host, in page-locked memory, when it has come so far.
+    """Results on their way to page-locked memory of the host; valid when the stream of kernels has come so far.
 
     Attributes:
         case: whose finding it is.

@@ -1,11 +1,11 @@
-"""A GPU through PyCUDA: the only module that imports it, and not before a device is asked for.
+"""A GPU through PyCUDA: the only module that imports it, and not before a device is made.
 
 The primary context of the GPU is used, which TensorRT and ONNX Runtime use too, so that their work and ours share
 memory and streams. The kernels come as a prebuilt image; nothing is compiled.
 
 Some faults of a kernel, an engine or the GPU itself ruin the context, and with it all memory and streams, until the
-process ends. PyCUDA's errors do not tell them from refusals, so after each error the driver is asked something that it
-always answers, unless the context is lost.
+process ends. PyCUDA's errors do not distinguish them from refusals, so after each error a query is sent to the driver
+that always succeeds, unless the context is lost.
 """
 
 import atexit
@@ -122,7 +122,7 @@ class PycudaDevice:
                 event.synchronize()
 
     def capture(self, stream: Stream, work: Callable[[], None]) -> Callable[[], None] | None:
-        """What ``work`` queues in a stream as a CUDA graph; None if the driver makes none of it."""
+        """A replay of a CUDA graph of ``work`` in a stream; None if the driver makes none of it."""
         with self._refusing("a CUDA graph"):
             graph = self._captured(stream, work)
             if graph is None:
@@ -138,7 +138,7 @@ class PycudaDevice:
         try:
             return driver_graphs.capture(self._graph_driver, stream, work)
         except BackendError:
-            return None  # what cannot be captured may also be refused
+            return None  # work that cannot be captured may also be refused
         finally:
             self._capturing = False
 
@@ -162,7 +162,7 @@ class PycudaDevice:
             raise self._refusal(what, str(error), out_of_memory=full) from error
 
     def _refusal(self, what: str, reason: str, *, out_of_memory: bool) -> BackendError:
-        """What to raise."""
+        """The error for a refusal of the driver."""
         refused = f"The GPU refuses {what} ({reason})"
         if self._is_lost():
             self._lost = f"{refused} and is lost to this process: start again."
@@ -172,7 +172,7 @@ class PycudaDevice:
         return BackendError(f"{refused}: see what nvidia-smi says, or take another backend.")
 
     def _is_lost(self) -> bool:
-        """Whether the driver refuses even to say how much memory is free."""
+        """Whether the driver refuses even the query of free memory."""
         if self._context is None or self._capturing:  # then it may refuse anyway
             return False
         try:
@@ -185,7 +185,7 @@ class PycudaDevice:
         """At exit, lest PyCUDA aborts the process: its stack of contexts has to be empty.
 
         ``pycuda.autoprimaryctx`` pops the context and leaves the rest to a destructor, which calls ``cuCtxDetach``
-        (PyCUDA 2026.1). Detached here, the context is released as primary ones are, and what lies in it goes silently.
+        (PyCUDA 2026.1). Detached here, the context is released as primary ones are, and its content is freed silently.
         """
         for graph in list(self._graphs):
             graph.destroy()

@@ -1,6 +1,6 @@
-"""What every backend on a GPU needs besides its own package: a driver that is new enough, a GPU, and PyCUDA.
+"""Requirements of every backend on a GPU besides its own package: a driver that is new enough, a GPU, and PyCUDA.
 
-All of it is asked without making a context, so that the answer is cheap where there is none.
+All of it is checked without making a context, so that the check is cheap where there is none.
 """
 
 import importlib
@@ -53,9 +53,9 @@ def require_cuda(driver: Driver, version: str, who: str) -> None:
     """Refuse a driver that is older than the CUDA that something was built with.
 
     Args:
-        driver: asked before.
+        driver: of this machine.
         version: of CUDA, of which the number before the first point counts; where it is unknown nothing is refused.
-        who: is built for it.
+        who: name of what is built for it.
 
     Raises:
         BackendError: the driver is of an earlier major version.

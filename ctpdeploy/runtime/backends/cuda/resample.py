@@ -23,7 +23,7 @@ _CHANNEL = np.dtype([("row", np.int32), ("low", np.float32), ("range", np.float3
 
 @dataclass(frozen=True, kw_only=True)
 class Channel:
-    """Which row of a source becomes a channel, and which of its values become 0 and 1."""
+    """A channel: its row in the source, and the values there that become 0 and 1."""
 
     row: int
     low: float

@@ -23,7 +23,7 @@ from ctpdeploy.runtime.backends.cuda.workspace import Workspace
 __all__ = ["HOUNSFIELD", "SUFFIXES", "DeviceSeries", "Rescale", "padded", "require_stored", "send_series"]
 
 SUFFIXES: Final = {np.dtype(np.int16): "short", np.dtype(np.float32): "float"}
-"""Which variant of a kernel takes a type of voxels."""
+"""Suffix of the kernels for a type of voxels."""
 
 _CHUNK = 16
 """Frames in one upload: a multiple of the eight that the kernel takes at once."""
@@ -93,7 +93,7 @@ def send_series(workspace: Workspace, series: NDArray[Any]) -> DeviceSeries:
     """Queue the upload of a series and the pass over it.
 
     Args:
-        workspace: where it goes; the stream of copies must not run ahead of who still reads the last series.
+        workspace: of the series; the stream of copies must not run ahead of kernels that still read the last series.
         series: stored numbers ``(T, D, H, W)``, int16 or float32, of any strides.
 
     Raises:

@@ -16,13 +16,13 @@ class Workspace:
     """Named arrays and the two streams that work on them.
 
     An array keeps its memory from case to case; where a case needs more, all work is waited for and the memory is
-    replaced. So an array is good until its name is asked for again, and its content is undefined until it is written.
+    replaced. So an array is valid until its name is requested again, and its content is undefined until it is written.
 
     Attributes:
         device: whose memory it is.
         copies: the stream of uploads.
         kernels: the stream of kernels and downloads; an engine works on in it.
-        replaced: how often memory on the device was replaced; what remembers addresses forgets them when it changes.
+        replaced: how often memory on the device was replaced; caches of addresses are cleared when it changes.
     """
 
     def __init__(self, device: Device) -> None:

@@ -31,7 +31,7 @@ class Kernels:
     def __init__(self, threads: int) -> None:
         self._library = load_library()
         self._pool = self._library.ctp_pool_new(threads)
-        # with its owner at the latest: a network that is refused at load is closed by nobody
+        # with its owner at the latest: a network that is refused at load is never closed
         self._end = weakref.finalize(self, self._library.ctp_pool_free, self._pool)
         self._buffers = BufferPool()
 

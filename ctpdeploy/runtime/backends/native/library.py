@@ -47,7 +47,7 @@ def address(array: NDArray[Any] | None) -> int | None:
 
 
 def unavailable_because(file: Path = LIBRARY) -> str | None:
-    """Why the kernels cannot run here and what to do, or None if they can."""
+    """Reason why the kernels cannot run here and the remedy, or None if they can."""
     remedy = "install a C++ compiler and run python -m ctpdeploy.runtime.backends.native"
     if not file.is_file():
         return f"its kernels were not compiled when ctpdeploy was installed: {remedy}."

@@ -19,7 +19,7 @@ __all__ = ["Network"]
 
 
 class Network:
-    """A network ready to run; one slice at a time, whoever asks.
+    """A network ready to run; one slice at a time, from whatever thread.
 
     Args:
         graph: the network.
@@ -27,8 +27,8 @@ class Network:
         called: the backend, in words.
 
     Raises:
-        ValueError: it has an operator, or a form of one, that is not known.
-        BackendError: it does not compute what its graph says, or memory ran out.
+        ValueError: it has an unsupported operator, or an unsupported form of one.
+        BackendError: its outputs differ from those of its graph, or memory ran out.
     """
 
     def __init__(self, graph: Graph, threads: int, *, called: str) -> None:

@@ -31,7 +31,7 @@ class OperatorContext:
     Attributes:
         kernels: the kernels.
         packed: constants of the convolutions as the kernels take them, by the name of a convolution's output. They
-            are packed when it first runs, because the channels of its inputs are known only then.
+            are packed when it first runs, because the channels of its inputs are determined only then.
     """
 
     def __init__(self, kernels: Kernels) -> None:

@@ -24,7 +24,7 @@ _AT_ONCE: Final = 2
 
 
 def unavailable_because() -> str | None:
-    """Why the backend cannot run here and what to do, or None if it can."""
+    """Reason why the backend cannot run here and the remedy, or None if it can."""
     return refusal_of(ncnn_package)
 
 

@@ -1,7 +1,7 @@
 """ncnn's own form of a network: layers in lines of text, and their weights one after the other.
 
 Kinds of layers and the numbers of their parameters are those of ncnn's documentation ("operators"). A tensor may be
-used once only: where several layers want it, a ``Split`` makes names for each.
+used once only: where several layers read it, a ``Split`` makes names for each.
 """
 
 from collections import Counter
@@ -101,4 +101,4 @@ def with_splits(network: Layers) -> Layers:
 def _parameter(number: int, value: float | Sequence[int]) -> str:
     if isinstance(value, int | float):
         return f"{number}={value}"
-    return f"{-23300 - number}={len(value)},{','.join(map(str, value))}"  # how the format tells a list
+    return f"{-23300 - number}={len(value)},{','.join(map(str, value))}"  # mark of a list in the format

@@ -6,7 +6,7 @@ Each of these was seen to go wrong otherwise, without a word:
   is read when the package is imported, and only then;
 * it computes in half precision where it can, by default;
 * F(6x6) rounds ten times as much as F(4x4), and F(2x2) beside F(4x4) takes memory for nothing;
-* threads are dealt out when the weights are loaded: the number has to be known before;
+* threads are dealt out when the weights are loaded: the number has to be set before;
 * an array given as it is, is neither kept alive nor safe from a layer that works in place: it is copied.
 """
 

@@ -1,4 +1,4 @@
-"""From ONNX operators to ncnn's layers, one by one; ncnn knows no batch axis.
+"""From ONNX operators to ncnn's layers, one by one; ncnn has no batch axis.
 
 Three things are not word for word, because they save passes over large tensors or rounding:
 

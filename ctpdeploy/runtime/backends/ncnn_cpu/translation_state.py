@@ -23,8 +23,8 @@ class TranslationState:
         graph: the network that is translated.
         layers: ncnn's, in order.
         tensors: ncnn's names of the tensors, by those of the graph.
-        columns: those tensors of the graph that have one value for each channel, and how many as far as constants tell:
-            1 is one or any number.
+        columns: those tensors of the graph that have one value for each channel, and their number as far as constants
+            determine it: 1 is one or any number.
         rows: those that have one value for each row of each channel, likewise.
         small: those tensors of ncnn that have one value for each channel, or for each row of each.
         products: ``(x, scale)`` of products that wait for their sum, likewise.

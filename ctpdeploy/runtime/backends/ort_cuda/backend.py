@@ -23,7 +23,7 @@ NAME: Final = "ort-cuda"
 
 
 def unavailable_because() -> str | None:
-    """Why the backend cannot run here and what to do, or None if it can; makes no context on a GPU."""
+    """Reason why the backend cannot run here and the remedy, or None if it can; makes no context on a GPU."""
     return refusal_of(_require)
 
 
@@ -50,7 +50,7 @@ def open_engine(bundle: Bundle) -> CudaEngine:
 
 
 def _require() -> tuple[ModuleType, Driver]:
-    """The package and the driver, what is cheap to ask first."""
+    """The package and the driver; the cheap checks come first."""
     driver = require_gpu(extra=EXTRA)
     onnxruntime = require("onnxruntime", extra=EXTRA)
     if not hasattr(onnxruntime, "InferenceSession"):

@@ -27,20 +27,20 @@ _EAGER: Final = -1
 
 Arrays = Mapping[str, DeviceArray]
 Binding = Any
-"""Where a session reads and writes; the types of onnxruntime are not known where it is not installed."""
+"""Input and output buffers of a session; untyped, since onnxruntime may not be installed."""
 
 
 class OrtCudaNetwork:
     """A :class:`ctpdeploy.runtime.backends.cuda.network.DeviceNetwork` in one ONNX Runtime session.
 
-    CUDA graphs are ONNX Runtime's own, each under a number: captured by ours, a session that does not know would free
+    CUDA graphs are ONNX Runtime's own, each under a number: captured by ours, a session unaware of that would free
     host buffers that the graph reads again. It captures in the stream that it was given, and replays there.
 
     Args:
         session: from :func:`ctpdeploy.runtime.backends.ort_cuda.session.open_session`, in the stream of kernels.
-        sealed: what the bundle says of the network.
+        sealed: entry of the network in the bundle.
         workspace: on the GPU.
-        info: what runs, for the report.
+        info: on the engine, for the report.
     """
 
     def __init__(self, session: Any, sealed: Network, workspace: Workspace, info: EngineInfo) -> None:  # noqa: ANN401
@@ -53,7 +53,7 @@ class OrtCudaNetwork:
 
     @property
     def info(self) -> EngineInfo:
-        """What really runs."""
+        """The backend, processor and packages that really run."""
         return self._info
 
     @property
@@ -68,7 +68,7 @@ class OrtCudaNetwork:
 
     @property
     def most_slices(self) -> int:
-        """How many slices one call of ``run`` takes at most."""
+        """Largest number of slices in one call of ``run``."""
         return _MOST_SLICES
 
     def run(self, inputs: Arrays, outputs: Arrays) -> None:
@@ -78,7 +78,7 @@ class OrtCudaNetwork:
     def capture(self, inputs: Arrays, outputs: Arrays) -> Callable[[], None] | None:
         """A replay of ``run`` on these very arrays.
 
-        ONNX Runtime needs the memory that ``run`` with so many slices has left in its arena: it cannot ask for more
+        ONNX Runtime needs the memory that ``run`` with so many slices has left in its arena: it cannot allocate more
         while it captures. The session keeps its graphs as long as it lives.
         """
         replay = partial(_run, self._session, self._bound(inputs, outputs), next(self._graphs))

@@ -1,7 +1,7 @@
 """A session of ONNX Runtime that runs the whole network on the GPU, or none.
 
-Asked for CUDA, ONNX Runtime falls back to the CPU where it finds none, or where a node has no CUDA kernel, and says so
-on stderr alone. So fallback is switched off, and what the session runs on is compared with what was asked for.
+With CUDA requested, ONNX Runtime falls back to the CPU where it finds none, or where a node has no CUDA kernel, with a
+message on stderr alone. So fallback is switched off, and the provider of the session is compared with that requested.
 """
 
 import contextlib
@@ -39,21 +39,21 @@ def open_session(onnx: bytes, stream: int, *, memory: int) -> Any:  # noqa: ANN4
     missing = _preload(onnxruntime)
     options = session_options()
     options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-    options.log_severity_level = 4  # what goes wrong comes as an exception too
+    options.log_severity_level = 4  # errors come as exceptions too
     provider = (PROVIDER, _provider_options(stream, memory))
     try:
         session = onnxruntime.InferenceSession(onnx, options, providers=[provider], enable_fallback=0)
-        said = f"it took {', '.join(session.get_providers())}"
+        reason = f"it took {', '.join(session.get_providers())}"
         if session.get_providers()[0] == PROVIDER:
             return session
     except Exception as error:  # noqa: BLE001  ONNX Runtime's exceptions share no base class
-        said = str(error)
+        reason = str(error)
     if missing:
         raise BackendError(
             f"{named(onnxruntime)} does not find all of CUDA and cuDNN ({missing}): "
             f"run pip install --upgrade 'ctpdeploy[{EXTRA}]'."
         )
-    raise failure(named(onnxruntime), "does not open the whole network on the GPU", said)
+    raise failure(named(onnxruntime), "does not open the whole network on the GPU", reason)
 
 
 def named(onnxruntime: ModuleType) -> str:
@@ -71,13 +71,13 @@ def _provider_options(stream: int, memory: int) -> dict[str, str]:
         # number of slices, and may end otherwise, and so in other roundings, in the next process
         "cudnn_conv_algo_search": "HEURISTIC",
         "use_tf32": "0",  # by default products of float32 are taken with 10 bits of mantissa
-        "enable_cuda_graph": "1",  # for the runs that ask for one
+        "enable_cuda_graph": "1",  # for the runs that use one
     }
 
 
 def _preload(onnxruntime: ModuleType) -> str:
-    """Load the libraries of CUDA and cuDNN that pip installed; what it does not find, which it prints, in one line."""
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said):
+    """Load the libraries of CUDA and cuDNN that pip installed; returns its message on those missing, in one line."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
         onnxruntime.preload_dlls()
-    return " ".join(said.getvalue().split())[:_LONGEST]
+    return " ".join(printed.getvalue().split())[:_LONGEST]

@@ -28,7 +28,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def cannot_run_because(package: TensorRTPackage) -> str | None:
-    """Why the engines of a package cannot run here and what to do, or None if they can; makes no context on a GPU."""
+    """Reason why a package's engines cannot run here and the remedy, or None if they can; makes no context on a GPU."""
     return refusal_of(partial(_require, package))
 
 
@@ -59,7 +59,7 @@ def open_engine(package: TensorRTPackage, bundle: Bundle) -> CudaEngine:
 
 
 def _require(package: TensorRTPackage) -> tuple[ModuleType, Driver]:
-    """The package and the driver, what is cheap to ask first."""
+    """The package and the driver; the cheap checks come first."""
     driver = require_gpu(extra="cuda")
     trt = load(package)
     require_cuda(driver, cuda_of(package), f"{package.module} {trt.__version__}")
@@ -69,12 +69,12 @@ def _require(package: TensorRTPackage) -> tuple[ModuleType, Driver]:
 
 
 def _logged(engine: str) -> Progress:
-    """Say at each quarter how far a build is, to who waits for it."""
-    told = set[int]()
+    """Progress of a build that logs a line at each quarter."""
+    logged = set[int]()
 
     def progress(_: str, share: float) -> None:
-        if (quarter := int(4 * share)) not in told:
-            told.add(quarter)
+        if (quarter := int(4 * share)) not in logged:
+            logged.add(quarter)
             _LOG.warning("The engine %s is %d %% built: ctpdeploy warmup does it beforehand.", engine, 25 * quarter)
 
     return progress

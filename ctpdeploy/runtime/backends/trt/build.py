@@ -33,7 +33,7 @@ def build(
     Args:
         parsed: the network.
         options: GPUs, batch sizes, precision and effort.
-        progress: told how far it is; an exception in it stops the build and is raised here.
+        progress: called with the share that is done; an exception in it stops the build and is raised here.
         timings: of an earlier build, empty at first; None to measure without keeping them.
 
     Raises:
@@ -43,7 +43,7 @@ def build(
     config = parsed.builder.create_builder_config()
     config.progress_monitor = monitor
     config.builder_optimization_level = options.optimisation_level
-    config.profiling_verbosity = parsed.trt.ProfilingVerbosity.DETAILED  # so that the engine says what it is
+    config.profiling_verbosity = parsed.trt.ProfilingVerbosity.DETAILED  # so that the engine carries its description
     # by default products of float32 are taken with 10 bits of mantissa; the export was verified with 23
     config.clear_flag(parsed.trt.BuilderFlag.TF32)
     if (ours := getattr(parsed.trt.BuilderFlag, "REQUIRE_USER_ALLOCATION", None)) is not None:

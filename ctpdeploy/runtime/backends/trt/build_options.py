@@ -32,7 +32,7 @@ class BuildOptions:
     Attributes:
         target: the GPUs that it is for.
         slices: fewest, most likely and most slices of a batch; the engine is fastest at the second.
-        precision: number format asked for, one of ``PRECISIONS``.
+        precision: requested number format, one of ``PRECISIONS``.
         optimisation_level: 0 to 5; higher levels build longer.
     """
 

@@ -39,7 +39,7 @@ def deserialise_engine(trt: ModuleType, plan: bytes, logger: Native) -> Native:
     """
     who = f"{trt.__name__} {trt.__version__}"
     runtime = trt.Runtime(logger)
-    if hasattr(runtime, "get_engine_validity"):  # of TensorRT-RTX, which knows more than that it does not open
+    if hasattr(runtime, "get_engine_validity"):  # of TensorRT-RTX, which gives the reason
         _, bits = runtime.get_engine_validity(plan)
         for name, (kind, advice) in _DIAGNOSES.items():
             if bits & int(getattr(trt.EngineInvalidityDiagnostics, name)):

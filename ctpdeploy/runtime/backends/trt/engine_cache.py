@@ -1,6 +1,6 @@
 """The cache of engines: files that only their maker can have written.
 
-An engine is code that the GPU driver executes, so one that somebody else wrote must never be loaded. An entry is one
+An engine is code that the GPU driver executes, so one that another user wrote must never be loaded. An entry is one
 file::
 
     magic, 8 bytes | length of the facts, 8 bytes | facts, JSON | engine | HMAC-SHA256, 32 bytes
@@ -64,7 +64,7 @@ class EngineCache:
         self._signing_key = signing_key
 
     def file(self, key: str) -> Path:
-        """Where the entry of a key lies, if there is one."""
+        """File of the entry of a key, whether or not it exists."""
         return self._folder / f"{key}.engine"
 
     def read(self, key: str) -> Entry | None:

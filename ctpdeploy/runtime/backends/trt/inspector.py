@@ -1,8 +1,8 @@
 """Inspection of a finished engine's layers: the second proof of precision, which needs the GPU that it is for.
 
 The inspector describes tensors in words, such as ``Row major linear FP16 format`` or ``Half``, and weights by a type.
-Of tensors whose shape is not fixed it may say nothing; then only the parsed network proves anything, and the figures
-say how many layers told.
+Of tensors whose shape is not fixed it may give no format; then only the parsed network proves anything, and the figures
+hold the number of layers without one.
 """
 
 import json
@@ -31,7 +31,7 @@ def inspect_engine(trt: ModuleType, engine: bytes) -> list[Any]:
         engine: built by this program.
 
     Raises:
-        BackendError: the engine cannot be opened here, or its inspector says nothing that can be read.
+        BackendError: the engine cannot be opened here, or its inspector returns nothing that can be read.
     """
     opened = deserialise_engine(trt, engine, collecting_logger(trt))
     text = opened.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)
@@ -45,20 +45,20 @@ def inspect_engine(trt: ModuleType, engine: bytes) -> list[Any]:
 
 
 def prove_engine(layers: list[Any], precision: str) -> dict[str, int]:
-    """Compare what layers say with the precision asked for.
+    """Compare the formats of layers with the requested precision.
 
     Args:
         layers: of :func:`inspect_engine`.
         precision: one of ``PRECISIONS``.
 
     Returns:
-        Number of layers that work in each number format, and as ``"UNTOLD"`` of those that say nothing.
+        Number of layers that work in each number format, and as ``"UNTOLD"`` of those without one.
 
     Raises:
         BackendError: the engine is of another precision; with the figures.
     """
-    told = [_formats(layer) for layer in layers]
-    figures = Counter(name for formats in told for name in formats)
+    by_layer = [_formats(layer) for layer in layers]
+    figures = Counter(name for formats in by_layer for name in formats)
     foreign = set(figures) - _ALLOWED[precision]
     if foreign or (figures and _NEEDED[precision] not in figures):
         words = ", ".join(f"{count} {name}" for name, count in sorted(figures.items()))
@@ -66,11 +66,11 @@ def prove_engine(layers: list[Any], precision: str) -> dict[str, int]:
             f"The engine is not {precision}, its layers work in other formats ({words}): report it, and use another "
             "backend."
         )
-    return {**dict(sorted(figures.items())), "UNTOLD": sum(not formats for formats in told)}
+    return {**dict(sorted(figures.items())), "UNTOLD": sum(not formats for formats in by_layer)}
 
 
 def _formats(layer: Any) -> set[str]:  # noqa: ANN401  parsed JSON; without details a layer is its name alone
-    """Number formats of what a layer reads, writes and weighs with."""
+    """Number formats of a layer's inputs, outputs and weights."""
     if not isinstance(layer, dict):
         return set()
     tensors = [*layer.get("Inputs", ()), *layer.get("Outputs", ())]

@@ -31,7 +31,7 @@ def last_build_options(bundle: Bundle, package: TensorRTPackage, cache: EngineCa
     usual = BuildOptions(target=choose_target(package), precision=bundle.precision)
     try:
         entry = cache.read(_key(bundle, package))
-    except BackendError:  # touched by somebody: as good as none
+    except BackendError:  # altered by hand: as good as none
         return usual
     if entry is None:
         return usual

@@ -81,7 +81,7 @@ class TensorRTNetwork:
 
     @property
     def most_slices(self) -> int:
-        """How many slices the engine was built for at most."""
+        """Largest number of slices that the engine was built for."""
         return self._most_slices
 
     def run(self, inputs: Arrays, outputs: Arrays) -> None:

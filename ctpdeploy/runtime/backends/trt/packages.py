@@ -14,7 +14,7 @@ from ctpdeploy.runtime.backends.packages import refusal_of
 __all__ = ["TENSORRT_PACKAGES", "Native", "TensorRTPackage", "choose_package", "cuda_of", "load", "unavailable_because"]
 
 Native: TypeAlias = Any
-"""An object of one of the packages, whose types are not known where they are not installed."""
+"""An object of one of the packages, untyped, since they may not be installed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +92,7 @@ def load(package: TensorRTPackage) -> ModuleType:
 
 
 def unavailable_because(package: TensorRTPackage) -> str | None:
-    """Why no engine can be built here and what to do, or None if it can."""
+    """Reason why no engine can be built here and the remedy, or None if it can."""
 
     def requirement() -> None:
         load(package)

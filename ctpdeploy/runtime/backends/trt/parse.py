@@ -1,4 +1,4 @@
-"""From ONNX to a parsed network, which knows the type of every tensor."""
+"""From ONNX to a parsed network, in which every tensor has a type."""
 
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -36,7 +36,7 @@ class ParsedNetwork:
 
 
 def parse(trt: ModuleType, onnx: bytes, *, inputs: Shapes, outputs: Shapes) -> ParsedNetwork:
-    """Parse a network and compare it with what the bundle says of it.
+    """Parse a network and compare it with its entry in the bundle.
 
     Args:
         trt: ``tensorrt`` or ``tensorrt_rtx``.
@@ -69,7 +69,7 @@ def _made(make: Callable[[], Native], what: str, logger: Native) -> Native:
 
 
 def _strongly_typed(trt: ModuleType) -> int:
-    """Creation flags: TensorRT 10 must be told that types are those of the graph; 11 and RTX know nothing else."""
+    """Creation flags: for TensorRT 10, that types are those of the graph; 11 and RTX have no other mode."""
     flag = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
     return 0 if flag is None else 1 << int(flag)
 

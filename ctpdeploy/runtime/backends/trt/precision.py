@@ -48,7 +48,7 @@ PRECISIONS: Final[dict[str, Rule]] = {
 
 
 def prove(network: Native, precision: str) -> Figures:
-    """Compare the types of a parsed network with the precision asked for.
+    """Compare the types of a parsed network with the requested precision.
 
     Args:
         network: an ``INetworkDefinition``.

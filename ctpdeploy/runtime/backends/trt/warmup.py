@@ -42,7 +42,7 @@ class WarmEngine:
 def warm_up(
     bundle: Bundle, package: TensorRTPackage, options: BuildOptions, cache: EngineCache, progress: Progress
 ) -> WarmEngine:
-    """Have the engine of a bundle in the cache.
+    """Ensure that the engine of a bundle is in the cache.
 
     Args:
         bundle: its merged network is built.
@@ -52,7 +52,7 @@ def warm_up(
         progress: called with the share that is built.
 
     Raises:
-        BackendError: the package refuses the network, or the network is not of the precision asked for.
+        BackendError: the package refuses the network, or the network is not of the requested precision.
         InputError: the bundle is damaged.
         UsageError: the cache cannot be written.
     """

@@ -1,4 +1,4 @@
-"""Figures 3 and 6 to 10 of the source, of one's own data and whatever rows of the tables were trained on it."""
+"""Figures 3 and 6 to 10 of the source, from one's own data and the rows of the tables that were trained on it."""
 
 from ctpdeploy.train.reproduction.figures.drawing import Drawing, Drawn, draw_figures
 

@@ -29,7 +29,7 @@ def draw_curves(cases: Sequence[Case], config: PreprocessConfig, *, heading: str
     Args:
         cases: whose series.
         config: K and C_e.
-        heading: what is shown.
+        heading: title of the page.
         synthetic: whether the patients are.
     """
     windows = [

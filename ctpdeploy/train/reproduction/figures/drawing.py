@@ -54,11 +54,11 @@ class Drawn:
 
 @dataclass(frozen=True, kw_only=True)
 class Drawing:
-    """What came of it.
+    """Figures drawn, and remarks on those that were not.
 
     Attributes:
         drawn: by number of the figure.
-        remarks: which figures were not drawn and why, and what else one should know; one sentence each.
+        remarks: on figures not drawn, with the reason, and on the cases shown; one sentence each.
     """
 
     drawn: Mapping[int, Drawn]
@@ -84,7 +84,7 @@ def draw_figures(
         cases: names of those to show; by default one small, one medium and one large of the test cases.
         seed: of the runs.
         device: where to compute, as for :func:`ctpdeploy.train.train`.
-        on_prediction: told how many predictions of how many are done.
+        on_prediction: called with the number of predictions done and of all.
 
     Raises:
         InputError: no run is evaluated, or a case, a run or the data cannot be read or lacks what is to be shown.
@@ -124,7 +124,7 @@ def draw_figures(
 
 @dataclass(frozen=True, kw_only=True)
 class _Material:
-    """What figures are made of."""
+    """Material of the figures: evaluated runs, and cases with their predictions."""
 
     runs: Mapping[str, EvaluatedRun]
     shown: Sequence[ShownCase]
@@ -132,7 +132,7 @@ class _Material:
     synthetic: bool
 
     def obstacle(self, figure: int, rows: Mapping[str, str]) -> str | None:
-        """Why a figure of these rows cannot be drawn, if it cannot."""
+        """Reason why a figure of these rows cannot be drawn, as a clause, or None."""
         if figure == 3:
             return None
         if not rows:

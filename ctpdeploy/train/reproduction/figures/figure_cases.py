@@ -54,7 +54,7 @@ def show_cases(
         refs: of cases that have a lesion mask.
         runs: by system.
         device: where to compute, in PyTorch's words; CUDA where there is one, else the CPU.
-        on_prediction: told how many predictions of how many are done.
+        on_prediction: called with the number of predictions done and of all.
 
     Raises:
         InputError: a case or a checkpoint cannot be read.

@@ -28,7 +28,7 @@ _LETTERS_PER_INCH = 72 / (0.52 * _NOTE_SIZE)  # a letter of DejaVu Sans is about
 
 @dataclass(frozen=True, kw_only=True)
 class Ink:
-    """Colours of a page: behind everything, of text, of what is said in passing, and of the notice."""
+    """Colours of a page: ground, text, minor text, and the notice."""
 
     ground: str
     text: str
@@ -47,9 +47,9 @@ class Page:
         width: inches of the room for pictures.
         height: likewise.
         ink: colours.
-        heading: what is shown.
+        heading: title of the page.
         notes: sentences below the pictures.
-        synthetic: whether synthetic patients are shown, which is then said.
+        synthetic: whether synthetic patients are shown, which the notice then states.
 
     Attributes:
         figure: everything, for what no method offers.
@@ -87,7 +87,7 @@ class Page:
         self.figure.text(*self._at(x, y), text, fontsize=size, color=colour or self.ink.text, **style)  # type: ignore[arg-type]
 
     def legend(self, handles: "Sequence[Artist]") -> None:
-        """What colours mean, on the right of the heading."""
+        """Add a legend of the colours, on the right of the heading."""
         self.figure.legend(
             handles=handles,
             loc="upper right",

@@ -68,7 +68,7 @@ def draw_panels(
         rows: the system of each row.
         cases: with a prediction of each of these systems.
         config: how the DWI is scaled.
-        heading: what is compared.
+        heading: title of the page.
         notes: further sentences below.
         synthetic: whether the patients are.
     """

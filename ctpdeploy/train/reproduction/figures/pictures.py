@@ -1,4 +1,4 @@
-"""What figures 6 to 9 show of a case: what each segmenter sees, and what it makes of it."""
+"""Panels of figures 6 to 9 for a case: input and output of each segmenter."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,9 +48,9 @@ Grid = Sequence[Sequence[Panel]]
 def make_grid(shown: ShownCase, systems: Sequence[str], config: PreprocessConfig) -> Grid:
     """Panels of a case; the first columns show the patient, the others a system each.
 
-    Above stands what the segmenter sees: the pseudo-DWI, the real DWI, Tmax for the maps or the maximum of the frames;
-    below it the segmentation and the lesion drawn, on the real DWI or, where there is none, on Tmax. Where all see the
-    maps alone, that is one line.
+    Above stands the segmenter's input: the pseudo-DWI, the real DWI, Tmax for the maps or the maximum of the frames;
+    below it the segmentation and the lesion drawn, on the real DWI or, where there is none, on Tmax. Where all have the
+    maps alone as input, that is one line.
 
     Args:
         shown: the case, with a prediction of each system.
@@ -66,7 +66,7 @@ def make_grid(shown: ShownCase, systems: Sequence[str], config: PreprocessConfig
 
 
 def explain(grids: Sequence[Grid]) -> str:
-    """What shades and captions mean, of the panels that are there."""
+    """A note on the shades and captions of the panels."""
     panels = [panel for grid in grids for line in grid for panel in line]
     scales = dict.fromkeys(panel.picture.scale for panel in panels)
     text = f"The slice with most lesion; Dice of the whole scan. {', '.join(scales)}."
@@ -76,7 +76,7 @@ def explain(grids: Sequence[Grid]) -> str:
 
 
 def _result(shown: ShownCase, system: str, background: Picture) -> Panel:
-    """What the segmenter drew, and how well it agrees in the whole scan."""
+    """The segmentation, with its Dice over the whole scan."""
     mask = shown.predictions[system].mask
     dice = agreement(mask, shown.lesion, shown.case.geometry.voxel_ml).dice
     caption = f"Dice {dice:.2f}" + _SEEN * (system in shown.seen_by)
@@ -84,7 +84,7 @@ def _result(shown: ShownCase, system: str, background: Picture) -> Panel:
 
 
 def _input(shown: ShownCase, system: str, config: PreprocessConfig) -> Picture:
-    """What the segmenter sees, as one picture."""
+    """The input of the segmenter, as one picture."""
     sees, found = SYSTEMS[system].sees, shown.predictions[system]
     if found.pseudo_dwi is not None:
         return Picture(name="pseudo-DWI", scale="pseudo-DWI 0 to 1", volume=found.pseudo_dwi)
@@ -117,7 +117,7 @@ def _tmax(case: Case, *, grey: bool = False) -> Picture:
 
 
 def _background(case: Case, config: PreprocessConfig) -> Picture:
-    """What lesions are outlined on: the real DWI or, where there is none, Tmax."""
+    """The background of outlines of lesions: the real DWI or, where there is none, Tmax."""
     if case.dwi is None:
         return _tmax(case, grey=True)
     scale = f"DWI from its minimum to its {config.dwi_percentile:g}th percentile"

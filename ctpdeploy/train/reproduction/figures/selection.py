@@ -1,4 +1,4 @@
-"""Which cases are shown."""
+"""The selection of the cases to show."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -22,7 +22,7 @@ def choose_cases(
     Args:
         cases: all of the data, by name.
         scores: of test cases; a case may come more than once.
-        names: of the cases wanted.
+        names: of the cases to show; empty for the default.
         need_dwi: whether a system is shown that sees the real DWI.
 
     Raises:

@@ -45,7 +45,7 @@ def draw_size_groups(
 
     Args:
         rows: scores of the same test cases by row of table 5, some of ``COLOURS``.
-        heading: what is shown.
+        heading: title of the page.
         notes: further sentences below.
         synthetic: whether the patients are.
     """

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from ctpdeploy.emulator.build import build_host_library
 from ctpdeploy.errors import BackendError
 from ctpdeploy.runtime.backends.cuda import build, fatbin
 from ctpdeploy.runtime.backends.cuda.build import (
@@ -101,7 +100,7 @@ def test_building_writes_what_reading_takes(monkeypatch: pytest.MonkeyPatch, tmp
 
 def test_compilers_that_are_missing_or_refuse_are_said_so(tmp_path: Path):
     with pytest.raises(BackendError, match=r"no-such-compiler cannot be run .*: install it"):
-        build_host_library(tmp_path / "kernels.so", compiler="no-such-compiler")
+        build_fatbin(tmp_path / "kernels.fatbin", nvcc="no-such-compiler")
     with pytest.raises(BackendError, match="false does not compile the kernels"):
         build_fatbin(tmp_path / "kernels.fatbin", nvcc="false")
     with pytest.raises(BackendError, match="true does not say which version it is"):

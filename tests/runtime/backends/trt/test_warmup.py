@@ -16,7 +16,7 @@ from ctpdeploy.runtime.backends.trt.build import BuildResult
 from ctpdeploy.runtime.backends.trt.warmup import ingredients, key_of
 
 RTX = TENSORRT_PACKAGES["tensorrt-rtx"]
-RECIPE = BuildOptions(target=Target(), slices=(1, 2, 4))
+OPTIONS = BuildOptions(target=Target(), slices=(1, 2, 4))
 MakeBundle = Callable[[bytes], SimpleNamespace]
 
 
@@ -42,7 +42,7 @@ def test_the_pipeline_of_a_bundle_is_proved_built_and_kept(
     trt: ModuleType, bundle_folder: Path, cache: EngineCache, never_built: Callable[[], None]
 ):
     bundle = Bundle.open(bundle_folder)
-    warm = warm_up(bundle, RTX, RECIPE, cache, quiet)
+    warm = warm_up(bundle, RTX, OPTIONS, cache, quiet)
     assert warm.built
     assert warm.rebuilt_because is None
     layers = warm.entry.facts["layers"]
@@ -53,16 +53,16 @@ def test_the_pipeline_of_a_bundle_is_proved_built_and_kept(
     assert set(warm.entry.facts["seconds"]) == {"parse", "build"}
     assert warm.entry.facts["ingredients"]["version"] == trt.__version__
     never_built()
-    again = warm_up(bundle, RTX, RECIPE, cache, quiet)
+    again = warm_up(bundle, RTX, OPTIONS, cache, quiet)
     assert not again.built
     assert again.entry == warm.entry
     with pytest.raises(AssertionError, match="was built"):
-        warm_up(bundle, RTX, replace(RECIPE, slices=(1, 2, 5)), cache, quiet)
+        warm_up(bundle, RTX, replace(OPTIONS, slices=(1, 2, 5)), cache, quiet)
 
 
 @pytest.mark.usefixtures("trt")
 def test_the_same_graph_with_other_weights_is_another_engine(cache: EngineCache, small_bundle: MakeBundle):
-    one, other = (warm_up(small_bundle(fp32_network(seed)), RTX, RECIPE, cache, quiet) for seed in (0, 1))
+    one, other = (warm_up(small_bundle(fp32_network(seed)), RTX, OPTIONS, cache, quiet) for seed in (0, 1))
     assert other.built
     assert one.entry.file != other.entry.file
     assert one.entry.content != other.entry.content
@@ -81,36 +81,36 @@ def test_an_entry_that_somebody_touched_is_built_again(
     cache: EngineCache, small_bundle: MakeBundle, spoil: Callable[[Path], None], never_built: Callable[[], None]
 ):
     bundle = small_bundle(fp32_network())
-    first = warm_up(bundle, RTX, RECIPE, cache, quiet)
+    first = warm_up(bundle, RTX, OPTIONS, cache, quiet)
     spoil(first.entry.file)
-    second = warm_up(bundle, RTX, RECIPE, cache, quiet)
+    second = warm_up(bundle, RTX, OPTIONS, cache, quiet)
     assert second.built
     assert f"{first.entry.file} is not used, because" in second.rebuilt_because
     assert second.entry.content == first.entry.content
     never_built()
-    assert not warm_up(bundle, RTX, RECIPE, cache, quiet).built
+    assert not warm_up(bundle, RTX, OPTIONS, cache, quiet).built
 
 
 @pytest.mark.usefixtures("trt")
 def test_a_network_in_half_is_not_kept_as_float32(cache: EngineCache, small_bundle: MakeBundle):
     bundle = small_bundle(fp16_network())
     with pytest.raises(BackendError, match=r"not fp32.*1 CONVOLUTION HALF"):
-        warm_up(bundle, RTX, RECIPE, cache, quiet)
+        warm_up(bundle, RTX, OPTIONS, cache, quiet)
     assert not list(cache.file("x").parent.glob("*"))
-    assert warm_up(bundle, RTX, replace(RECIPE, precision="fp16"), cache, quiet).built
+    assert warm_up(bundle, RTX, replace(OPTIONS, precision="fp16"), cache, quiet).built
 
 
 GPU = Gpu(name="RTX 4000 Ada", compute_capability="8.9", memory=8 << 30)
 
 
 def key(
-    *, onnx: bytes = b"network", version: str = "1.7.1", flavour: str = "tensorrt-rtx", recipe: BuildOptions = RECIPE
+    *, onnx: bytes = b"network", version: str = "1.7.1", package: str = "tensorrt-rtx", options: BuildOptions = OPTIONS
 ) -> str:
-    return key_of(ingredients(SimpleNamespace(__version__=version), TENSORRT_PACKAGES[flavour], onnx, recipe))
+    return key_of(ingredients(SimpleNamespace(__version__=version), TENSORRT_PACKAGES[package], onnx, options))
 
 
 def for_target(**parts: object) -> str:
-    return key(recipe=replace(RECIPE, target=Target(**parts)))
+    return key(options=replace(OPTIONS, target=Target(**parts)))
 
 
 def test_the_key_changes_with_each_ingredient(monkeypatch: pytest.MonkeyPatch):
@@ -118,12 +118,12 @@ def test_the_key_changes_with_each_ingredient(monkeypatch: pytest.MonkeyPatch):
         key(),
         key(onnx=b"networc"),
         key(version="1.7.2"),
-        key(flavour="tensorrt"),
-        key(recipe=replace(RECIPE, slices=(1, 2, 5))),
-        key(recipe=replace(RECIPE, slices=(1, 3, 4))),
-        key(recipe=replace(RECIPE, slices=(2, 2, 4))),
-        key(recipe=replace(RECIPE, precision="fp16")),
-        key(recipe=replace(RECIPE, optimisation_level=4)),
+        key(package="tensorrt"),
+        key(options=replace(OPTIONS, slices=(1, 2, 5))),
+        key(options=replace(OPTIONS, slices=(1, 3, 4))),
+        key(options=replace(OPTIONS, slices=(2, 2, 4))),
+        key(options=replace(OPTIONS, precision="fp16")),
+        key(options=replace(OPTIONS, optimisation_level=4)),
         for_target(capabilities=("8.6",)),
         for_target(capabilities=("8.6", "8.9")),
         for_target(gpu=GPU, cuda="13.0"),
@@ -149,13 +149,13 @@ def test_timings_are_kept_beside_the_engines_of_a_gpu(
     )
     measuring = replace(RTX, portable=False)
     for slices in ((1, 2, 4), (1, 2, 5)):
-        warm_up(small_bundle(fp32_network()), measuring, replace(RECIPE, slices=slices), cache, quiet)
-    other_gpu = replace(RECIPE, target=Target(gpu=GPU, cuda="13.0"))
+        warm_up(small_bundle(fp32_network()), measuring, replace(OPTIONS, slices=slices), cache, quiet)
+    other_gpu = replace(OPTIONS, target=Target(gpu=GPU, cuda="13.0"))
     warm_up(small_bundle(fp32_network()), measuring, other_gpu, cache, quiet)
     assert given == [b"", b"measured", b""]
     for file in cache.file("x").parent.iterdir():
         file.write_bytes(b"damaged")
-    warm_up(small_bundle(fp32_network()), measuring, RECIPE, cache, quiet)
+    warm_up(small_bundle(fp32_network()), measuring, OPTIONS, cache, quiet)
     assert given[-1] == b""
 
 
@@ -165,9 +165,9 @@ def test_two_processes_that_build_the_same_leave_one_whole_engine(bundle_folder:
         "import sys, pathlib\nfrom ctpdeploy.runtime import Bundle\n"
         "from ctpdeploy.runtime.backends.trt import TENSORRT_PACKAGES, EngineCache, BuildOptions, Target, warm_up\n"
         "cache = EngineCache(pathlib.Path(sys.argv[2]), b's' * 32)\n"
-        "recipe = BuildOptions(target=Target(), slices=(1, 2, 4))\n"
+        "options = BuildOptions(target=Target(), slices=(1, 2, 4))\n"
         "bundle = Bundle.open(pathlib.Path(sys.argv[1]))\n"
-        "print(warm_up(bundle, TENSORRT_PACKAGES['tensorrt-rtx'], recipe, cache, lambda *_: None).built)"
+        "print(warm_up(bundle, TENSORRT_PACKAGES['tensorrt-rtx'], options, cache, lambda *_: None).built)"
     )
     folder = cache.file("x").parent
     command = [sys.executable, "-c", code, str(bundle_folder), str(folder)]
@@ -176,4 +176,4 @@ def test_two_processes_that_build_the_same_leave_one_whole_engine(bundle_folder:
     assert [process.returncode for process in processes] == [0, 0]
     assert "True" in answers
     assert len(list(folder.iterdir())) == 1
-    assert not warm_up(Bundle.open(bundle_folder), RTX, RECIPE, cache, quiet).built
+    assert not warm_up(Bundle.open(bundle_folder), RTX, OPTIONS, cache, quiet).built

@@ -32,8 +32,8 @@ void gather(const Source* sources, Index count, const Window& window, Index row,
 }  // namespace
 
 // Any convolution but those of winograd.cpp, and the four of 1x1 that make a transposed one of 2x2 with stride 2.
-// Weights [set][panel][tap][channel][16]; each set makes height x width pixels, out_row and out_pixel values apart, the second set those
-// half an out_pixel to the right, the third and the fourth those half an out_row below.
+// Weights [set][panel][tap][channel][16]; each set makes height x width pixels, out_row and out_pixel values apart, the
+// second set those half an out_pixel to the right, the third and the fourth those half an out_row below.
 CTP_EXPORT bool ctp_convolve(Pool* pool, const Source* sources, Index count, const Window* window, const float* weights,
                              const float* bias, Index sets, float* out, Index height, Index width, Index channels,
                              Index out_row, Index out_pixel) {
