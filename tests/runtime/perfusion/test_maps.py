@@ -93,11 +93,11 @@ def test_delay_moves_tmax_one_to_one_and_leaves_flow(kind: str, mtt: float) -> N
 @pytest.mark.parametrize("kind", RESIDUES)
 @pytest.mark.parametrize("mtt", [4.0, 12.0])
 def test_the_onset_is_nearer_to_the_delay_than_the_maximum(kind: str, mtt: float) -> None:
-    times, delays = np.arange(0.0, 90.0), np.arange(7.0)
+    times, delays = np.arange(0.0, 90.0), np.arange(0.0, 6.5, 0.5)
     curves = np.stack([tissue(times, cbf=60 * 4 / mtt, cbv=4.0, kind=kind, delay=d) for d in delays], axis=1)
     maximum = deconvolve(curves, aif(times), 1.0)
     onset = deconvolve(curves, aif(times), 1.0, PerfusionConfig(tmax="onset"))
-    assert (np.abs(onset["tmax"] - delays) < np.abs(maximum["tmax"] - delays)).all()
+    assert 0 < (onset["tmax"] - delays).mean() < (maximum["tmax"] - delays).mean() - 0.2
     assert np.polyfit(delays, onset["tmax"], 1)[0] == pytest.approx(1.0, abs=0.05)
     for name in ("cbf", "cbv", "mtt"):
         np.testing.assert_array_equal(onset[name], maximum[name])
