@@ -47,8 +47,12 @@ CODES: Final[dict[str, Code]] = {
     "maps-empty": Code("serious", "all perfusion maps are zero"),
     "maps-contradict": Code("serious", "MTT is not 60 CBV / CBF, as where maps are swapped or in other units"),
     "tmax-too-long": Code("serious", "the median Tmax is longer than the series"),
+    "arterial-input-late": Code(
+        "serious", "the arterial input peaks less than 2 s before the brain, so it may be venous and Tmax too short"
+    ),
     "interval-assumed": Code("caution", "the file does not state how far apart the frames are; 1 s is assumed"),
     "no-vein": Code("caution", "no vein was found, so the arterial input is not corrected for partial volume"),
+    "arterial-input-weak": Code("caution", "arteries are faint; the arterial input was found on averages of voxels"),
     "window-start": Code("caution", "q(t) has no rise of K steps; the perfusion window starts at the first frame"),
     "window-end": Code("caution", "q(t) has no fall of K steps after T_s; the window ends at the last frame"),
     "window-short": Code("caution", "the window holds fewer frames than the networks take; the whole series is taken"),

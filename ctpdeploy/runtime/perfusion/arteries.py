@@ -2,30 +2,26 @@
 
 The artery is the *earliest* of the strong voxels, not the strongest: the strongest are the sagittal sinus, which is
 wide and free of partial volume, and peaks 4 to 5 s late. Arteries are narrow and lose height to partial volume; the
-sinus does not, so their areas give the factor that restores the arterial height.
+sinus does not, so their areas give the factor that restores the arterial height. A vein in an artery's place would
+make Tmax vanish, so nothing that peaks after the brain is ever one.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.case import BoolArray, FloatArray
 from ctpdeploy.runtime.data.finding import Finding, finding
+from ctpdeploy.runtime.perfusion.candidates import LEAD, Step, find_candidates, peak_frames, smooth_in_time
 
 __all__ = ["VascularInput", "baseline_frames", "find_vascular_input"]
 
 ONSET_FRACTION = 0.04  # of the rise of the brain's mean curve
-STRONG_FRACTION = 0.35  # of the 99.9th percentile of the voxels' peaks
-STRONG_HU = 40.0  # no tissue enhances as much
-QUIET_FRACTION = 0.15  # of the voxel's peak, before the bolus
-ROUGHNESS = 3.5  # total variation in units of the peak; a clean first pass with recirculation has 2 to 2.5
 ARRIVAL_FRACTION = 0.20  # of the voxel's peak
 EARLY_PERCENTILE = 5.0
 EARLY_FRAMES = 1.0
-TIME_SMOOTHING = 0.8  # standard deviation in frames
 AIF_VOXELS = 12
 VOF_VOXELS = 20
 VOF_AREA = 0.9  # of the largest; large pixels leave few voxels within a sinus
@@ -42,7 +38,7 @@ class VascularInput:
         aif_voxels: voxels behind ``aif``, ``(n, 3)`` indices into ``(D, H, W)``.
         vof_voxels: voxels behind ``vof``, ``(m, 3)``.
         scaling: max(1, area of ``vof`` / area of ``aif``); 1 where no vein was found.
-        findings: on vessels that were not found.
+        findings: on vessels that were not found, or only just.
     """
 
     aif: FloatArray
@@ -61,7 +57,7 @@ def baseline_frames(curve: FloatArray) -> int:
 
     From the peak back to where the curve has risen by no more than 4 %, less one frame for safety.
     """
-    smooth = ndimage.gaussian_filter1d(np.asarray(curve, dtype=np.float64), TIME_SMOOTHING, mode="nearest")
+    smooth = smooth_in_time(np.asarray(curve, dtype=np.float64))
     peak = int(np.argmax(smooth))
     lowest = smooth[: peak + 1].min()
     low = np.flatnonzero(smooth[: peak + 1] <= lowest + ONSET_FRACTION * (smooth[peak] - lowest))
@@ -80,25 +76,20 @@ def find_vascular_input(enhancement: FloatArray, mask: BoolArray, dt: float, bas
     Raises:
         InputError: no voxel behaves like an artery.
     """
-    voxels = np.argwhere(mask)
-    curves = enhancement[:, mask]
-    strong = np.flatnonzero(_strong(curves))
-    candidates = strong[_clean(_smooth(curves[:, strong]), baseline)]
-    if not candidates.size:
-        raise InputError(
-            f"No artery found in the series: no voxel of the brain rises cleanly by more than {STRONG_HU:.0f} HU; "
-            "check that contrast was given and that the series holds its arrival."
-        )
-    smooth = _smooth(curves[:, candidates])
-    arrival, peak_frame = _arrival(smooth), np.argmax(smooth, axis=0)
-    first_arrival, first_peak = (np.percentile(values, EARLY_PERCENTILE) for values in (arrival, peak_frame))
-    early = (arrival <= first_arrival + EARLY_FRAMES) & (peak_frame <= first_peak + EARLY_FRAMES)
+    candidates = find_candidates(enhancement, mask, dt, baseline)
+    arteries, smooth = candidates.arteries, candidates.curves
+    arrival, peak_frame = _arrival(smooth), peak_frames(smooth)
+    first_arrival, first_peak = (np.percentile(values[arteries], EARLY_PERCENTILE) for values in (arrival, peak_frame))
+    early = arteries & (arrival <= first_arrival + EARLY_FRAMES) & (peak_frame <= first_peak + EARLY_FRAMES)
     if not early.any():  # few candidates: the first to arrive need not be the first to peak
-        early = peak_frame <= first_peak + EARLY_FRAMES
+        early = arteries & (peak_frame <= first_peak + EARLY_FRAMES)
     sharpness = np.where(early, smooth.max(axis=0) / _width(smooth), -np.inf)
     chosen = np.argsort(-sharpness, kind="stable")[: min(AIF_VOXELS, int(early.sum()))]
-    late = candidates[peak_frame * dt >= first_peak * dt + VENOUS_DELAY]
-    return _vascular_input(curves, voxels, candidates[chosen], late)
+    late = peak_frame * dt >= first_peak * dt + VENOUS_DELAY
+    curves = enhancement[:, mask]
+    found = _vascular_input(curves, np.argwhere(mask), candidates.voxels[chosen], candidates.voxels[late])
+    doubts = _doubts(found.aif, curves.mean(axis=1, dtype=np.float64), dt, candidates.step)
+    return replace(found, findings=(*found.findings, *doubts))
 
 
 def _vascular_input(
@@ -121,26 +112,20 @@ def _vascular_input(
     )
 
 
-def _smooth(curves: FloatArray) -> FloatArray:
-    """Curves ``(T, N)`` smoothed along time."""
-    return ndimage.gaussian_filter1d(curves, TIME_SMOOTHING, axis=0, mode="nearest")
-
-
-def _strong(curves: FloatArray) -> BoolArray:
-    """Mask ``(N,)`` of the curves ``(T, N)`` that peak as high as vessels do."""
-    if not curves.size:
-        return np.zeros(curves.shape[1], dtype=bool)
-    peaks = curves.max(axis=0)
-    above = peaks > STRONG_HU  # smoothing is for the few that can pass
-    peaks[above] = _smooth(curves[:, above]).max(axis=0)
-    return peaks > max(STRONG_HU, STRONG_FRACTION * float(np.percentile(peaks, 99.9)))
-
-
-def _clean(curves: FloatArray, baseline: int) -> BoolArray:
-    """Mask ``(N,)`` of the curves ``(T, N)`` that are quiet before the bolus and smooth throughout."""
-    peak = curves.max(axis=0)
-    quiet = np.abs(curves[: min(baseline, 4)]).max(axis=0) < QUIET_FRACTION * peak
-    return quiet & (np.abs(np.diff(curves, axis=0)).sum(axis=0) < ROUGHNESS * peak)
+def _doubts(aif: FloatArray, brain: FloatArray, dt: float, step: Step) -> Iterator[Finding]:
+    """Findings on an arterial input, beside the brain's mean curve, both ``(T,)``."""
+    lead = float(peak_frames(smooth_in_time(brain)) - peak_frames(smooth_in_time(aif))) * dt
+    if lead < LEAD:
+        yield finding(
+            "arterial-input-late",
+            f"The arterial input peaks {lead:.2g} s before the brain, arteries {LEAD:.2g} s or more: it may be venous, "
+            "and Tmax too short.",
+        )
+    if step.averaged:
+        yield finding(
+            "arterial-input-weak",
+            f"The arteries are faint, {aif.max():.0f} HU at the peak: the perfusion maps may be less exact.",
+        )
 
 
 def _arrival(curves: FloatArray) -> NDArray[np.int64]:
