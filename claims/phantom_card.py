@@ -85,9 +85,9 @@ true artery.
 
 TAIL = """
 Where the artery found is many seconds late it is a vein, and the phantom's maps are wrong with it, but not the ideal
-ones. Known differences: the two finders of arteries differ, so peaks compare only roughly; the real scans of 8 slices are
-nine, of one centre, with few large lesions; real figures of depth and of mean Tmax and MTT are read off or derived, as
-their column says. What each constant rests on stands beside it in `ctpdeploy/phantom/`.
+ones. Known differences: the two finders of arteries differ, so peaks compare only roughly; the real scans of 8 slices
+are nine, of one centre, with few large lesions; real figures of depth and of mean Tmax and MTT are read off or derived,
+as their column says. What each constant rests on stands beside it in `ctpdeploy/phantom/`.
 """
 
 

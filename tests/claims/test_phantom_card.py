@@ -42,7 +42,9 @@ def test_the_card_in_the_documentation_is_one_of_200_patients() -> None:
 @pytest.mark.parametrize(
     ("name", "of", "least", "most"),
     [
-        # medians of all patients on ideal maps, as shares of the real medians
+        # medians of all patients as shares of the real medians, on maps of the whole way and on ideal ones
+        ("tmax6_ml", "tmax6_ml", 0.6, 1.5),
+        ("dice_core_lesion", "dice_core_lesion", 0.5, 1.8),
         ("ideal_tmax6_ml", "tmax6_ml", 0.6, 1.5),
         ("lesion_ml", "lesion_ml", 0.6, 1.9),
         ("ideal_core_ml", "core_ml", 0.5, 2.5),
@@ -66,4 +68,5 @@ def test_spread_and_single_figures(many: list[Figures]) -> None:
     assert np.mean([one["ideal_tmax6_ml"] < 10 for one in many]) < 0.25  # 0.09
     whole = [one for one in many if one["slices"] == 16]
     assert 1100 < quartiles(whole, "shown_ml")[1] < 1450
-    assert abs(np.median([one["aif_late_s"] for one in whole])) <= 1.0
+    assert np.mean([abs(one["aif_late_s"]) <= 2.0 for one in many]) > 0.8
+    assert 3.0 < np.mean([one["mean_tmax"] for one in many]) < 5.5  # 4.3
