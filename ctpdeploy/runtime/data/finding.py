@@ -47,9 +47,11 @@ CODES: Final[dict[str, Code]] = {
     "maps-empty": Code("serious", "all perfusion maps are zero"),
     "maps-contradict": Code("serious", "MTT is not 60 CBV / CBF, as where maps are swapped or in other units"),
     "tmax-too-long": Code("serious", "the median Tmax is longer than the series"),
+    "tmax-low": Code("serious", "the median Tmax of the healthier hemisphere is under 1 s, as where an AIF is venous"),
     "arterial-input-late": Code(
         "serious", "the arterial input peaks less than 2 s before the brain, so it may be venous and Tmax too short"
     ),
+    "tmax-high": Code("caution", "the median Tmax of the healthier hemisphere is over 4.5 s; the delay may be global"),
     "interval-assumed": Code("caution", "the file does not state how far apart the frames are; 1 s is assumed"),
     "no-vein": Code("caution", "no vein was found, so the arterial input is not corrected for partial volume"),
     "arterial-input-weak": Code("caution", "arteries are faint; the arterial input was found on averages of voxels"),

@@ -95,7 +95,8 @@ def test_the_artery_of_a_patient_peaks_within_two_frames_and_mostly_one(patients
 
 
 def test_the_artery_of_a_thin_slab_is_found_where_arteries_are_narrow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two slices of 10 mm leave arteries of 1 mm across 40 to 80 HU, and a sinus its 300."""
+    """Two slices of 10 mm leave arteries of 1 mm across 50 to 100 HU, and a sinus its 300,
+    which peaks 7 to 9 s late."""
     narrow = [replace(v, radius=0.5) if v.name.startswith(("M2", "A2", "P2")) else v for v in vessels.VESSELS]
     monkeypatch.setattr(vessels, "VESSELS", tuple(narrow))
     config = PhantomConfig(size=128, slices=2, frames=45)
