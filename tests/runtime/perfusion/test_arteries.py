@@ -88,7 +88,7 @@ def patients() -> list[Patient]:
 
 
 def test_the_artery_of_a_patient_peaks_within_two_frames_and_mostly_one(patients: list[Patient]) -> None:
-    """In slabs above the circle of Willis the arteries are as faint as in ISLES 2018; a vein is 6 frames late or more."""
+    """Above the circle of Willis arteries are as faint as in ISLES 2018; a vein is 6 frames late or more."""
     errors = np.abs([p.measured_aif.argmax() - p.aif.argmax() for p in patients])
     assert errors.max() <= 2
     assert np.count_nonzero(errors <= 1) >= 6
