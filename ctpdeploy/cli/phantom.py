@@ -54,7 +54,7 @@ def phantom(
     config = PhantomConfig(size=size, info_gap=info_gap, anatomy=anatomy, motion=motion)
     config = config if variant is None else vary(config, variant)
     make_cases(out, cases=cases, seed=seed, config=load(config, overrides=override or []))
-    say(f"{cases} synthetic cases are in {out}. Scores on them are not clinical.")
+    say(f"{cases} synthetic {'case is' if cases == 1 else 'cases are'} in {out}. Scores on them are not clinical.")
 
 
 def make_cases(out: Path, *, cases: int, seed: int, config: "PhantomConfig", first: int = 1) -> None:
