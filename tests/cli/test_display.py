@@ -89,3 +89,15 @@ def test_a_terminal_gets_bars(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
         display.update(display.add_task("export", total=100), completed=3, text="folding", milestone=True)
     assert isinstance(display, Bars)
     assert "━" in capsys.readouterr().err
+
+
+def test_a_line_said_above_bars_stays(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    screen = io.StringIO()
+    with Bars(Console(file=screen, force_terminal=True, width=80)) as bars:
+        task = bars.add_task("infer", total=3, text="")
+        bars.say("Error: no\x1b[2Jcbf: it lacks CBF.")
+        bars.update(task, advance=1, text="next")
+    shown = screen.getvalue()
+    assert "Error: no\ufffd[2Jcbf: it lacks CBF." in shown
+    assert "\x1b[2J" not in shown

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ctpdeploy.cli import run
-from ctpdeploy.cli.terminal import first_process, mean_and_std, print_json, print_table, say_found
+from ctpdeploy.cli.terminal import first_process, mean_and_std, print_json, print_table, say, say_found
 from ctpdeploy.errors import ExitCode
 
 
@@ -68,3 +68,11 @@ def test_the_log_names_cases_by_their_numbers(bundle_folder: Path, phantom_folde
     assert any("ctpdeploy.runtime: bundle " in line for line in lines)
     assert "case_" not in log.read_text()
     assert run(["--log", str(tmp_path / "no" / "such.log"), "doctor"]) == ExitCode.USAGE
+
+
+def test_names_do_not_command_the_terminal(capsys: pytest.CaptureFixture[str]):
+    print_table(["case"], [["a\x1b]0;title\x07\nb"]])
+    say("Error: \x1b[31mred")
+    printed = capsys.readouterr()
+    assert printed.out.splitlines()[-1] == "a\ufffd]0;title\ufffd\ufffdb"
+    assert printed.err == "Error: \ufffd[31mred\n"

@@ -135,7 +135,8 @@ def _geometry(affine: ArrayLike | None, spacing: ArrayLike | None, grid: Sequenc
     else:
         matrix = _numbers("affine", affine, name).astype(np.float64)
     square = matrix.shape == (4, 4) and np.array_equal(matrix[3], (0.0, 0.0, 0.0, 1.0))
-    sizes = np.linalg.norm(matrix[:3, :3], axis=0) if square else np.zeros(3)
+    with np.errstate(over="ignore"):
+        sizes = np.linalg.norm(matrix[:3, :3], axis=0) if square else np.zeros(3)
     sized = np.all((sizes > _SMALLEST_MM) & (sizes < _LARGEST_MM))  # neither holds for NaN
     if not sized or abs(np.linalg.det(matrix[:3, :3])) < 1e-6 * sizes.prod():
         raise InputError(f"{name} has an affine or a spacing that gives its axes no directions or sizes: correct it.")

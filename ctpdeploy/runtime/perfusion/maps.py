@@ -9,6 +9,7 @@ that delays of either sign are allowed. A circulant is diagonal in Fourier space
 ``abs(FFT(aif)) dt``, and a regularised inverse is one matrix, the same for all voxels: ``K = P C``.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -43,6 +44,12 @@ HAEMATOCRIT_RATIO = (1.0 - 0.45) / (1.0 - 0.25)
 EARLIEST_LAG = -5.0
 """s. The artery found may lie downstream of a voxel's own; more than this is noise."""
 
+_ONSET = 0.95
+"""Share of the maximum at which a residue function has arrived."""
+
+_MOST_RESAMPLED = 10
+"""Frames on a uniform grid for each frame there is; more is a gap that no interpolation bridges."""
+
 FWHM_PER_SIGMA = 2.0 * np.sqrt(2.0 * np.log(2.0))
 
 
@@ -54,6 +61,9 @@ class PerfusionConfig:
         method: ``"tsvd"`` drops singular values below the threshold, ``"tikhonov"`` damps them.
         threshold: fraction of the largest singular value.
         smoothing_fwhm_mm: Gaussian in-plane smoothing of the series before deconvolution; 0 for none.
+        tmax: where a residue function is read: ``"maximum"``, refined by a parabola, as the reference software does, or
+            ``"onset"``, its first sample of at least 95 % of the maximum. Truncation widens the peak, so the maximum
+            lies about 2 s late everywhere; the onset does not, and 6 s of it is no reference software's 6 s.
         vof_scaling: raise the AIF to the area of the VOF. An internal carotid's area can exceed the sinus's
             (PLoS One 10.1371/journal.pone.0097586), so it only ever raises, and the factor is reported.
     """
@@ -61,6 +71,7 @@ class PerfusionConfig:
     method: Literal["tsvd", "tikhonov"] = "tsvd"
     threshold: float = 0.10
     smoothing_fwhm_mm: float = 4.0
+    tmax: Literal["maximum", "onset"] = "maximum"
     vof_scaling: bool = True
 
 
@@ -112,9 +123,10 @@ def perfusion_maps(
         config: defaults to ``PerfusionConfig()``.
 
     Raises:
-        InputError: the series holds no brain or no artery, or its times do not ascend.
+        InputError: the series is no array of finite numbers, holds no brain or no artery, or its times do not ascend.
     """
     config = config or PerfusionConfig()
+    _require_numbers(series, spacing)
     series, times, findings = _uniform(series, np.asarray(times, dtype=np.float64))
     dt = float(times[1] - times[0])
     brain = brain_mask(series.mean(axis=0, dtype=np.float32), spacing)
@@ -138,13 +150,28 @@ def perfusion_maps(
     )
 
 
+def _require_numbers(series: NDArray[Any], spacing: Sequence[float]) -> None:
+    """Refuse what no maps can be computed from.
+
+    Raises:
+        InputError: as :func:`perfusion_maps`.
+    """
+    given: object = series  # whatever its annotation
+    array = isinstance(given, np.ndarray) and given.ndim == 4 and given.dtype.kind in "iuf" and given.size > 0
+    if not array or np.ma.is_masked(series) or not np.isfinite(series.sum(dtype=np.float64)):
+        raise InputError("The series is no array (T, D, H, W) of finite numbers: give one, in HU, not masked.")
+    sizes = np.asarray(spacing)
+    if sizes.shape != (3,) or sizes.dtype.kind not in "iuf" or not np.all((sizes > 0) & np.isfinite(sizes)):
+        raise InputError(f"The voxel size {spacing!r} is not three lengths in mm: give (dz, dy, dx).")
+
+
 def deconvolve(
     curves: FloatArray, aif: FloatArray, dt: float, config: PerfusionConfig | None = None
 ) -> dict[str, FloatArray]:
     """Perfusion parameters of tissue curves.
 
     CBF = 6000 k_H/rho max K, CBV = 100 k_H/rho sum C / sum AIF, MTT = 60 CBV / CBF, and Tmax the time of the maximum
-    of K, refined by a parabola, negative times set to 0.
+    of K or of its onset, as configured, negative times set to 0.
 
     Args:
         curves: HU above baseline, ``(T, N)``.
@@ -163,7 +190,11 @@ def deconvolve(
     cbf = 6000.0 * HAEMATOCRIT_RATIO / DENSITY * np.clip(residue.max(axis=0), 0.0, None)
     cbv = 100.0 * HAEMATOCRIT_RATIO / DENSITY * np.clip(curves.sum(axis=0) / aif.sum(), 0.0, None)
     mtt = np.divide(60.0 * cbv, cbf, out=np.zeros_like(cbv), where=cbf > 0)
-    tmax = np.clip((lags[peak] + _parabola(residue, peak)) * dt, 0.0, None)
+    if config.tmax == "onset":
+        frame = lags[np.argmax(residue >= _ONSET * residue.max(axis=0), axis=0)]
+    else:
+        frame = lags[peak] + _parabola(residue, peak)
+    tmax = np.clip(frame * dt, 0.0, None)
     return {name: value.astype(curves.dtype) for name, value in zip(MAP_NAMES, (cbf, cbv, mtt, tmax), strict=True)}
 
 
@@ -219,7 +250,8 @@ def resample_frames(series: NDArray[Any], times: FloatArray, wanted: FloatArray)
 def _uniform(series: NDArray[Any], times: FloatArray) -> tuple[NDArray[Any], FloatArray, tuple[Finding, ...]]:
     """The series on a uniform time grid, its times, and a finding if it had another."""
     steps = np.diff(times, axis=0)
-    if times.shape not in (series.shape[:1], series.shape[:2]) or len(times) < 2 or not np.all(steps > 0):
+    ascend = np.isfinite(times).all() and np.all(steps > 0)
+    if times.shape not in (series.shape[:1], series.shape[:2]) or len(times) < 2 or not ascend:
         raise InputError(
             f"The frame times ({len(times)} for {len(series)} frames) must ascend, one a frame: check the time tags."
         )
@@ -228,7 +260,13 @@ def _uniform(series: NDArray[Any], times: FloatArray) -> tuple[NDArray[Any], Flo
         return series, times, ()
     of_slices = times[:, None] if times.ndim == 1 else times
     # what every slice has seen: nothing is extrapolated
-    grid = np.arange(of_slices[0].max(), of_slices[-1].min() + 1e-6 * dt, dt)
+    first, last = of_slices[0].max(), of_slices[-1].min()
+    if last - first > _MOST_RESAMPLED * dt * len(times):
+        raise InputError(
+            f"The frame times have steps from {steps.min():.3g} to {steps.max():.3g} s: too unequal to be of one scan; "
+            "check the time tags."
+        )
+    grid = np.arange(first, last + 1e-6 * dt, dt)
     if len(grid) < 2:
         raise InputError("The times of the slices have less than two frames in common: check the time tags.")
     if times.ndim == 1:

@@ -2,19 +2,23 @@
 
 import json
 import logging
+import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from support import nifti_cases
 from support.clocks import Clock
 
-from ctpdeploy.errors import GuardError, InputError
+from ctpdeploy.errors import GuardError, InputError, UsageError
 from ctpdeploy.runtime import Case, CaseRef, Pipeline, find_cases
 from ctpdeploy.runtime.cohort.run import CaseOutcome, Cohort, infer_cases, predict_cases
 from ctpdeploy.runtime.data.prediction import EngineInfo, Provenance
 from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
+from ctpdeploy.runtime.io.layout import case_of_files
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 from ctpdeploy.runtime.report import writers
 from ctpdeploy.runtime.report.submission import Submission
@@ -170,3 +174,66 @@ def test_the_log_has_a_line_a_case_and_no_name(tmp_path: Path, phantom_folder: P
     assert lines[1] == "case 2 of 4: refused, GuardError"
     assert "backend one thread, bundle 000000000000" in lines[0]
     assert "case_" not in "".join(lines)
+
+
+@pytest.mark.parametrize("where", ["the cases", "a case", "in a case", "above", "a file"])
+def test_results_never_take_the_place_of_a_patient(tmp_path: Path, phantom_folder: Path, where: str):
+    shutil.copytree(phantom_folder / "case_1", tmp_path / "data" / "case_1")
+    before = sorted(path for path in tmp_path.rglob("*") if path.is_file())
+    case = find_cases(tmp_path / "data")
+    out = {
+        "the cases": tmp_path / "data",
+        "a case": tmp_path / "data" / "case_1",
+        "in a case": tmp_path / "data" / "case_1" / "results",
+        "above": tmp_path,
+        "a file": next(iter(case[0].files.values())),
+    }[where]
+    named = [replace(case[0], name="data")] if where == "above" else case
+    engine = OneThread()
+    with pytest.raises(UsageError, match="choose another --out"):
+        infer_cases(Pipeline(engine, CONFIG, BUNDLE), named, out)
+    assert engine.calls == 0
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == before
+
+
+def test_files_given_may_lie_beside_the_results(tmp_path: Path, phantom_folder: Path):
+    shutil.copytree(phantom_folder / "case_1", tmp_path / "case_1")
+    files = dict(find_cases(tmp_path)[0].files)
+    given = case_of_files("mine", files)
+    assert len(infer_cases(Pipeline(OneThread(), CONFIG, BUNDLE), [given], tmp_path / "out").reports) == 1
+
+
+@pytest.mark.parametrize("report", ["{", "[]", "null", '{"bundle": 1}', "another case's", "a mask is gone"])
+def test_a_report_that_is_damaged_is_of_a_case_that_is_not_done(tmp_path: Path, phantom_folder: Path, report: str):
+    infer(phantom_folder, tmp_path, OneThread())
+    file = tmp_path / "case_2" / "report.json"
+    if report == "another case's":
+        file.write_text((tmp_path / "case_3" / "report.json").read_text())
+    elif report == "a mask is gone":
+        next(file.parent.glob("*mask*")).unlink()
+    else:
+        file.write_text(report)
+    engine = OneThread()
+    cohort = infer(phantom_folder, tmp_path, engine, resume=True)
+    assert engine.calls == 1
+    assert [found["case"] for found in cohort.reports] == ["case_1", "case_2", "case_3", "case_4"]
+    assert not cohort.refused
+
+
+def test_a_mask_that_cannot_be_submitted_refuses_its_case_alone(tmp_path: Path, phantom_folder: Path):
+    found = find_cases(phantom_folder)
+    cases = [replace(case, files={**case.files, "mtt": mtt_named(case, tmp_path)}) for case in found]
+    nifti_cases.save(cases[1].files["mtt"], np.ones((8, 8, 2), np.float32))
+    pipeline = Pipeline(OneThread(), CONFIG, BUNDLE)
+    readers = {case.name: case for case in found}
+    cases = [replace(case, reader=lambda ref: readers[ref.name].read()) for case in cases]
+    cohort = infer_cases(pipeline, cases, tmp_path / "out", submission=Submission("mine"))
+    assert list(cohort.refused) == ["case_2"]
+    assert len(list((tmp_path / "out" / "submission").glob("*.nii"))) == 3
+
+
+def mtt_named(case: CaseRef, folder: Path) -> Path:
+    """A copy of the MTT map under a name by which the challenge knows it."""
+    path = folder / f"SMIR.Brain.XX.O.CT_MTT.34560{case.name[-1]}.nii"
+    shutil.copy(case.files["mtt"], path)
+    return path

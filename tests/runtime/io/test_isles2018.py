@@ -129,3 +129,8 @@ def test_an_empty_folder_is_refused(tmp_path: Path):
         read_case(tmp_path)
     with pytest.raises(InputError, match="not a folder"):
         find_cases(tmp_path / "nowhere")
+
+
+def test_a_result_in_the_folder_of_a_case_is_not_its_dwi(case: Path):
+    nifti_cases.save(case / "sub-case7_desc-pseudo_dwi.nii.gz", nifti_cases.maps()["CT_Tmax"])
+    assert set(nifti_cases.files_of(case)) == {"ctp", "cbf", "cbv", "mtt", "tmax", "lesion"}

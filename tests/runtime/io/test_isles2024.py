@@ -211,3 +211,10 @@ def test_frame_times_are_seconds_whatever_the_header_counts_in(tmp_path: Path, s
         case = read_case(raw)
         assert_allclose(case.times[:2], [0.0, seconds])
         assert case.findings == ()
+
+
+def test_a_session_named_from_within_is_its_subject(folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(next(folders[1].rglob("*_ctp.nii.gz")).parent)
+    (case,) = find_cases(Path())
+    assert case.name == folders[1].name
+    assert set(case.files) == set(nifti_cases.files_of(folders[1]))

@@ -1,6 +1,7 @@
 """Deconvolution against closed forms, a slow twin, the OSIPI tolerances and the digital phantom."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -87,6 +88,19 @@ def test_delay_moves_tmax_one_to_one_and_leaves_flow(kind: str, mtt: float) -> N
     result = deconvolve(curves, aif(times), 1.0)
     assert np.polyfit(delays, result["tmax"], 1)[0] == pytest.approx(1.0, abs=0.05)
     assert np.ptp(result["cbf"]) < 0.02 * result["cbf"].mean()  # the peak lies between samples
+
+
+@pytest.mark.parametrize("kind", RESIDUES)
+@pytest.mark.parametrize("mtt", [4.0, 12.0])
+def test_the_onset_is_nearer_to_the_delay_than_the_maximum(kind: str, mtt: float) -> None:
+    times, delays = np.arange(0.0, 90.0), np.arange(0.0, 6.5, 0.5)
+    curves = np.stack([tissue(times, cbf=60 * 4 / mtt, cbv=4.0, kind=kind, delay=d) for d in delays], axis=1)
+    maximum = deconvolve(curves, aif(times), 1.0)
+    onset = deconvolve(curves, aif(times), 1.0, PerfusionConfig(tmax="onset"))
+    assert 0 < (onset["tmax"] - delays).mean() < (maximum["tmax"] - delays).mean() - 0.2
+    assert np.polyfit(delays, onset["tmax"], 1)[0] == pytest.approx(1.0, abs=0.05)
+    for name in ("cbf", "cbv", "mtt"):
+        np.testing.assert_array_equal(onset[name], maximum[name])
 
 
 def test_early_tissue_has_no_negative_tmax() -> None:
@@ -244,3 +258,28 @@ def test_air_is_refused() -> None:
 def test_times_that_do_not_ascend_are_refused(times: Curve) -> None:
     with pytest.raises(InputError, match="must ascend"):
         perfusion_maps(np.zeros((20, 1, 32, 32), np.float32), times, (5.0, 3.0, 3.0))
+
+
+GOOD = np.zeros((4, 1, 8, 8), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("series", "times", "spacing", "message"),
+    [
+        (GOOD.tolist(), np.arange(4.0), (5, 1, 1), "no array"),
+        (GOOD[0], np.arange(4.0), (5, 1, 1), "no array"),
+        (GOOD.astype(object), np.arange(4.0), (5, 1, 1), "no array"),
+        (GOOD[:, :0], np.arange(4.0), (5, 1, 1), "no array"),
+        (GOOD * np.nan, np.arange(4.0), (5, 1, 1), "finite"),
+        (np.ma.masked_equal(GOOD, 0), np.arange(4.0), (5, 1, 1), "not masked"),
+        (GOOD, np.arange(4.0), (5, -1, 1), "voxel size"),
+        (GOOD, np.arange(4.0), 5.0, "voxel size"),
+        (GOOD, np.arange(4.0), None, "voxel size"),
+        (GOOD, np.array([0, 1, 2, np.inf]), (5, 1, 1), "must ascend"),
+        (GOOD, np.array([0, 1e-6, 2e-6, 1e9]), (5, 1, 1), "too unequal"),
+    ],
+)
+def test_what_gives_no_maps_is_refused_in_a_sentence(series: Any, times: Any, spacing: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message) as refusal:
+        perfusion_maps(series, times, spacing)
+    assert "\n" not in str(refusal.value)

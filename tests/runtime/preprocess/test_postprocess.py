@@ -1,14 +1,16 @@
 """Components, volumes and sides of a mask, and results that are no mask."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from ctpdeploy.errors import GuardError
+from ctpdeploy.errors import BackendError, GuardError
 from ctpdeploy.runtime import Case, Pipeline
 from ctpdeploy.runtime.data.prediction import EngineInfo
 from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
-from ctpdeploy.runtime.preprocess.postprocess import components_of
+from ctpdeploy.runtime.preprocess.postprocess import components_of, postprocess
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 
 GRID = PreprocessConfig(slice_shape=(64, 64))
@@ -71,3 +73,21 @@ def test_an_empty_mask_is_a_finding(phantom_case: Case):
     found = Pipeline(FixedEngine(np.zeros(phantom_case.series.shape[1:])), GRID).predict(phantom_case)
     assert found.volume_ml == 0.0
     assert found.components == ()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda good: good[:1], "returned a probability of shape"),
+        (lambda good: good[:, :32], "returned a probability of shape"),
+        (lambda good: good.astype(np.float64), "type float64"),
+        (lambda good: good + 1, "outside 0 to 1"),
+        (lambda good: good - 1, "outside 0 to 1"),
+    ],
+)
+def test_an_engine_that_breaks_its_contract_gives_no_mask(
+    phantom_case: Case, wrong: Callable[..., np.ndarray], message: str
+):
+    good = blocks(phantom_case.series.shape[1:]).astype(np.float32)
+    with pytest.raises(BackendError, match=message):
+        postprocess(SliceOutputs(probability=wrong(good)), phantom_case, GRID)

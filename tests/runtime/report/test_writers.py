@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -7,10 +8,11 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 from support import nifti_cases
+from support.predictions import predicted
 
 from ctpdeploy import INTENDED_USE
 from ctpdeploy.atomic import atomic_folder
-from ctpdeploy.errors import UsageError
+from ctpdeploy.errors import InputError, UsageError
 from ctpdeploy.runtime import Case, Pipeline, read_case, write_prediction
 from ctpdeploy.runtime.data.prediction import Provenance
 from ctpdeploy.runtime.io.nifti_case import read_nifti_case
@@ -167,3 +169,36 @@ def test_a_whole_folder_is_not_overwritten_unless_asked(tmp_path: Path):
     (tmp_path / "made").mkdir()
     with pytest.raises(UsageError, match="exists already"), atomic_folder(tmp_path / "made"):
         pass
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../victim", "a/b", "/absolute", "x" * 201, "a\0b"])
+def test_a_name_that_is_a_path_writes_nothing(tmp_path: Path, phantom_case: Case, name: str):
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "series.nii").write_text("a patient's")
+    with pytest.raises(InputError, match="is no name for a case"):
+        write(tmp_path / "out", replace(phantom_case, identifier=name))
+    assert (victim / "series.nii").read_text() == "a patient's"
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", ["folder", "file", "link"])
+def test_only_earlier_results_are_replaced(tmp_path: Path, phantom_case: Case, kind: str):
+    place = tmp_path / phantom_case.identifier
+    if kind == "folder":
+        place.mkdir()
+        (place / "series.nii").write_text("a patient's")
+    elif kind == "file":
+        place.write_text("a patient's")
+    else:
+        place.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="holds no results of ctpdeploy"):
+        write(tmp_path, phantom_case)
+    assert [path.name for path in tmp_path.iterdir()] == [place.name]
+    assert kind != "folder" or (place / "series.nii").exists()
+
+
+def test_a_prediction_of_another_case_is_refused(tmp_path: Path, phantom_case: Case):
+    other = predicted(np.zeros((3, 64, 64), dtype=bool))
+    with pytest.raises(InputError, match="give the case that was predicted"):
+        write_prediction(tmp_path, phantom_case, other)
