@@ -60,7 +60,8 @@ def test_what_leads_the_brain_by_little_may_be_a_vein() -> None:
 
 def test_tissue_that_leads_the_brain_is_no_artery() -> None:
     """Grey matter peaks before white, whatever the noise."""
-    series, mask = slab(artery=15.0)
+    series, mask = slab(artery=0.0)
+    series[:, 0, :20] += bolus(17.5, 14.0, 3.5)[:, None, None]
     with pytest.raises(InputError, match="No artery found"):
         find_candidates(series, mask, 1.0, 4)
 
