@@ -80,7 +80,8 @@ commit 582f59b; here `claims/isles2018-rapid.csv`). "Ideal" is measured on maps 
 true artery.
 
 **The phantom was fitted to these quartiles by hand, in several rounds: that they are near is no evidence.** Rows
-"kept out of the fit" were seen while tuning and not fitted; most are differences and ranks of volumes that were. Scores on the phantom are never clinical.
+"kept out of the fit" were seen while tuning and not fitted; most are differences and ranks of volumes that were.
+Scores on the phantom are never clinical.
 """
 
 TAIL = """
