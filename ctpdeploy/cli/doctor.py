@@ -2,6 +2,7 @@
 
 import os
 import platform
+import textwrap
 from typing import Annotated, Any, Final
 
 import typer
@@ -16,6 +17,8 @@ PACKAGES: Final = ("numpy", "scipy", "nibabel", "pillow", "torch", "onnx", "onnx
 """Beside those of the backends."""
 RUNTIMES: Final = ("onnxruntime", "onnxruntime-gpu")
 
+_WIDTH: Final = 80
+
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False) -> None:
     """List what this machine can do, and the commands that install what is missing."""
@@ -28,15 +31,32 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findi
     typer.echo(INTENDED_USE + "\n")
     print_table(["package", "version"], [[name, version or "-"] for name, version in findings["packages"].items()])
     typer.echo("")
-    extras = findings["extras"]
-    backends = [[name, extras[name] or "-", reason or "ready"] for name, reason in findings["backends"].items()]
+    extras, reasons = findings["extras"], _Reasons()
+    backends = [[name, extras[name] or "-", reasons.mark(reason)] for name, reason in findings["backends"].items()]
     print_table(["backend", "extra", ""], backends, words=3)
     typer.echo("")
-    builders = [[name, reason or "ready"] for name, reason in findings["builders"].items()]
+    builders = [[name, reasons.mark(reason)] for name, reason in findings["builders"].items()]
     print_table(["builder of engines", ""], builders, words=2)
-    typer.echo(f"\nGPU: {_in_words(findings['gpus'])}")
-    for problem in findings["problems"]:
-        typer.echo(f"\nProblem: {problem}")
+    gpus = f"GPU: {_in_words(findings['gpus'])}"
+    for text in (*reasons.lines(), gpus, *(f"Problem: {problem}" for problem in findings["problems"])):
+        typer.echo("\n" + "\n".join(textwrap.wrap(text, _WIDTH, break_long_words=False, break_on_hyphens=False)))
+
+
+class _Reasons:
+    """Reasons why something is not ready, each numbered and printed once below the tables."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def mark(self, reason: str | None) -> str:
+        """``ready``, or the number of the reason."""
+        if reason is None:
+            return "ready"
+        return f"not ready ({self._numbers.setdefault(reason, len(self._numbers) + 1)})"
+
+    def lines(self) -> list[str]:
+        """All reasons with their numbers."""
+        return [f"({number}) {reason}" for reason, number in self._numbers.items()]
 
 
 def examine() -> dict[str, Any]:

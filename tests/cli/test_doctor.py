@@ -40,7 +40,11 @@ def test_doctor_says_what_builds_and_what_is_missing(
     assert all(findings["backends"][name] for name in findings["builders"])
     assert findings["gpus"]["found"] or findings["gpus"]["none_because"]
     assert run(["doctor"]) == ExitCode.DONE
-    assert "builder of engines" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "builder of engines" in printed
+    assert max(len(line) for line in printed.splitlines()) <= 88  # the name of the system may be longer than a terminal
+    assert printed.count("ctpdeploy[tensorrt]") == 1  # a reason stands once, however many share it
+    assert "not ready (1)" in printed
 
 
 def test_doctor_names_gpu_memory_and_driver(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
@@ -52,5 +56,6 @@ def test_doctor_names_gpu_memory_and_driver(monkeypatch: pytest.MonkeyPatch, cap
         monkeypatch.setattr("ctpdeploy.runtime.backends.cuda.driver.probe", lambda driver=driver: driver)
         assert run(["doctor"]) == ExitCode.DONE
         out = capsys.readouterr().out
+        out = " ".join(out.split())
         assert "RTX 4000 Ada (20.5 GB, compute capability 8.9)" in out
         assert words in out
