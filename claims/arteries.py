@@ -62,10 +62,10 @@ class Found:
 def scan(seed: Sequence[int], *, slices: int, size: int, radius: float) -> Patient:
     """A patient without maps, whose small arteries have a radius in mm."""
     narrow = [replace(v, radius=radius) if v.name in SMALL else v for v in vessels.VESSELS]
-    no_maps = SimpleNamespace(vessels=SimpleNamespace(aif=np.zeros(0)))
+    nothing_found = SimpleNamespace(aif=np.zeros(0))
     with (
         patch.object(vessels, "VESSELS", tuple(narrow)),
-        patch.object(phantom_patient, "workstation_maps", lambda *_: ({}, no_maps)),
+        patch.object(phantom_patient, "workstation_maps", lambda *_: ({}, nothing_found)),
     ):
         return make_patient(np.random.SeedSequence(seed), PhantomConfig(size=size, slices=slices))
 

@@ -18,7 +18,7 @@ RUNTIMES: Final = ("onnxruntime", "onnxruntime-gpu")
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False) -> None:
-    """Say what this machine can do, and the one command that mends what it cannot."""
+    """List what this machine can do, and the commands that install what is missing."""
     findings = examine()
     if as_json:
         print_json(findings)

@@ -64,7 +64,8 @@ def _warn_of_training_cases(model: Path, cases: "list[CaseRef]") -> None:
 
     known = sorted({case.name for case in cases} & set(RunFolder(model).split().train))
     if known:
-        say(f"Warning: {len(known)} cases are called as cases of the training, {known[0]} among them.")
+        have = "case has the name" if len(known) == 1 else "cases have the names"
+        say(f"Warning: {len(known)} {have} of training cases, {known[0]} among them: such scores flatter.")
 
 
 def evaluate_with_progress(pipeline: "Pipeline", cases: "list[CaseRef]", out: Path) -> dict[str, Any]:
@@ -92,7 +93,8 @@ def print_scores(summary: dict[str, Any]) -> None:
     """The summary as tables: overlap, surfaces, the pseudo-DWI where there is a DWI, and lesions by size."""
     overlap = {"Dice": "dice", "precision": "precision", "recall": "recall", "volume error": "rve"}
     surfaces = {"HD": "hd_mm", "HD, diagonal if one is empty": "hd_or_diagonal_mm", "ASSD": "assd_mm"}
-    _print_methods(f"mean ± std of {summary['cases']} cases", overlap, 3, summary)
+    count = summary["cases"]
+    _print_methods("one case" if count == 1 else f"mean ± std of {count} cases", overlap, 3, summary)
     _print_methods("surface distance in mm", surfaces, 2, summary)
     if summary["networks"]["global_psnr"]["n"]:
         _print_image_quality(summary["networks"])
@@ -137,4 +139,6 @@ def _print_groups(groups: dict[str, Any]) -> None:
 
 
 def _cell(figure: dict[str, Any], digits: int) -> str:
+    if figure["n"] == 1:  # one value has no spread
+        return f"{figure['mean']:.{digits}f}"
     return mean_and_std(figure["mean"], figure["std"], digits)

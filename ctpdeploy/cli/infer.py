@@ -7,7 +7,7 @@ import typer
 
 from ctpdeploy import INTENDED_USE
 from ctpdeploy.cli.options import with_emulator
-from ctpdeploy.cli.terminal import print_json, print_table, progress, say, say_found
+from ctpdeploy.cli.terminal import print_json, print_table, printable, progress, say, say_found
 from ctpdeploy.cli.verify import KEY_HELP
 from ctpdeploy.errors import BatchError, InputError, UsageError
 
@@ -68,15 +68,16 @@ def infer(
         bundle, cases, out, backend=backend, resume=resume, submission=planned, key=require_signature
     )
     if cohort.submission:
-        say(f"{len(cohort.reports)} masks to submit are in {cohort.submission}.")
+        say(f"The masks to submit, {len(cohort.reports)}, are in {cohort.submission}.")
     if as_json:
         print_json({"cases": cohort.reports, "refused": cohort.refused})
     elif cohort.reports:
         print_reports(cohort.reports, out)
     if cohort.refused:
-        names = ", ".join(cohort.refused)
-        where = f"{out} and in the submission" if planned else f"{out}"
-        raise BatchError(f"{len(cohort.refused)} of {len(cases)} cases failed ({names}); the others are in {where}.")
+        names = ", ".join(map(printable, cohort.refused))
+        where = f"the others are in {out}{' and in the submission' if planned else ''}"
+        rest = where if cohort.reports else "nothing was written"
+        raise BatchError(f"{len(cohort.refused)} of {len(cases)} cases failed ({names}); {rest}.")
 
 
 def _explicit(name: str, files: dict[str, Path]) -> "list[CaseRef]":

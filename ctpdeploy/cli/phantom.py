@@ -29,6 +29,13 @@ def phantom(
     motion: Annotated[
         float, typer.Option(min=0.0, help="How much the head moves: 1 for steps of 0.3 mm a frame and a jerk.")
     ] = 0.0,
+    variant: Annotated[
+        str | None,
+        typer.Option(
+            help="A phantom of another make, to test on what training never saw: mni, exponential or box (residue), "
+            "motion, low-dose, white-noise, no-information-gap, comorbid, healthy (no stroke at all)."
+        ),
+    ] = None,
     override: Annotated[
         list[str] | None,
         typer.Option("--set", help="One setting on top of that, as slices=4, emboli=1, leukoaraiosis=1; repeatable."),
@@ -42,10 +49,12 @@ def phantom(
     """
     from ctpdeploy.config import load
     from ctpdeploy.phantom import PhantomConfig
+    from ctpdeploy.phantom.variants import vary
 
     config = PhantomConfig(size=size, info_gap=info_gap, anatomy=anatomy, motion=motion)
+    config = config if variant is None else vary(config, variant)
     make_cases(out, cases=cases, seed=seed, config=load(config, overrides=override or []))
-    say(f"{cases} synthetic cases are in {out}. Scores on them are not clinical.")
+    say(f"{cases} synthetic {'case is' if cases == 1 else 'cases are'} in {out}. Scores on them are not clinical.")
 
 
 def make_cases(out: Path, *, cases: int, seed: int, config: "PhantomConfig", first: int = 1) -> None:

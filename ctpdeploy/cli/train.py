@@ -57,7 +57,7 @@ def train(
     summary = train_run(data, out, settings, patients=patients, resume=resume, cache=cache)
     if not first_process():
         return
-    for warning in summary.warnings:
+    for warning in summary.warnings[len(summary.split.warnings) :]:  # the others were printed before the training
         say(f"Warning: {warning}")
     say(f"Best validation Dice {summary.best_dice:.3f} in epoch {summary.best_epoch} of {summary.epochs}: {out}.")
 
@@ -112,6 +112,8 @@ def show_training(display: "Display", data: Path) -> "Callable[[ProgressEvent], 
         nonlocal best, loss
         if event.stage == "finding":
             say_found(event.steps, data)
+            for warning in event.warnings:
+                say(f"Warning: {warning}")
         elif event.stage == "reading":
             display.update(reading, completed=event.step, total=event.steps)
         else:

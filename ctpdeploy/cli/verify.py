@@ -50,6 +50,7 @@ def verify(
     else:
         rows = [[name, file["sha256"][:16], f"{file['bytes']:,}"] for name, file in findings["files"].items()]
         print_table(["file", "SHA-256", "bytes"], rows, words=2)
+        say(f"SHA-256 of the bundle, as reports name it: {findings['sha256']}")
         say(f"{bundle} is whole, and {findings['gate_checks']} checks of its gate held. {_signature(findings)}")
         if trials:
             print_trials(trials)

@@ -4,16 +4,22 @@
 
     AIF(t) = P ((t - t0) / (a b))^a exp(a - (t - t0) / b)                       gamma variate, peak P at t0 + a b
     C(t)   = (rho / k_H) (CBF / 6000) [AIF (x) h_d (x) R](t)                     tissue, HU above baseline
+    AIF    + r AIF (x) g + P p [risen (x) e]                                    second passage; mixed, slowly rising
     R(t)   = Q(lambda, lambda t / MTT)                                          share of tracer still there after t
     h_d(t) = exp(-(t - d) / theta) / theta, t > d, theta = 0.35 d               delay with its dispersion
 
 Q is the regularised upper incomplete gamma function: transit times are gamma distributed with mean MTT; lambda = 1
-is the exponential residue, lambda -> infinity the box. With P 250 to 500 HU and these widths the bolus has the full
-width at half maximum of 10 to 11 s and the tail of the clinical AIF of the Erlangen phantom.
+is the exponential residue, lambda -> infinity the box. ``risen`` is the share of the first passage that is over.
+
+With P 250 to 500 HU and these widths the bolus has the full
+width at half maximum of 10 to 11 s; the tail follows the clinical AIF of the Erlangen phantom, whose peak of 485 HU
+is followed by a trough of 104 HU after 31 s, a second passage of 125 HU after 35 s, 90 HU after 41 s and a rise to 112
+HU at the end. So q(t) does not fall up to the last frame, and the perfusion window ends before it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +28,7 @@ from scipy import fft, special
 from ctpdeploy.phantom.fields import Volume
 from ctpdeploy.runtime.perfusion.maps import DENSITY, HAEMATOCRIT_RATIO
 
-__all__ = ["DELAYS", "TRANSIT_TIMES", "Bolus", "artery_rows", "draw_bolus", "tissue_rows"]
+__all__ = ["DELAYS", "RESIDUES", "TRANSIT_TIMES", "Bolus", "Residue", "artery_rows", "draw_bolus", "tissue_rows"]
 
 Curve = NDArray[np.floating[Any]]
 
@@ -30,8 +36,20 @@ FINE_STEP = 0.25  # s
 TRANSIT_TIMES = np.geomspace(2.0, 30.0, 28)
 DELAYS = np.arange(0.0, 22.5, 0.5)
 DISPERSION = 0.35  # theta / d
-RECIRCULATION, RECIRCULATION_DELAY, RECIRCULATION_TAU = 0.25, 16.0, 12.0
-PLATEAU = 0.03  # of the peak, reached slowly
+RECIRCULATION, RECIRCULATION_DELAY, RECIRCULATION_TAU = 0.06, 8.0, 1.6
+START_S = (4.0, 8.0)  # later, a scan of 43 s would end before the tail
+VENOUS_TAU = 1.4
+PERMEABILITY = 0.15  # 1/min, of scalp and neck, which have no blood-brain barrier
+PLATEAU, PLATEAU_TAU = 0.27, 9.0  # of the peak, and how slowly it is reached in s
+
+Residue = Literal["gamma", "exponential", "box"]
+
+RESIDUES: dict[Residue, Callable[[Curve, float], Curve]] = {
+    "gamma": lambda u, shape: special.gammaincc(shape, shape * u),
+    "exponential": lambda u, _: np.exp(-u),
+    "box": lambda u, _: np.clip(10.5 - 10 * u, 0.0, 1.0),
+}
+"""R by form, of time in units of MTT and of lambda; the box's end is a ramp of a tenth of MTT, for the grid's sake."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +61,8 @@ class Bolus:
         shape: a.
         scale: b in s.
         peak: P in HU.
-        residue_shape: lambda of the residue function.
+        residue: form of the residue function, of :data:`RESIDUES`.
+        residue_shape: lambda of a gamma residue.
         venous_delay: s from artery to vein, before dispersion.
         duration: s that curves are needed for.
     """
@@ -52,6 +71,7 @@ class Bolus:
     shape: float
     scale: float
     peak: float
+    residue: Residue
     residue_shape: float
     venous_delay: float
     duration: float
@@ -66,19 +86,21 @@ class Bolus:
         t = self.fine_times
         u = np.clip(t - self.start, 0.0, None) / self.scale
         first = self.peak * (u / self.shape) ** self.shape * np.exp(self.shape - u)
-        second = RECIRCULATION * _convolve(first, _exponential(t - RECIRCULATION_DELAY, RECIRCULATION_TAU))
+        second = RECIRCULATION * _convolve(first, _passage(t - RECIRCULATION_DELAY, RECIRCULATION_TAU))
         risen = np.cumsum(first) / max(first.sum(), 1e-12)
-        return first + second + PLATEAU * self.peak * risen
+        return first + second + PLATEAU * self.peak * _convolve(risen, _exponential(t, PLATEAU_TAU))
 
     def vof(self) -> Curve:
         """Venous enhancement: the artery's, later and wider, of the same area."""
-        t = np.clip(self.fine_times - self.venous_delay, 0.0, None)
-        transit = t**2 * np.exp(-t / 1.4)
-        return _convolve(self.aif(), transit / transit.sum())
+        return _convolve(self.aif(), _passage(self.fine_times - self.venous_delay, VENOUS_TAU))
 
     def late(self, delay: float, tau: float) -> Curve:
         """Arterial enhancement that came round through collaterals: delayed, and dispersed by ``tau``, both in s."""
         return _convolve(self.aif(), _exponential(self.fine_times - delay, tau))
+
+    def leaked(self) -> Curve:
+        """Enhancement of scalp and neck, into which contrast leaks: a constant times the integral of the artery's."""
+        return PERMEABILITY / 60.0 * FINE_STEP * np.cumsum(self.aif())
 
     def table(self) -> Curve:
         """Arterial and tissue curves on ``fine_times``, in HU, each row one of :meth:`rows`.
@@ -86,11 +108,12 @@ class Bolus:
         Rows: every MTT by every delay for tissue of CBF 1 ml/100g/min; then an artery at every delay.
         """
         t = self.fine_times
-        arteries = np.stack([self.late(delay, DISPERSION * delay) for delay in DELAYS])
-        residues = special.gammaincc(self.residue_shape, self.residue_shape * t / TRANSIT_TIMES[:, None])
+        delays = np.stack([_exponential(t - delay, DISPERSION * delay) for delay in DELAYS])
+        arteries = _convolve(self.aif(), delays)
+        residues = RESIDUES[self.residue](t / TRANSIT_TIMES[:, None], self.residue_shape)
         flow = DENSITY / HAEMATOCRIT_RATIO / 6000.0 * FINE_STEP
-        tissue = flow * _convolve(arteries[None], _half_first(residues)[:, None])
-        return np.concatenate([tissue.reshape(-1, len(t)), arteries])
+        single = (part.astype(np.float32) for part in (arteries[None], flow * _half_first(residues)[:, None]))
+        return np.concatenate([_convolve(*single).reshape(-1, len(t)), arteries])
 
     def at(self, curves: Curve, times: Curve) -> NDArray[np.float32]:
         """Curves ``(..., fine times)`` at the frame times ``(T,)``: ``(..., T)`` float32, by linear interpolation."""
@@ -99,13 +122,14 @@ class Bolus:
         return ((1 - share) * curves[..., left] + share * curves[..., left + 1]).astype(np.float32)
 
 
-def draw_bolus(rng: np.random.Generator, duration: float) -> Bolus:
+def draw_bolus(rng: np.random.Generator, duration: float, residue: Residue = "gamma") -> Bolus:
     """Draw an injection."""
     return Bolus(
-        start=rng.uniform(6.0, 11.0),
+        start=rng.uniform(*START_S),
         shape=rng.uniform(2.6, 3.6),
         scale=rng.uniform(2.0, 3.0),
         peak=rng.uniform(250.0, 500.0),
+        residue=residue,
         residue_shape=rng.uniform(1.5, 3.0),
         venous_delay=rng.uniform(3.0, 4.0),
         duration=duration,
@@ -136,6 +160,13 @@ def _bracket(position: Volume, count: int) -> tuple[NDArray[np.int32], Volume]:
     return lower, np.clip(position - lower, 0, 1).astype(np.float32)
 
 
+def _passage(t: Curve, tau: float) -> Curve:
+    """t^2 exp(-t / tau), t >= 0, of unit sum: the spread of transit times through a bed."""
+    t = np.clip(t, 0.0, None)
+    passage = t**2 * np.exp(-t / tau)
+    return passage / passage.sum()
+
+
 def _exponential(t: Curve, tau: float) -> Curve:
     """exp(-t / tau), t >= 0, of unit sum over all time; a pure delay where tau is shorter than the grid."""
     tau = max(tau, 0.05)
@@ -153,4 +184,5 @@ def _convolve(first: Curve, second: Curve) -> Curve:
     """Causal convolution along the last axis, cut to its length."""
     length = first.shape[-1]
     size = fft.next_fast_len(2 * length, real=True)
-    return fft.irfft(fft.rfft(first, size) * fft.rfft(second, size), size)[..., :length]
+    spectra = fft.rfft(first, size) * fft.rfft(second, size)
+    return fft.irfft(spectra, size, overwrite_x=True)[..., :length]

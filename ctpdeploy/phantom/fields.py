@@ -4,16 +4,15 @@ Everything in a patient is a function of place. The same seed therefore gives th
 field draws its numbers on a lattice in millimetres, and only then is evaluated at the voxels.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from ctpdeploy.runtime.data.case import FloatArray
 
-__all__ = ["Grid", "Volume", "logistic", "smooth_noise"]
+__all__ = ["Grid", "Volume", "either", "logistic", "smooth_noise"]
 
 Volume = NDArray[np.floating[Any]]
 """One number a voxel: float32, fine ``(D * subslices, H, W)`` or averaged ``(D, H, W)``."""
@@ -53,15 +52,32 @@ class Grid:
         z = bottom + (np.arange(slices * subslices) + 0.5) * thickness / subslices
         return cls(z=z, y=centre_y + offsets, x=offsets, subslices=subslices, spacing=(thickness, pixel, pixel))
 
+    def cropped(self, rows: slice, columns: slice) -> "Grid":
+        """The part of the grid in these rows and columns."""
+        return replace(self, y=self.y[rows], x=self.x[columns])
+
     @property
     def shape(self) -> tuple[int, int, int]:
         """Slices, rows and columns of the series ``(D, H, W)``."""
         return len(self.z) // self.subslices, len(self.y), len(self.x)
 
-    def average(self, volume: NDArray[Any]) -> Volume:
-        """Partial volume: the mean over the fine slices of each slice, ``(D, H, W)``."""
+    def average(self, volume: NDArray[Any], up_mm: float = 0.0) -> Volume:
+        """Partial volume: the mean over the fine slices of each slice, ``(D, H, W)``.
+
+        Raised by ``up_mm`` beforehand, with linear interpolation between fine slices; the outermost ones are repeated.
+        """
+        if up_mm:
+            volume = self._raised(volume, up_mm)
         depth, height, width = self.shape
         return volume.reshape(depth, self.subslices, height, width).mean(axis=1, dtype=np.float32)
+
+    def _raised(self, volume: NDArray[Any], up_mm: float) -> Volume:
+        """The fine slices ``(D * subslices, H, W)`` of a head that lies higher."""
+        last = len(self.z) - 1
+        place = np.clip(np.arange(last + 1) - up_mm * self.subslices / self.spacing[0], 0, last)
+        below = place.astype(int)
+        share = (place - below).astype(np.float32)[:, None, None]
+        return (1 - share) * volume[below] + share * volume[np.minimum(below + 1, last)]
 
 
 def smooth_noise(rng: np.random.Generator, sigma_mm: float, grid: Grid) -> Volume:
@@ -72,12 +88,19 @@ def smooth_noise(rng: np.random.Generator, sigma_mm: float, grid: Grid) -> Volum
     """
     pitch = np.sqrt(3.0) * sigma_mm
     counts = [int(np.ceil((high - low) / pitch)) + 3 for low, high in LATTICE_BOX]
-    values = rng.standard_normal(counts, dtype=np.float32) / np.float32(BSPLINE_ENERGY**1.5)
-    for axis, centres in enumerate((grid.z, grid.y, grid.x)):
-        weights = _bspline((centres - LATTICE_BOX[axis][0]) / pitch, counts[axis])
-        folded = weights @ values.reshape(len(values), -1)
-        values = np.moveaxis(folded.reshape(-1, *values.shape[1:]), 0, -1)  # after three turns: z, y, x again
-    return np.ascontiguousarray(values)
+    z, y, x = (
+        _bspline((centres - low) / pitch, count)
+        for centres, (low, _), count in zip((grid.z, grid.y, grid.x), LATTICE_BOX, counts, strict=True)
+    )
+    planes = np.flatnonzero(z.any(axis=0))
+    values = _lattice(int(rng.integers(2**63)), planes, (counts[1], counts[2]))
+    values = (z[:, planes] @ values.reshape(len(planes), -1)).reshape(-1, *values.shape[1:])
+    return (y @ values) @ x.T
+
+
+def either(where: NDArray[np.bool_], inside: float, outside: float) -> Volume:
+    """One of two numbers, float32."""
+    return np.where(where, np.float32(inside), np.float32(outside))
 
 
 def logistic(x: NDArray[Any]) -> NDArray[Any]:
@@ -85,12 +108,21 @@ def logistic(x: NDArray[Any]) -> NDArray[Any]:
     return 0.5 * (1.0 + np.tanh(0.5 * x))
 
 
-def _bspline(position: FloatArray, count: int) -> sparse.csr_array:
+def _lattice(key: int, planes: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """White noise on the planes of a lattice ``(len(planes), *shape)``, each with random numbers of its own.
+
+    So a thin slab draws only the planes around it, and has the same noise as a thick one.
+    """
+    seeds = (np.random.SeedSequence(key, spawn_key=(int(plane),)) for plane in planes)
+    drawn = [np.random.Generator(np.random.SFC64(seed)).standard_normal(shape, dtype=np.float32) for seed in seeds]
+    return np.stack(drawn) / np.float32(BSPLINE_ENERGY**1.5)
+
+
+def _bspline(position: FloatArray, count: int) -> NDArray[np.float32]:
     """Cubic B-spline weights ``(len(position), count)`` of lattice points at -1, 0, 1, ... (positions are inside)."""
     cell = np.clip(np.floor(position).astype(int), 0, count - 4)
     u = np.clip(position - cell, 0.0, 1.0)
     taps = ((1 - u) ** 3, 3 * u**3 - 6 * u**2 + 4, -3 * u**3 + 3 * u**2 + 3 * u + 1, u**3)
-    columns = cell[:, None] + np.arange(4)
-    rows = np.broadcast_to(np.arange(len(u))[:, None], columns.shape)
-    weights = (np.stack(taps, axis=1) / 6).astype(np.float32)
-    return sparse.csr_array((weights.ravel(), (rows.ravel(), columns.ravel())), shape=(len(u), count))
+    weights = np.zeros((len(u), count), dtype=np.float32)
+    weights[np.arange(len(u))[:, None], cell[:, None] + np.arange(4)] = np.stack(taps, axis=1) / 6
+    return weights

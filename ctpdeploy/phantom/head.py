@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ctpdeploy.phantom.crop import Crop
 from ctpdeploy.phantom.fields import Grid, Volume
 
 __all__ = ["BRAIN_AXES", "BRAIN_CENTRE", "BRAIN_POWER", "TOP_Z", "Brain", "Head", "Place", "Point", "ellipsoid"]
@@ -57,6 +58,11 @@ class Head(Brain):
     y: Volume
     z: Volume
     hu: Volume
+
+    def cropped(self, crop: Crop) -> "Head":
+        """The same head on a part of its grid."""
+        arrays = {name: crop.cut(value) for name, value in vars(self).items() if name != "grid"}
+        return Head(grid=self.grid.cropped(crop.rows, crop.columns), **arrays)
 
 
 def ellipsoid(place: Place, centre: Point, axes: Point) -> Volume:

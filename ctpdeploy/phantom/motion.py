@@ -6,7 +6,8 @@
 
 A random walk with normal steps of 0.3 mm along each axis and 0.15 degrees a frame, and one jerk of up to 4 mm and 3
 degrees, after which the head stays in its new place. All of it is in the plane of the slices; motion across them is not
-simulated, as there is no data between slices of 4 to 12 mm.
+simulated, as there is no data between slices of 4 to 12 mm. DWI, made of the same fine slices as CT, may also lie
+higher or lower, by up to 4 mm: its own slices are 5 mm thick or more, and were resampled to those of CT.
 """
 
 from dataclasses import dataclass
@@ -16,11 +17,11 @@ from scipy import ndimage
 
 from ctpdeploy.phantom.fields import Volume
 
-__all__ = ["Motion", "draw_motion", "draw_offset", "move"]
+__all__ = ["Motion", "Offset", "displace", "draw_motion", "draw_offset", "move"]
 
 STEP_MM, STEP_DEGREES = 0.3, 0.15
 JERK_MM, JERK_DEGREES = 4.0, 3.0
-OFFSET_MM = (0.5, 2.0)
+OFFSET_MM, UP_MM = (0.5, 2.0), 4.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,15 @@ class Motion:
     right_mm: tuple[float, ...]
     front_mm: tuple[float, ...]
     turn_degrees: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offset:
+    """Where DWI and the lesion drawn on it lie relative to everything else of the patient, in mm."""
+
+    right_mm: float
+    front_mm: float
+    up_mm: float
 
 
 def draw_motion(rng: np.random.Generator, frames: int, strength: float) -> Motion | None:
@@ -52,12 +62,13 @@ def draw_motion(rng: np.random.Generator, frames: int, strength: float) -> Motio
     return _motion(strength * np.cumsum(steps, axis=0))
 
 
-def draw_offset(rng: np.random.Generator, strength: float) -> Motion | None:
-    """Draw the shift of a single frame, 0.5 to 2 mm in any direction, times ``strength``; 0 is none."""
-    if not strength:
-        return None
-    length, angle = strength * rng.uniform(*OFFSET_MM), rng.uniform(0.0, 2 * np.pi)
-    return _motion(np.array([[length * np.cos(angle), length * np.sin(angle), 0.0]]))
+def draw_offset(rng: np.random.Generator, strength: float) -> Offset:
+    """Draw the shift of DWI, 0.5 to 2 mm in the plane and up to 4 mm across it, times ``strength``."""
+    length, angle, up = rng.uniform(*OFFSET_MM), rng.uniform(0.0, 2 * np.pi), rng.uniform(-UP_MM, UP_MM)
+    right, front, up = (
+        round(float(strength * value), 3) for value in (length * np.cos(angle), length * np.sin(angle), up)
+    )
+    return Offset(right_mm=right, front_mm=front, up_mm=up)
 
 
 def move(series: Volume, motion: Motion | None, pixel: float) -> Volume:
@@ -77,6 +88,14 @@ def move(series: Volume, motion: Motion | None, pixel: float) -> Volume:
             for image in frame:
                 image[:] = ndimage.affine_transform(image, back, start, order=3, mode="nearest")
     return moved
+
+
+def displace(image: Volume, offset: Offset, pixel: float) -> Volume:
+    """An image ``(D, H, W)`` shifted in the plane, by cubic splines; ``pixel`` in mm."""
+    if not (offset.right_mm or offset.front_mm):
+        return image
+    shift = (0.0, offset.front_mm / pixel, offset.right_mm / pixel)
+    return np.stack([ndimage.shift(part, shift[1:], order=3, mode="nearest") for part in image])
 
 
 def _motion(places: Volume) -> Motion:

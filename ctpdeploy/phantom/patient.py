@@ -9,17 +9,18 @@ from numpy.typing import NDArray
 from ctpdeploy.errors import InputError
 from ctpdeploy.phantom.anatomy import make_head
 from ctpdeploy.phantom.bolus import Bolus, draw_bolus
-from ctpdeploy.phantom.diffusion import draw_lesion, make_dwi
+from ctpdeploy.phantom.crop import Crop
+from ctpdeploy.phantom.diffusion import draw_lesion, make_dwi, rician
 from ctpdeploy.phantom.enhancement import ideal_series
-from ctpdeploy.phantom.ischaemia import make_tissue
-from ctpdeploy.phantom.motion import Motion, draw_motion, draw_offset, move
-from ctpdeploy.phantom.protocol import draw_protocol
-from ctpdeploy.phantom.scanner import measure, plain_ct, workstation_maps
+from ctpdeploy.phantom.head import Head
+from ctpdeploy.phantom.ischaemia import Tissue, make_tissue
+from ctpdeploy.phantom.motion import Motion, Offset, displace, draw_motion, draw_offset, move
+from ctpdeploy.phantom.protocol import draw_protocol, interpolation
+from ctpdeploy.phantom.scanner import AIR_HU, Dose, measure, plain_ct, workstation_maps
 from ctpdeploy.phantom.settings import PhantomConfig
 from ctpdeploy.phantom.stroke import Stroke, draw_stroke
 from ctpdeploy.phantom.territories import make_territories
 from ctpdeploy.runtime.data.case import BoolArray, FloatArray
-from ctpdeploy.runtime.perfusion.maps import resample_frames
 
 __all__ = ["Patient", "make_patient"]
 
@@ -63,10 +64,11 @@ class Patient:
         bolus: of contrast agent.
         aif: true arterial enhancement ``(T,)`` in HU.
         brain: true brain with its sulci.
-        truth: true CBF, CBV, MTT and delay, and the shares of core, penumbra and old infarct, by name.
+        truth: share of grey and white matter, true CBF, CBV, MTT and delay, and the shares of core, penumbra and old
+            infarct, by name, each a mean over the voxel with zero where there is no tissue.
         measured_aif: AIF that the workstation found, before scaling, ``(T,)``.
         motion: of the head during the series, if any.
-        misregistration: of DWI and lesion against all else, a single frame's, if any.
+        misregistration: of DWI and lesion against all else.
         attempt: how many draws were thrown away before this one.
     """
 
@@ -84,7 +86,7 @@ class Patient:
     truth: Mapping[str, NDArray[np.float32]]
     measured_aif: FloatArray
     motion: Motion | None
-    misregistration: Motion | None
+    misregistration: Offset
     attempt: int
 
     @property
@@ -119,43 +121,55 @@ def make_patient(seed: int | np.random.SeedSequence, config: PhantomConfig | Non
 
 def _draw(seed: np.random.SeedSequence, config: PhantomConfig, attempt: int) -> Patient | None:
     """One draw; None if it has too small a lesion or shows no artery."""
-    rngs = {name: np.random.default_rng(child) for name, child in zip(STREAMS, seed.spawn(len(STREAMS)), strict=True)}
+    rngs = {
+        name: np.random.Generator(np.random.SFC64(child))
+        for name, child in zip(STREAMS, seed.spawn(len(STREAMS)), strict=True)
+    }
     protocol = draw_protocol(config, rngs["plan"])
     grid, times, native = protocol.grid, protocol.times, protocol.native
     stroke = draw_stroke(config, (float(grid.z[0]), float(grid.z[-1])), rngs["plan"], rngs["extras"])
-    bolus = draw_bolus(rngs["plan"], float(native[-1]))
+    bolus = draw_bolus(rngs["plan"], float(native[-1]), config.residue)
     head = make_head(grid, rngs["head"], config.anatomy)
+    crop = Crop.around(head.hu > AIR_HU)
+    head, pixel = head.cropped(crop), grid.spacing[2]
+    grid = head.grid
     territories = make_territories(head, rngs["territories"])
     tissue = make_tissue(head, stroke, territories, rngs["tissue"], config.info_gap)
-    lesion = draw_lesion(head, tissue, rngs["rater"])
-    if np.count_nonzero(lesion) * np.prod(grid.spacing) / 1000.0 < config.min_lesion_ml:
+    offset = draw_offset(rngs["misregistration"], config.misregistration)
+    lesion = draw_lesion(head, tissue, rngs["rater"], offset.up_mm)
+    if np.count_nonzero(lesion) * np.prod(grid.spacing) / 1000.0 < config.min_lesion_ml and not config.healthy:
         return None
-    baseline, ideal = ideal_series(head, tissue, stroke, bolus, native, rngs["vessels"])
+    ideal = ideal_series(head, tissue, stroke, bolus, native, rngs["vessels"])
     motion = draw_motion(rngs["motion"], len(native), config.motion)
-    measured = measure(move(ideal, motion, grid.spacing[2]), grid.spacing[2], config.noise_sigma, rngs["noise"])
-    series = resample_frames(measured, native, times)
+    blend, dose = interpolation(native, times), Dose(sigma=config.noise_sigma, noise=config.noise)
+    frames = ideal.frames(blend) if motion is None else np.tensordot(blend, move(ideal.frames(), motion, pixel), 1)
+    series = measure(frames, crop, blend, pixel, dose, rngs["noise"])
     try:
-        maps, analysis = workstation_maps(series, times, grid.spacing)
+        maps, vessels = workstation_maps(series[..., crop.rows, crop.columns], times, grid.spacing)
     except InputError:
         return None
-    offset = draw_offset(rngs["misregistration"], config.misregistration)
-    dwi = make_dwi(head, tissue, stroke.onset_hours, rngs["dwi"])
-    shown, drawn = (move(image[None], offset, grid.spacing[2])[0] for image in (dwi, lesion.astype(np.float32)))
+    dwi = crop.paste(displace(make_dwi(head, tissue, stroke.onset_hours, rngs["dwi"], offset.up_mm), offset, pixel))
     return Patient(
         series=series,
         times=times,
-        ct=plain_ct(baseline, grid.spacing[2], config.noise_sigma, rngs["plain"]),
-        maps=maps,
-        dwi=shown.clip(min=0.0),  # a spline may undershoot
-        lesion=drawn > 0.5,
+        ct=plain_ct(ideal.baseline, crop, pixel, dose, rngs["plain"]),
+        maps={name: crop.paste(value) for name, value in maps.items()},
+        dwi=rician(dwi, rngs["dwi"]),
+        lesion=crop.paste(displace(lesion.astype(np.float32), offset, pixel) > 0.5),
         spacing=grid.spacing,
         stroke=stroke,
         bolus=bolus,
         aif=bolus.at(bolus.aif(), times),
-        brain=grid.average(head.depth > 0) > 0.5,
-        truth={name: grid.average(getattr(tissue, name)) for name in TRUTHS},
-        measured_aif=analysis.vessels.aif,
+        brain=crop.paste(grid.average(head.depth > 0) > 0.5),
+        truth={name: crop.paste(value) for name, value in _truth(head, tissue).items()},
+        measured_aif=vessels.aif,
         motion=motion,
         misregistration=offset,
         attempt=attempt,
     )
+
+
+def _truth(head: Head, tissue: Tissue) -> dict[str, NDArray[np.float32]]:
+    """Means over voxels."""
+    volumes = {"tissue": head.grey | head.white, **{name: getattr(tissue, name) for name in TRUTHS}}
+    return {name: head.grid.average(volume) for name, volume in volumes.items()}

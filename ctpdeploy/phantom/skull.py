@@ -20,7 +20,7 @@ def baseline_hu(brain: Brain, place: Place, grid: Grid, rng: np.random.Generator
     grey_hu, white_hu, csf_hu = rng.uniform(35, 38), rng.uniform(28, 30), rng.uniform(8, 12)
     skull, scalp = rng.uniform(5, 7.5), rng.uniform(4, 6)
     outside = -brain.depth - 1.5 - np.float32(0.5) * smooth_noise(rng, 20.0, grid)
-    diploe = 650 + 150 * smooth_noise(rng, 3.0, grid)
+    diploe: Volume = 650 + 150 * smooth_noise(rng, 3.0, grid)
     table = (outside < skull / 4) | (outside > skull * 3 / 4)
     layers = [
         (brain.grey, grey_hu),
@@ -32,8 +32,9 @@ def baseline_hu(brain: Brain, place: Place, grid: Grid, rng: np.random.Generator
         (outside < skull + scalp, 30.0),
         *_neck(*place),
     ]
-    values = [np.asarray(value, dtype=np.float32) for _, value in layers]
-    hu = np.select([where for where, _ in layers], values, np.float32(-1000.0))
+    hu = np.full(brain.depth.shape, -1000.0, dtype=np.float32)
+    for where, value in reversed(layers):  # the first layer wins
+        np.copyto(hu, np.asarray(value, dtype=np.float32), where=where)
     return hu + smooth_noise(rng, 10.0, grid) * (brain.depth > 0)
 
 

@@ -16,7 +16,14 @@ from ctpdeploy.phantom.head import Head, Point
 
 __all__ = ["VESSELS", "Vessel", "pial_fraction", "tubes"]
 
+Ranges = tuple[tuple[Volume, Volume], ...]
+"""Least and largest coordinate in mm, by index along z, y and x."""
+
 JITTER_MM = 1.2
+BRANCH_RADIUS = 0.5
+"""Of M2, A2 and P2, in mm; half their calibre. With it the artery found in two slices peaks at 60 HU, with 1.1 at 180;
+in ISLES 2018 it has 42 HU."""
+
 PIAL_FRACTION = 0.35
 
 
@@ -42,16 +49,26 @@ class Vessel:
 VESSELS = (
     Vessel(name="ICA", radius=2.3, points=((12, 0, -30), (13, 3, -14))),
     Vessel(name="M1", radius=1.6, points=((13, 3, -14), (24, 2, -13), (36, 4, -10))),
-    Vessel(name="M2 superior", radius=1.1, points=((36, 4, -10), (41, 8, 0), (42, 14, 12), (48, 20, 26), (56, 12, 40))),
     Vessel(
-        name="M2 inferior", radius=1.1, points=((36, 4, -10), (42, -8, 0), (45, -24, 10), (52, -40, 22), (56, -48, 36))
+        name="M2 superior",
+        radius=BRANCH_RADIUS,
+        points=((36, 4, -10), (41, 8, 0), (42, 14, 12), (48, 20, 26), (56, 12, 40)),
+    ),
+    Vessel(
+        name="M2 inferior",
+        radius=BRANCH_RADIUS,
+        points=((36, 4, -10), (42, -8, 0), (45, -24, 10), (52, -40, 22), (56, -48, 36)),
     ),
     Vessel(
         name="A2",
-        radius=1.1,
+        radius=BRANCH_RADIUS,
         points=((13, 3, -14), (3, 18, -10), (3, 36, 0), (3, 38, 16), (3, 16, 34), (3, -20, 44)),
     ),
-    Vessel(name="P2", radius=1.1, points=((3, -24, -16), (18, -30, -12), (22, -52, -4), (12, -74, 4), (8, -88, 12))),
+    Vessel(
+        name="P2",
+        radius=BRANCH_RADIUS,
+        points=((3, -24, -16), (18, -30, -12), (22, -52, -4), (12, -74, 4), (8, -88, 12)),
+    ),
     Vessel(name="basilar artery", radius=1.8, points=((0, -24, -40), (0, -24, -16)), paired=False),
     Vessel(name="transverse sinus", radius=3.5, points=((5, -84, -22), (45, -72, -26), (58, -50, -30)), vein=True),
     Vessel(
@@ -86,12 +103,13 @@ def tubes(head: Head, rng: np.random.Generator) -> Iterator[tuple[Vessel, int, N
     The share is ``clip((radius - distance) / pixel + 1/2, 0, 1)``, the partial volume at the wall.
     """
     pixel = head.grid.spacing[2]
+    ranges = _ranges(head)
     for vessel in VESSELS:
         for side in (1, -1) if vessel.paired else (1,):
             line = np.array(vessel.points, dtype=np.float64)
             line[1:-1] += rng.normal(0.0, JITTER_MM, size=(len(line) - 2, 3))
             line[:, 0] *= side
-            voxels, distance = _near(head, line, vessel.radius + pixel)
+            voxels, distance = _near(head, ranges, line, vessel.radius + pixel)
             share = np.clip((vessel.radius - distance) / pixel + 0.5, 0, 1).astype(np.float32)
             yield vessel, side, voxels[share > 0], share[share > 0]
 
@@ -102,20 +120,28 @@ def pial_fraction(head: Head, rng: np.random.Generator) -> Volume:
     return np.where(head.csf & (head.depth < 22), np.clip(0.5 * (noise - 1.2), 0, PIAL_FRACTION), 0).astype(np.float32)
 
 
-def _near(head: Head, line: NDArray[np.float64], reach: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Fine voxels around a polyline and their distance to it in mm."""
+def _ranges(head: Head) -> Ranges:
+    """Of z in each fine slice, of y in each row, of x in each column."""
+    axes = ((head.z, (1, 2)), (head.y, (0, 2)), (head.x, (0, 1)))
+    return tuple((volume.min(axis=others), volume.max(axis=others)) for volume, others in axes)
+
+
+def _near(
+    head: Head, ranges: Ranges, line: NDArray[np.float64], reach: float
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Fine voxels around a polyline, ascending, and their distance to it in mm."""
     low, high = line.min(axis=0) - reach, line.max(axis=0) + reach
-    rows = np.flatnonzero((head.z.min(axis=(1, 2)) < high[2]) & (head.z.max(axis=(1, 2)) > low[2]))
-    if not rows.size:
+    bounds = zip(ranges, low[::-1], high[::-1], strict=True)
+    spans = [np.flatnonzero((least < top) & (most > bottom)) for (least, most), bottom, top in bounds]
+    if not all(span.size for span in spans):
         return np.empty(0, dtype=np.int64), np.empty(0)
-    slab = slice(rows[0], rows[-1] + 1)
-    boxed = np.ones(head.x[slab].shape, dtype=bool)
-    for axis, (bottom, top) in zip((head.x, head.y, head.z), zip(low, high, strict=True), strict=True):
-        boxed &= (axis[slab] > bottom) & (axis[slab] < top)
-    voxels = np.flatnonzero(boxed) + slab.start * head.x[0].size
-    places = np.stack([axis.ravel()[voxels] for axis in (head.x, head.y, head.z)], axis=1).astype(np.float64)
+    box = tuple(slice(int(span[0]), int(span[-1]) + 1) for span in spans)
+    places = np.stack([axis[box] for axis in (head.x, head.y, head.z)], axis=-1)
+    inside = ((places > low.astype(np.float32)) & (places < high.astype(np.float32))).all(axis=-1)
+    voxels = np.ravel_multi_index(tuple(np.argwhere(inside).T + [[part.start] for part in box]), head.x.shape)
+    chosen = places[inside].astype(np.float64)
     segments = pairwise(line)
-    return voxels, np.min([_segment_distance(places, start, end) for start, end in segments], axis=0)
+    return voxels, np.min([_segment_distance(chosen, start, end) for start, end in segments], axis=0)
 
 
 def _segment_distance(

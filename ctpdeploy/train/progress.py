@@ -21,6 +21,7 @@ class ProgressEvent:
         learns: the networks that learn, in words.
         loss: total loss of the mini-batch; None but in training.
         dice: mean validation Dice; None before validation, and where no network yet draws a lesion.
+        warnings: assumptions on the cases found, one sentence each; with ``"finding"``, before anything long.
     """
 
     stage: Literal["finding", "reading", "training", "validation"]
@@ -31,6 +32,7 @@ class ProgressEvent:
     learns: str = ""
     loss: float | None = None
     dice: float | None = None
+    warnings: tuple[str, ...] = ()
 
 
 OnProgress = Callable[[ProgressEvent], None]

@@ -95,7 +95,8 @@ def train(
         report = on_progress if on_progress and processes.first else _ignore
         if processes.first and not resume:
             run.check_empty()
-        report(ProgressEvent(stage="finding", step=len(found), steps=len(found), epochs=config.epochs))
+        count = len(found)
+        report(ProgressEvent(stage="finding", step=count, steps=count, epochs=config.epochs, warnings=split.warnings))
         cases = _read_cases({name: found[name] for name in (*split.train, *split.validation)}, config, cache, report)
         dataset = SliceDataset([cases.pop(name) for name in split.train])  # which copies: no need to keep both
         if resume:

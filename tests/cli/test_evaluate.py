@@ -107,7 +107,7 @@ def test_evaluate_scores_run_and_bundle_alike(
         assert run(["evaluate", str(model), str(phantom_folder), "--out", str(tmp_path), "--json"]) == ExitCode.DONE
         printed = capsys.readouterr()
         scores.append(json.loads(printed.out))
-        assert ("called as cases of the training" in printed.err) == (model == trained_run)
+        assert ("have the names of training cases" in printed.err) == (model == trained_run)
         assert len((tmp_path / "scores.csv").read_text().splitlines()) == 1 + 2 * 4
     assert scores[0]["threshold_rule"] == scores[1]["threshold_rule"]
     assert scores[0]["networks"]["dice"]["mean"] == pytest.approx(scores[1]["networks"]["dice"]["mean"], abs=1e-3)

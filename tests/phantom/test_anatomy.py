@@ -33,12 +33,12 @@ def test_tissues_fill_the_brain_and_do_not_overlap(head: Head) -> None:
 
 
 def test_measures_are_those_of_a_brain(head: Head) -> None:
-    """The ICBM 152 brain with its fluid takes up 1.9 litres, more than most; here it reaches to -70 mm."""
+    """Intracranial volume of adults is 1385 +- 135 ml (doi:10.1007/s00276-010-0650-4); the grid reaches to -70 mm."""
     litres = np.prod(head.grid.spacing) / 1e6
-    assert 1.6 < (head.depth > 0).sum() * litres < 2.1
+    assert 1.2 < (head.depth > 0).sum() * litres < 1.55
     assert 0.7 < head.grey.sum() / head.white.sum() < 1.8
     assert 0.08 < head.csf.sum() / (head.depth > 0).sum() < 0.25
-    assert 45 < head.depth.max() < 80
+    assert 40 < head.depth.max() < 80
 
 
 def test_the_brain_lies_in_bone_and_bone_in_scalp(head: Head) -> None:
@@ -62,7 +62,7 @@ def test_every_seed_is_another_brain(anatomy: str) -> None:
 @pytest.mark.parametrize("anatomy", EACH)
 def test_patients_of_either_anatomy_are_alike(anatomy: str) -> None:
     """From here on nothing knows where the brain came from: a lesion, bright on DWI, in a plausible brain."""
-    patient = make_patient(1, PhantomConfig(anatomy=anatomy, size=64, slices=2, frames=20))
+    patient = make_patient(1, PhantomConfig(anatomy=anatomy, size=64, slices=8, frames=20))
     assert patient.lesion_ml >= 1.0
     healthy = (patient.truth["cbf"] > 1) & (patient.truth["core"] + patient.truth["old"] < 0.01)
     assert patient.dwi[patient.lesion].mean() > 1.15 * patient.dwi[healthy].mean()

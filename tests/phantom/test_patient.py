@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from ctpdeploy.phantom import Patient, PhantomConfig, make_patient
+from ctpdeploy.phantom.ideal_maps import ideal_maps
+from ctpdeploy.runtime.perfusion.threshold_rule import RCBF_BELOW, TMAX_ABOVE_S
 from ctpdeploy.runtime.preprocess.perfusion_window import accumulated_intensity, perfusion_window
 
 TINY = PhantomConfig(size=64, slices=2, frames=20)
@@ -62,20 +64,43 @@ def test_every_lesion_is_large_enough_and_in_one_half_of_the_head(patients: list
         assert right > 0.9 if patient.stroke.side > 0 else right < 0.1
 
 
-def test_the_lesion_is_bright_on_dwi_dark_on_flow_and_late(patients: list[Patient]) -> None:
+def test_the_lesion_is_bright_on_dwi_dark_on_flow_and_late() -> None:
+    """Where nothing has reperfused since, and DWI lies on CT; true arteries, so that no finder of them is tested."""
+    config = PhantomConfig(size=96, slices=4, frames=45, misregistration=0.0)
+    patients = [
+        patient for patient in (make_patient(seed, config) for seed in range(12)) if not patient.stroke.reperfusion
+    ]
+    assert len(patients) >= 3
     for patient in patients:
+        maps = ideal_maps(patient)
         tissue = patient.truth["cbf"] > 1
         healthy = tissue & (patient.truth["core"] + patient.truth["penumbra"] + patient.truth["old"] < 0.05)
-        core = patient.lesion & (patient.maps["cbf"] > 0)
-        assert patient.dwi[patient.lesion].mean() > 1.15 * patient.dwi[healthy].mean()
-        assert np.median(patient.maps["cbf"][core]) < 0.8 * np.median(patient.maps["cbf"][healthy])
-        assert np.median(patient.maps["tmax"][core]) > np.median(patient.maps["tmax"][healthy]) + 2
+        core = patient.lesion & (maps["cbf"] > 0)
+        assert patient.dwi[patient.lesion].mean() > 1.4 * patient.dwi[healthy].mean()
+        assert np.median(maps["cbf"][core]) < 0.6 * np.median(maps["cbf"][healthy & (maps["cbf"] > 0)])
+        assert np.median(maps["tmax"][core]) > np.median(maps["tmax"][healthy & (maps["cbf"] > 0)]) + 2
 
 
 def test_the_bolus_is_seen_in_the_sum_of_raw_frames(patients: list[Patient]) -> None:
     """q(t) over all voxels, air and bone included, with the source's K = 5."""
     windows = [perfusion_window(accumulated_intensity(p.series), run_length=5, frames=6) for p in patients]
     assert sum(not window.findings for window in windows) >= 6
+    assert sum(window.end < len(p.times) - 1 for window, p in zip(windows, patients, strict=True)) >= 5
+
+
+def test_a_patient_without_a_stroke_has_neither_core_nor_penumbra() -> None:
+    """On maps of the truth; the arteries' share of voxels and noise can only add to it."""
+    for seed in range(4):
+        patient = make_patient(seed, PhantomConfig(size=96, frames=45, healthy=True))
+        maps, voxel_ml = ideal_maps(patient), np.prod(patient.spacing) / 1000
+        late = maps["tmax"] > TMAX_ABOVE_S
+        assert not patient.lesion.any()
+        assert patient.truth["core"].sum() * voxel_ml < 1e-3
+        assert patient.truth["penumbra"].sum() * voxel_ml < 0.1
+        assert late.sum() * voxel_ml < 0.5
+        normal = maps["cbf"][maps["cbf"] > 0]
+        assert np.median(maps["tmax"][maps["cbf"] > 0]) < 4.0
+        assert np.count_nonzero(normal < RCBF_BELOW * np.median(normal)) < 0.01 * normal.size
 
 
 def test_the_information_gap_closes() -> None:
@@ -90,36 +115,18 @@ def test_the_information_gap_closes() -> None:
 def test_oedema_darkens_the_core_before_contrast() -> None:
     def contrast(info_gap: float) -> float:
         patients = [
-            make_patient(seed, PhantomConfig(size=64, slices=2, frames=20, info_gap=info_gap)) for seed in range(6)
+            make_patient(seed, PhantomConfig(size=96, slices=4, frames=20, info_gap=info_gap)) for seed in range(8)
         ]
         drops = []
         for patient in patients:
-            white = (patient.truth["cbv"] > 0) & (patient.truth["old"] < 0.01)
-            before = patient.series[:2].mean(axis=0)
-            drops.append(before[patient.lesion & white].mean() - before[white & ~patient.lesion].mean())
+            tissue = (patient.truth["tissue"] > 0.9) & (patient.truth["old"] < 0.01)
+            before, core = patient.series[:2].mean(axis=0), patient.truth["core"] > 0.7
+            if not (core & tissue).any():
+                continue
+            drops.append(before[core & tissue].mean() - before[tissue & ~core].mean())
         return float(np.mean(drops))
 
     assert contrast(1.0) < contrast(0.0) - 1.0
-
-
-@pytest.mark.slow
-def test_plausibility_of_a_data_set() -> None:
-    """Against ISLES 2018: lesions 0.8 / 7 / 17 / 45 / 260 ml, Dice 0.29 of Tmax > 6 s and relative CBF < 30 %."""
-    patients = [make_patient(seed, PhantomConfig(size=96)) for seed in range(30)]
-    first, median, third = np.percentile([p.lesion_ml for p in patients], [25, 50, 75])
-    assert 3 < first < 12
-    assert 8 < median < 25
-    assert 18 < third < 60
-    assert 0.12 < np.mean([dice_of_the_rule(p) for p in patients]) < 0.40
-    errors = [abs(int(p.measured_aif.argmax() - p.aif.argmax())) for p in patients]
-    assert np.mean(np.array(errors) <= 1) >= 0.95
-
-
-def dice_of_the_rule(patient: Patient) -> float:
-    cbf, tmax = patient.maps["cbf"], patient.maps["tmax"]
-    late = tmax > 6
-    rule = (cbf > 0) & late & (cbf < 0.3 * np.median(cbf[(cbf > 0) & ~late]))
-    return float(2 * (rule & patient.lesion).sum() / (rule.sum() + patient.lesion.sum()))
 
 
 def test_below_the_brain_a_head_goes_on_and_has_no_perfusion() -> None:

@@ -17,12 +17,14 @@ from ctpdeploy.phantom.territories import make_territories
 
 STROKE = Stroke(
     site="M2 inferior",
+    branch=None,
     side=1,
     onset_hours=4.0,
     collateral=0.4,
     collateral_mm=12.0,
     deep_severity=0.0,
-    delay=7.0,
+    delay=13.5,
+    reperfusion=0.0,
     threshold=0.0,
     old_infarct=None,
     stenosis=0.0,
@@ -124,5 +126,6 @@ def test_emboli_and_leukoaraiosis_reach_the_patient() -> None:
     )
     assert ill.stroke == replace(plain.stroke, emboli=ill.stroke.emboli, leukoaraiosis=ill.stroke.leukoaraiosis)
     assert len(ill.stroke.emboli) >= 3
-    assert ill.lesion_ml > plain.lesion_ml
+    embolic = make_patient(1, PhantomConfig(size=64, slices=4, frames=20, emboli=3.0))
+    assert embolic.truth["core"].sum() > plain.truth["core"].sum()
     assert ill.truth["old"].sum() > plain.truth["old"].sum()

@@ -45,7 +45,7 @@ class Code:
 
 CODES: Final[dict[str, Code]] = {
     "maps-empty": Code("serious", "all perfusion maps are zero"),
-    "maps-contradict": Code("serious", "MTT is not 60 CBV / CBF, as where maps are swapped or in other units"),
+    "maps-contradict": Code("serious", "MTT is not 60 CBV / CBF, as where maps are swapped or one is in another unit"),
     "tmax-too-long": Code("serious", "the median Tmax is longer than the series"),
     "tmax-low": Code("serious", "the median Tmax of the healthier hemisphere is under 1 s, as where an AIF is venous"),
     "arterial-input-late": Code(

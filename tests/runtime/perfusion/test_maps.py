@@ -173,7 +173,7 @@ def test_resampling_of_frames_is_linear() -> None:
 
 @pytest.fixture(scope="module")
 def patient() -> Patient:
-    return make_patient(16, PhantomConfig(size=128, slices=4, frames=45))
+    return make_patient(16, PhantomConfig(size=128, slices=8, frames=45))
 
 
 def test_maps_of_a_patient(patient: Patient) -> None:
