@@ -139,7 +139,7 @@ def main() -> None:
     """Measure and print; the last line is JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--patients", type=int, default=40, help="of each height")
-    parser.add_argument("--slices", type=int, nargs="+", default=[2, 4, 8, 16], help="heights of slabs")
+    parser.add_argument("--slices", type=int, nargs="+", default=[2, 4, 8, 16, 22], help="heights of slabs")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--size", type=int, default=128, help="rows and columns")
@@ -147,7 +147,7 @@ def main() -> None:
     parser.add_argument("--beside", type=Path, metavar="FILE", help="another version of arteries.py")
     options = parser.parse_args()
     run = partial(measure, seed=options.seed, size=options.size, radius=options.radius, beside=options.beside)
-    tasks = [(slices, number) for slices in options.slices for number in range(options.patients)]
+    tasks = [(slices, number) for number in range(options.patients) for slices in options.slices]
     with ProcessPoolExecutor(options.jobs) as pool:
         found = [one for patient in pool.map(run, tasks) for one in patient]
     results = {
