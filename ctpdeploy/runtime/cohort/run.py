@@ -213,11 +213,12 @@ def _require_apart(cases: Iterable[CaseRef], out: Path) -> None:
     """
     named = list(cases)
     targets = {(out / case.name).resolve() for case in named}
+    around = {folder: target for target in targets for folder in (target, *target.parents)}
     for case in named:
         sources = [file.resolve() for file in case.files.values()]
         if case.layout != GIVEN:
             sources.append(folder := case.folder.resolve())
-            if among := next((target for target in targets if target.is_relative_to(folder)), None):
+            if among := around.get(folder):
                 raise UsageError(f"Results in {among} would lie in the folder of {case.name}: choose another --out.")
         for source in sources:
             if place := targets.intersection((source, *source.parents)):
