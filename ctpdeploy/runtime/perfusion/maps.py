@@ -22,6 +22,7 @@ from ctpdeploy.runtime.data.case import MAP_NAMES, BoolArray, FloatArray
 from ctpdeploy.runtime.data.finding import Finding, finding
 from ctpdeploy.runtime.perfusion.arteries import VascularInput, baseline_frames, find_vascular_input
 from ctpdeploy.runtime.perfusion.brain import brain_mask
+from ctpdeploy.runtime.perfusion.parenchyma import parenchyma
 
 __all__ = [
     "DENSITY",
@@ -81,7 +82,7 @@ class PerfusionMaps:
 
     Attributes:
         maps: CBF, CBV, MTT, Tmax by the names ``cbf, cbv, mtt, tmax``, each float32 ``(D, H, W)`` in ml/100g/min,
-            ml/100g, s and s; zero outside the brain.
+            ml/100g, s and s; zero outside the parenchyma.
         brain: mask ``(D, H, W)``.
         vessels: the AIF and the VOF as measured, and the voxels behind them.
         scaling: factor put on the AIF.
@@ -129,7 +130,8 @@ def perfusion_maps(
     _require_numbers(series, spacing)
     series, times, findings = _uniform(series, np.asarray(times, dtype=np.float64))
     dt = float(times[1] - times[0])
-    brain = brain_mask(series.mean(axis=0, dtype=np.float32), spacing)
+    mean = series.mean(axis=0, dtype=np.float32)
+    brain = brain_mask(mean, spacing)
     if not brain.any():
         raise InputError(
             "No brain found in the series: check that it holds a head in HU, slices along the second axis."
@@ -140,8 +142,10 @@ def perfusion_maps(
     scaling = vessels.scaling if config.vof_scaling else 1.0
     curves = smooth_in_plane(enhancement, brain, spacing, config.smoothing_fwhm_mm)[:, brain]
     values = deconvolve(curves, scaling * vessels.aif, dt, config)
+    maps = {name: _scatter(values[name], brain) for name in MAP_NAMES}
+    shown = parenchyma(mean, maps["cbv"], brain)
     return PerfusionMaps(
-        maps={name: _scatter(values[name], brain) for name in MAP_NAMES},
+        maps={name: volume * shown for name, volume in maps.items()},
         brain=brain,
         vessels=vessels,
         scaling=scaling,
