@@ -54,6 +54,7 @@ CODES: Final[dict[str, Code]] = {
     "maps-in-air": Code("refusal", "over a tenth of a map's positive voxels lie where the series has air"),
     "frames-jump": Code("serious", "a slice changes by 12 to 25 HU between two frames; motion, or a cut frame"),
     "series-uneven": Code("serious", "the brain's mean curve goes up and down more than a bolus; motion, or disorder"),
+    "series-clipped": Code("serious", "over a hundredth of the voxels share the greatest value, as in a window"),
     "series-without-baseline": Code("serious", "the series begins when contrast agent has come already"),
     "lesion-outside-tissue": Code("serious", "over a tenth of the lesion lies in air, fat or bone"),
     "maps-of-another": Code(
