@@ -16,7 +16,7 @@ from typing import Final
 from ctpdeploy.errors import UsageError
 from ctpdeploy.scratch import NEW, OLD, Scratch
 
-__all__ = ["atomic_file", "atomic_folder", "atomic_replace"]
+__all__ = ["atomic_file", "atomic_folder", "atomic_move", "atomic_replace"]
 
 _AT_FDCWD: Final = -100
 _EXCHANGE: Final = 2
@@ -51,10 +51,23 @@ def atomic_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
             elif not _exchange(content, folder):
                 folder.rename(scratch.folder / OLD)  # goes back with the scratch folder, should the next step fail
                 content.rename(folder)
-                (scratch.folder / OLD).rename(content)
         except OSError as error:
             raise _made_meanwhile(folder) if not replace and folder.exists() else error from error
         _sync_folder(folder.parent)
+
+
+def atomic_move(folder: Path, target: Path) -> None:
+    """Give a folder another name, in the place of an earlier one if there is one; on a failure both stay.
+
+    Raises:
+        OSError: it cannot be moved.
+    """
+    with _scratch(target) as scratch:
+        if os.path.lexists(target):
+            target.rename(scratch.folder / OLD)  # goes back with the scratch folder, should the next step fail
+        folder.rename(target)
+        _sync_folder(folder.parent)
+        _sync_folder(target.parent)
 
 
 @contextmanager

@@ -41,13 +41,27 @@ class Layout(Protocol):
         ...
 
 
-def walk(folder: Path) -> list[Path]:
-    """All files under a folder, links followed, sorted, without hidden ones: unfinished, or left by macOS."""
+def walk(folder: Path, unreadable: list[OSError] | None = None) -> list[Path]:
+    """All files under a folder, links followed, sorted, without hidden ones: unfinished, or left by macOS.
+
+    A link to a folder that it lies in is not followed: it would lead round and round.
+
+    Args:
+        folder: to be searched.
+        unreadable: is given the error of each folder that cannot be listed; without it they are passed over.
+    """
     found: list[Path] = []
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+    for parent, folders, files in os.walk(
+        folder, followlinks=True, onerror=None if unreadable is None else unreadable.append
+    ):
+        folders[:] = [name for name in folders if not name.startswith(".") and not _leads_back(Path(parent, name))]
         found += [Path(parent) / name for name in files if not name.startswith(".")]
     return sorted(found)
+
+
+def _leads_back(folder: Path) -> bool:
+    """Whether a folder is a link to one of those that it lies in."""
+    return folder.is_symlink() and any(folder.samefile(above) for above in folder.absolute().parents)
 
 
 def case_name(folder: Path) -> str:
