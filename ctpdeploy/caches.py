@@ -8,12 +8,13 @@
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import platformdirs
 
-__all__ = ["VARIABLE", "cache_folder", "cache_folders", "shared_cache_folder"]
+__all__ = ["VARIABLE", "cache_folder", "cache_folders", "shared_cache_folder", "user_data_folder"]
 
 VARIABLE: Final = "CTPDEPLOY_CACHE"
 
@@ -22,8 +23,12 @@ def cache_folder() -> Path | None:
     """Where this user keeps things; None if there is no place. It need not exist."""
     if named := os.environ.get(VARIABLE):
         return Path(named).absolute()
-    users = platformdirs.user_cache_path("ctpdeploy", appauthor=False)
-    return users if users.is_absolute() else None  # "~" stays as it is where nobody has a home
+    return _in_home(platformdirs.user_cache_path)
+
+
+def user_data_folder() -> Path | None:
+    """Where this user keeps what is no cache; None without a home."""
+    return _in_home(platformdirs.user_data_path)
 
 
 def shared_cache_folder() -> Path | None:
@@ -39,6 +44,14 @@ def cache_folders() -> tuple[Path, ...]:
     own = cache_folder()
     others = () if os.environ.get(VARIABLE) else (_machines(),)
     return others if own is None else (own, *others)
+
+
+def _in_home(find: Callable[..., Path]) -> Path | None:
+    try:
+        folder = find("ctpdeploy", appauthor=False)
+    except RuntimeError:  # as platformdirs says, of late, that there is no home
+        return None
+    return folder if folder.is_absolute() else None  # earlier ones give back "~"
 
 
 def _machines() -> Path:

@@ -1,13 +1,12 @@
 """The places of caches, with and without a home, an administrator and a variable."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from ctpdeploy.caches import cache_folder, cache_folders, shared_cache_folder
-
-HOMELESS = Path("~/.cache/ctpdeploy")
+from ctpdeploy.caches import cache_folder, cache_folders, shared_cache_folder, user_data_folder
 
 
 @pytest.fixture
@@ -36,8 +35,16 @@ def test_the_variable_names_the_only_one(machines: Path, monkeypatch: pytest.Mon
     assert shared_cache_folder() == machines
 
 
-def test_without_a_home_there_is_none(machines: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("platformdirs.user_cache_path", lambda *_, **__: HOMELESS)
+def no_home(*_: object, **__: object) -> Path:
+    raise RuntimeError("could not determine the home directory")
+
+
+@pytest.mark.parametrize("answer", [lambda *_, **__: Path("~/ctpdeploy"), no_home], ids=["earlier", "of late"])
+def test_without_a_home_there_is_none(machines: Path, monkeypatch: pytest.MonkeyPatch, answer: Callable[..., Path]):
+    """What platformdirs answers then."""
+    for place in ("user_cache_path", "user_data_path"):
+        monkeypatch.setattr(f"platformdirs.{place}", answer)
     assert cache_folder() is None
+    assert user_data_folder() is None
     assert cache_folders() == (machines,)
     assert shared_cache_folder() is None

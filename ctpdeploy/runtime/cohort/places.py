@@ -9,16 +9,15 @@
 
 import os
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final
 
 from ctpdeploy.atomic import atomic_move
-from ctpdeploy.errors import CtpdeployError, UsageError
+from ctpdeploy.errors import UsageError
 from ctpdeploy.runtime.io.case_ref import CaseRef, by_name
 from ctpdeploy.runtime.io.layout import GIVEN
 from ctpdeploy.runtime.report.submission import SUBMISSION, Submission
-from ctpdeploy.runtime.report.writers import result_folder
+from ctpdeploy.runtime.report.writers import REPORT, result_folder
 from ctpdeploy.scratch import NEW, Scratch
 
 __all__ = ["EARLIER", "put_aside", "require_places", "require_writable"]
@@ -83,14 +82,15 @@ def put_aside(out: Path, name: str) -> Path | None:
         Where it is now; None if there is none.
 
     Raises:
+        UsageError: what it would replace there is not all ours.
         OSError: it cannot be moved.
     """
-    with suppress(CtpdeployError):  # what is not ours stays
-        if os.path.lexists(earlier := result_folder(out, name)):
-            target = result_folder(out / EARLIER, name)
-            atomic_move(earlier, target)
-            return target
-    return None
+    result = out / name
+    if PurePath(name).name != name or result.is_symlink() or not (result / REPORT).is_file():
+        return None
+    target = result_folder(out / EARLIER, name)
+    atomic_move(result, target)
+    return target
 
 
 def _require_apart(named: dict[str, CaseRef], out: Path, inputs: Iterable[Path]) -> None:

@@ -124,11 +124,12 @@ def infer_cases(
 
     for name, case in named.items():
         try:
-            result_folder(out, name)
             if submission:
                 case.require_sound()
                 submission.admit(name, case.files.get("mtt"))
             done = _finished(out / name, case, pipeline) if resume else None
+            if not done:
+                result_folder(out, name)
         except Exception as error:  # noqa: BLE001  of this case alone
             settle(CaseOutcome(case=name, error=error))
         else:
@@ -233,8 +234,8 @@ def _put_aside(out: Path, name: str) -> str:
     """Move the earlier result of a case that was refused; one sentence on where it is, empty where there is none."""
     try:
         earlier = put_aside(out, name)
-    except OSError as error:
-        return f"Its earlier result in {out / name} could not be moved ({error.strerror}) and is of another run."
+    except (OSError, UsageError) as error:
+        return f"Its earlier result in {out / name} is not of this run and could not be moved. {error}"
     return f"Its earlier result is in {earlier} now." if earlier else ""
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ctpdeploy.atomic import atomic_replace
 from ctpdeploy.errors import InputError
-from ctpdeploy.runtime.report.writers import DIGESTS
+from ctpdeploy.runtime.report.writers import DIGESTS, own_files
 
 __all__ = ["InputState", "digests_of", "seal", "seal_holds"]
 
@@ -69,6 +69,8 @@ def seal(result: Path, inputs: Mapping[str, str]) -> None:
 def seal_holds(result: Path, files: Mapping[str, Path]) -> bool:
     """Whether a result was made of files with these contents, and none of its own is missing, changed or new.
 
+    What others have put beside them does not matter.
+
     Args:
         result: its folder.
         files: of the case, by what they hold.
@@ -86,8 +88,8 @@ def seal_holds(result: Path, files: Mapping[str, Path]) -> bool:
 
 
 def _files(result: Path) -> dict[str, Path]:
-    """What is sealed: all but the seal and hidden files."""
-    return {path.name: path for path in sorted(result.iterdir()) if path.name[0] != "." and path.name != DIGESTS}
+    """What is sealed: all that was written but the seal."""
+    return {path.name: path for path in own_files(result) if path.name != DIGESTS}
 
 
 def _digest(path: Path) -> str:

@@ -34,7 +34,7 @@ from ctpdeploy.runtime.io.compression import gzip_bytes
 from ctpdeploy.runtime.report.overview import write_overview
 from ctpdeploy.runtime.report.report_json import build_report
 
-__all__ = ["DIGESTS", "OVERVIEW", "REPORT", "result_folder", "write_prediction", "write_volume"]
+__all__ = ["DIGESTS", "OVERVIEW", "REPORT", "own_files", "result_folder", "write_prediction", "write_volume"]
 
 REPORT = "report.json"
 OVERVIEW = "overview.png"
@@ -43,9 +43,8 @@ DIGESTS = "digests.json"
 
 _OURS: Final = re.compile(
     rf"{re.escape(REPORT)}|{re.escape(OVERVIEW)}|{re.escape(DIGESTS)}"
-    r"|sub-[0-9A-Za-z]+_desc-(lesion_mask|lesion_probseg|pseudo_dwi)\.nii\.gz|\..*"
+    r"|sub-[0-9A-Za-z]+_desc-(lesion_mask|lesion_probseg|pseudo_dwi)\.nii\.gz"
 )
-"""Names of files in a result: all that may be replaced with it. Hidden ones are of file managers."""
 
 
 def write_prediction(
@@ -113,11 +112,17 @@ def result_folder(out: Path | str, name: str) -> Path:
         return target
     if target.is_symlink() or not (target / REPORT).is_file():
         raise UsageError(f"{target} exists and holds no results of ctpdeploy: choose another --out or remove it.")
-    if strangers := sorted(path.name for path in target.iterdir() if not _OURS.fullmatch(path.name)):
+    own = own_files(target)
+    if strangers := sorted(path.name for path in target.iterdir() if path not in own and path.name[0] != "."):
         raise UsageError(
             f"{target} also holds {', '.join(strangers)}, not written by ctpdeploy: move that, or choose another --out."
         )
     return target
+
+
+def own_files(result: Path) -> list[Path]:
+    """The files in a result that ctpdeploy wrote, by their names: what may be replaced with it, beside hidden ones."""
+    return sorted(path for path in result.iterdir() if _OURS.fullmatch(path.name))
 
 
 def write_volume(path: Path, volume: NDArray[Any], case: Case) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ctpdeploy.errors import UsageError
-from ctpdeploy.runtime import CaseRef, find_cases
+from ctpdeploy.runtime import find_cases
 from ctpdeploy.runtime.cohort.places import EARLIER, put_aside, require_places, require_writable
 from ctpdeploy.runtime.io.layout import case_of_files
 from ctpdeploy.runtime.report.submission import SUBMISSION, Submission
@@ -85,15 +85,24 @@ def test_a_full_disk_is_refused_and_nothing_is_left(tmp_path: Path, monkeypatch:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_only_what_is_ours_is_put_aside(tmp_path: Path, data: Path):
-    (case,) = find_cases(data)
-    assert isinstance(case, CaseRef)
+def test_only_results_are_put_aside_and_nothing_is_lost(tmp_path: Path, data: Path):
     assert put_aside(tmp_path, "study") is None
+    assert put_aside(tmp_path / "study", "../out") is None
     assert data.is_dir()
-    (tmp_path / "case_1").mkdir()
-    (tmp_path / "case_1" / "report.json").touch()
-    (tmp_path / "case_1" / "notes.txt").touch()
+
+    def result(*others: str) -> None:
+        (tmp_path / "case_1").mkdir()
+        for name in ("report.json", *others):
+            (tmp_path / "case_1" / name).touch()
+
+    result("notes.txt")
+    aside = tmp_path / EARLIER / "case_1"
+    assert put_aside(tmp_path, "case_1") == aside
+    assert sorted(path.name for path in aside.iterdir()) == ["notes.txt", "report.json"]
     assert put_aside(tmp_path, "case_1") is None
-    (tmp_path / "case_1" / "notes.txt").unlink()
-    assert put_aside(tmp_path, "case_1") == tmp_path / EARLIER / "case_1"
-    assert put_aside(tmp_path, "case_1") is None
+    result()
+    with pytest.raises(UsageError, match=r"also holds notes\.txt"):
+        put_aside(tmp_path, "case_1")
+    (aside / "notes.txt").unlink()
+    assert put_aside(tmp_path, "case_1") == aside
+    assert not (tmp_path / "case_1").exists()

@@ -21,7 +21,7 @@ def files(tmp_path: Path) -> dict[str, Path]:
 def result(tmp_path: Path, files: dict[str, Path]) -> Path:
     folder = tmp_path / "out"
     folder.mkdir()
-    for name in ("mask", "report.json"):
+    for name in ("overview.png", "report.json"):
         (folder / name).write_text(name)
     seal(folder, digests_of(files))
     return folder
@@ -30,6 +30,7 @@ def result(tmp_path: Path, files: dict[str, Path]) -> Path:
 def test_it_holds_wherever_the_same_files_lie(result: Path, files: dict[str, Path], tmp_path: Path):
     assert seal_holds(result, files)
     (result / ".DS_Store").touch()
+    (result / "notes.txt").touch()
     (tmp_path / "in").rename(tmp_path / "moved")
     assert seal_holds(result, {part: tmp_path / "moved" / path.name for part, path in files.items()})
 
@@ -38,9 +39,9 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "an input": lambda folder: (folder / "in" / "tmax.nii").write_bytes(b"tmay"),
     "a file in an input": lambda folder: (folder / "in" / "slices" / "1").write_bytes(b"3"),
     "a name in an input": lambda folder: (folder / "in" / "slices" / "1").rename(folder / "in" / "slices" / "3"),
-    "an output": lambda folder: (folder / "out" / "mask").write_text("mash"),
-    "a missing output": lambda folder: (folder / "out" / "mask").unlink(),
-    "a new output": lambda folder: (folder / "out" / "new").touch(),
+    "an output": lambda folder: (folder / "out" / "overview.png").write_text("changed"),
+    "a missing output": lambda folder: (folder / "out" / "overview.png").unlink(),
+    "a new output": lambda folder: (folder / "out" / "sub-1_desc-lesion_mask.nii.gz").touch(),
     "the seal": lambda folder: (folder / "out" / "digests.json").write_text("[]"),
     "no seal": lambda folder: (folder / "out" / "digests.json").unlink(),
 }

@@ -23,10 +23,8 @@ from operator import or_
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-import platformdirs
-
 from ctpdeploy.atomic import atomic_replace
-from ctpdeploy.caches import cache_folder
+from ctpdeploy.caches import cache_folder, user_data_folder
 from ctpdeploy.errors import BackendError, UsageError
 from ctpdeploy.runtime.backends.trt.cache_key import user_signing_key
 
@@ -167,8 +165,8 @@ def user_engine_cache(folder: Path | None = None) -> EngineCache:
     Raises:
         UsageError: there is no place for it or for the secret key.
     """
-    data, place = platformdirs.user_data_path("ctpdeploy", appauthor=False), folder or cache_folder()
-    if place is None or not data.is_absolute():
+    data, place = user_data_folder(), folder or cache_folder()
+    if data is None or place is None:
         raise UsageError("This user has no home, where the key lies that signs engines: warm up as one who has.")
     return EngineCache(folder or place / "engines", user_signing_key(data / "engine-secret"))
 
