@@ -109,7 +109,7 @@ class _LogFile(logging.FileHandler):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802  logging's
         """Say why no more lines are written; the first one is a trial."""
         if not self.begun:
-            raise  # noqa: PLE0704  what is being handled
+            raise
         logging.getLogger("ctpdeploy").removeHandler(self)
         say(f"Warning: the log ends here, since it cannot be written any more ({sys.exception()}).")
 
