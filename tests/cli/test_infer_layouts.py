@@ -44,7 +44,7 @@ def test_a_submission_of_those_that_did_not_fail(bundle_folder: Path, testing: P
         assert report["submission"] == f"submission/{name}"
         mask = nifti_cases.load(case / report["outputs"]["mask"])
         np.testing.assert_array_equal(nifti_cases.load(out / "submission" / name), mask)
-        assert {path.name for path in case.iterdir()} == {"report.json", *report["outputs"].values()}
+        assert {path.name for path in case.iterdir()} == {"report.json", "digests.json", *report["outputs"].values()}
     assert "case_3 cannot be submitted, since it has no MTT map" in printed.err
     assert f"The masks to submit, 2, are in {out / 'submission' / 'mine.zip'}" in printed.err
     assert "the others are in" in printed.err

@@ -117,18 +117,35 @@ def test_a_folder_that_holds_a_thing_twice_has_no_inventory(tmp_path: Path):
 
 
 def test_links_that_lead_round_are_not_followed(tmp_path: Path):
-    """Two at each level: followed blindly they would lead to 2^40 folders before the system stops."""
+    """Followed blindly they would lead to more folders than anybody can list."""
     outside = touch_isles2018(tmp_path / "outside" / "case_3")
     root = tmp_path / "data"
-    for name in ("case_1", "case_2"):
+    names = [f"case_{number}" for number in range(10, 22)]
+    for name in names:
         folder = touch_isles2018(root / name)
         (folder / "up").symlink_to("..")
         (folder / "out").symlink_to(tmp_path)
         (folder / "self").symlink_to("self")
+        for other in names:
+            (folder / other).symlink_to(Path("..", other))
     (root / "case_3").symlink_to(outside)
-    assert [case.folder for case in find_cases(root)] == [root / "case_1", root / "case_2", root / "case_3"]
-    for name in ("case_1", "case_2"):
-        assert not find_cases(root / name)[0].fault
+    (outside / "inner").mkdir()
+    (outside / "inner" / "round").symlink_to("..")
+    assert [case.folder for case in find_cases(root)] == [root / name for name in ["case_3", *names]]
+    assert [case.name for case in find_cases(outside)] == ["case_3"]
+    assert sorted({case.name for case in find_cases(root / names[0])}) == names  # others are linked, each once
+    (root / "again").symlink_to(outside)
+    assert [case.name for case in find_cases(root)] == ["again", *names]
+
+
+def test_a_link_to_what_is_not_searched_otherwise_is_followed(tmp_path: Path):
+    """To another place, and to a hidden one, as some tools for large files keep them."""
+    root = tmp_path / "data"
+    for store, name in ((tmp_path / "store", "case_1"), (root / ".store", "case_2")):
+        touch_isles2018(store / "abc")
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).symlink_to(store / "abc")
+    assert [case.name for case in find_cases(root)] == ["case_1", "case_2"]
 
 
 def refuse(monkeypatch: pytest.MonkeyPatch, *folders: Path) -> None:
