@@ -128,7 +128,7 @@ def _with_unreadable(cases: Sequence[CaseRef], errors: Sequence[OSError], root: 
     return cases
 
 
-def _never(case: CaseRef) -> Case:
+def _never(case: CaseRef, *_: object) -> Case:
     raise InputError(case.fault)
 
 
