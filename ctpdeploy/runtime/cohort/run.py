@@ -9,6 +9,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -124,8 +125,8 @@ def infer_cases(
 
     for name, case in named.items():
         try:
+            case.require_sound()
             if submission:
-                case.require_sound()
                 submission.admit(name, case.files.get("mtt"))
             done = _finished(out / name, case, pipeline) if resume else None
             if not done:
@@ -165,7 +166,7 @@ def predict_cases(
 
     def read(case: CaseRef) -> _Read:
         start = time.perf_counter()
-        case.require_sound()
+        case.require_sound()  # its files may have become pipes
         state = _state(case)
         content = case.read()
         state.require_same()
@@ -178,7 +179,8 @@ def predict_cases(
         read, prediction = predicted
         try:
             folder = write_prediction(out, read.case, prediction, seconds={"read": read.seconds})
-            seal(folder, read.digests)
+            with suppress(OSError):  # a result without a seal is whole, and --resume makes it again
+                seal(folder, read.digests)
             return _load(folder / REPORT)
         except OSError as error:
             name, reason = read.case.identifier, error.strerror or str(error)
@@ -253,7 +255,8 @@ def _submit(
         report["submission"] = f"{SUBMISSION}/{files[name]}"
         with atomic_replace(out / name / REPORT) as partial:
             partial.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        seal(out / name, _load(out / name / DIGESTS)["inputs"])
+        with suppress(OSError):
+            seal(out / name, _load(out / name / DIGESTS)["inputs"])
     return out / SUBMISSION / f"{submission.name}.zip"
 
 

@@ -221,6 +221,31 @@ def test_no_mask_is_handed_to_a_patient_of_the_same_name(tmp_path: Path, phantom
     assert engine.calls == 1
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a named pipe")
+def test_resuming_waits_at_no_pipe(tmp_path: Path, phantom_folder: Path):
+    shutil.copytree(phantom_folder / "case_1", tmp_path / "data" / "case_1")
+    infer(tmp_path / "data", tmp_path / "out", OneThread())
+    (case,) = find_cases(tmp_path / "data")
+    case.files["tmax"].unlink()
+    os.mkfifo(case.files["tmax"])
+    cohort = infer(tmp_path / "data", tmp_path / "out", OneThread(), resume=True)
+    assert "is a pipe or a device" in cohort.refused["case_1"]
+
+
+def test_a_result_that_cannot_be_sealed_is_whole_and_made_again(
+    tmp_path: Path, phantom_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ctpdeploy.runtime.cohort.run.seal", full)
+        assert not infer(phantom_folder, tmp_path, OneThread()).refused
+    engine = OneThread()
+    infer(phantom_folder, tmp_path, engine, resume=True)
+    assert engine.calls == 4
+
+
 def test_what_changes_while_it_is_read_is_refused(tmp_path: Path, phantom_folder: Path):
     def touched(case: CaseRef) -> Case:
         content = found.read()
