@@ -14,15 +14,15 @@ from typing import Final
 
 import nibabel as nib
 import numpy as np
-import platformdirs
 import scipy
 
 from ctpdeploy.atomic import atomic_replace
+from ctpdeploy.caches import cache_folder
 from ctpdeploy.runtime.io.case_ref import CaseRef
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 from ctpdeploy.train.prepared_case import PreparedCase, pack, prepare, unpack
 
-__all__ = ["CaseCache", "default_folder"]
+__all__ = ["CaseCache", "default_cache"]
 
 PREPARATION: Final = 2
 """Version of all that lies between the files of a case and its entry: reading, perfusion maps, preprocessing, and the
@@ -30,9 +30,10 @@ layout of the entry. To be raised with any change after which the same files may
 bit: once too often costs a preparation, once too seldom trains on what no longer holds."""
 
 
-def default_folder() -> Path:
-    """Folder of prepared cases in the user's caches on this system."""
-    return platformdirs.user_cache_path("ctpdeploy", appauthor=False) / "cases"
+def default_cache() -> "CaseCache | None":
+    """The cache in this user's folder; None if there is no place for it."""
+    folder = cache_folder()
+    return None if folder is None else CaseCache(folder / "cases")
 
 
 class CaseCache:
@@ -81,7 +82,6 @@ class CaseCache:
         if self.warnings:
             return
         try:
-            entry.parent.mkdir(parents=True, exist_ok=True)
             with atomic_replace(entry) as partial:
                 partial.write_bytes(pack(case))
         except OSError as error:

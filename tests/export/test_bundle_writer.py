@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import pickle
 import shutil
 import sys
@@ -27,6 +28,17 @@ def quick(bundle_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Graphs exported before, which saves the time of the exporter."""
 
     bundles.reuse_graphs(bundle_folder, monkeypatch)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_who_may_read_a_new_file_may_read_the_bundle(bundle_folder: Path, trained_run: Path, tmp_path: Path):
+    """Also what safetensors wrote, which is for its owner alone at first."""
+    (tmp_path / "new").touch()
+    mode = (tmp_path / "new").stat().st_mode
+    checkpoint = trained_run / "checkpoints" / "best"
+    files = [path for folder in (bundle_folder, checkpoint) for path in folder.iterdir()]
+    assert {path.suffix for path in files} == {".json", ".onnx", ".safetensors"}
+    assert {path.name: path.stat().st_mode for path in files} == {path.name: mode for path in files}
 
 
 @pytest.mark.usefixtures("quick")

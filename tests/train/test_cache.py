@@ -15,7 +15,7 @@ from support.nifti_cases import only_case
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime import Case, CaseRef, read_case
 from ctpdeploy.train import LossConfig, TrainConfig, cache
-from ctpdeploy.train.cache import CaseCache, default_folder
+from ctpdeploy.train.cache import CaseCache, default_cache
 from ctpdeploy.train.dataset import read_labelled
 from ctpdeploy.train.prepared_case import PreparedCase, pack, prepare
 
@@ -232,6 +232,11 @@ def test_equal_cases_are_equal_files(data: Path, config: TrainConfig) -> None:
     assert one == other
 
 
-def test_default_folder_is_the_users() -> None:
-    assert default_folder().is_absolute()
-    assert "ctpdeploy" in default_folder().parts
+def test_without_a_place_for_it_there_is_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CTPDEPLOY_CACHE", str(tmp_path / "named"))
+    cache = default_cache()
+    assert cache is not None
+    assert cache._folder == tmp_path / "named" / "cases"
+    monkeypatch.delenv("CTPDEPLOY_CACHE")
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda *_, **__: Path("~/.cache/ctpdeploy"))
+    assert default_cache() is None

@@ -35,7 +35,9 @@ def test_stop_between_the_renames_of_a_checkpoint_is_survived(
     out = tmp_path / "run"
     with pytest.raises(StopError):
         train(data, out, config, on_progress=stop_in(2, "validation"))
-    (out / "checkpoints/last").rename(out / "checkpoints/.last.old")
+    (out / "checkpoints/.last.00000000.partial").mkdir()
+    (out / "checkpoints/.last.00000000.partial/lock").touch()
+    (out / "checkpoints/last").rename(out / "checkpoints/.last.00000000.partial/old")
     train(data, out, config, resume=True)
     assert same(tensors(finished), tensors(out))
 

@@ -41,13 +41,16 @@ class CaseRef:
         return self.reader(self)
 
     def require_sound(self) -> None:
-        """Refuse files that make no case, judged by their names.
+        """Refuse files that make no case, judged by their names and kinds: whoever opens a pipe waits for its writer.
 
         Raises:
             InputError: they make none.
         """
         if self.fault:
             raise InputError(self.fault)
+        for path in self.files.values():
+            if path.exists() and not path.is_file() and not path.is_dir():
+                raise InputError(f"{path} is a pipe or a device, not a file: copy what it gives to a file.")
 
 
 def by_name(cases: Iterable[CaseRef]) -> dict[str, CaseRef]:

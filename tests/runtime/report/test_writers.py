@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -143,9 +144,9 @@ def test_the_overview_copes_with_few_and_many_slices_and_no_lesion(tmp_path: Pat
 
 def test_an_earlier_result_is_replaced_whole(tmp_path: Path, phantom_case: Case):
     folder = write(tmp_path, phantom_case)
-    (folder / "stale.txt").write_text("x")
+    (folder / "sub-case1_desc-pseudo_dwi.nii.gz").rename(folder / "sub-stale_desc-pseudo_dwi.nii.gz")
     write(tmp_path, phantom_case)
-    assert not (folder / "stale.txt").exists()
+    assert not (folder / "sub-stale_desc-pseudo_dwi.nii.gz").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["case_1"]
 
 
@@ -196,6 +197,25 @@ def test_only_earlier_results_are_replaced(tmp_path: Path, phantom_case: Case, k
         write(tmp_path, phantom_case)
     assert [path.name for path in tmp_path.iterdir()] == [place.name]
     assert kind != "folder" or (place / "series.nii").exists()
+
+
+@pytest.mark.parametrize("stranger", ["notes.txt", "sub-case1_desc-lesion_mask_edited.nii.gz", "folder"])
+def test_nothing_is_lost_that_somebody_put_beside_a_result(tmp_path: Path, phantom_case: Case, stranger: str):
+    place = write(tmp_path, phantom_case)
+    (place / ".DS_Store").touch()
+    write(tmp_path, phantom_case)
+    (place / stranger).mkdir() if stranger == "folder" else (place / stranger).write_text("precious")
+    with pytest.raises(UsageError, match=rf"also holds {re.escape(stranger)}, not written by ctpdeploy"):
+        write(tmp_path, phantom_case)
+    assert (place / stranger).exists()
+
+
+def test_a_link_to_a_result_is_not_replaced(tmp_path: Path, phantom_case: Case):
+    place = write(tmp_path / "elsewhere", phantom_case)
+    (tmp_path / place.name).symlink_to(place)
+    with pytest.raises(UsageError, match="holds no results of ctpdeploy"):
+        write(tmp_path, phantom_case)
+    assert (place / "report.json").exists()
 
 
 def test_a_prediction_of_another_case_is_refused(tmp_path: Path, phantom_case: Case):
