@@ -107,7 +107,7 @@ def evaluate_cases(
     """
     scores = []
     for ref in cases:
-        case = ref.read()
+        case = ref.read(pipeline.perfusion)
         scores.append(score_case(case, pipeline.predict(case), pipeline.config, ssim=ssim))
         if on_case:
             on_case(len(scores), len(cases))

@@ -171,7 +171,7 @@ def predict_cases(
 
     def read(case: CaseRef) -> tuple[Case, float]:
         start = time.perf_counter()
-        return case.read(), time.perf_counter() - start
+        return case.read(pipeline.perfusion), time.perf_counter() - start
 
     def predict(read: tuple[Case, float]) -> tuple[Case, float, Prediction]:
         return *read, pipeline.predict(read[0])

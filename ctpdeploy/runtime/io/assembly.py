@@ -10,6 +10,7 @@ from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.case import Case, FloatArray
 from ctpdeploy.runtime.data.finding import Finding, finding
 from ctpdeploy.runtime.data.geometry import Geometry
+from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.data.source import Source
 
 __all__ = ["assemble_case"]
@@ -23,6 +24,7 @@ def assemble_case(
     *,
     maps: Mapping[str, FloatArray] | None,
     called: str,
+    perfusion: PerfusionConfig | None = None,
     slice_times: FloatArray | None = None,
     dwi: NDArray[Any] | None = None,
     lesion: NDArray[Any] | None = None,
@@ -42,6 +44,7 @@ def assemble_case(
         times: frame times ``(T,)`` in s, from 0, ascending.
         maps: all of ``MAP_NAMES`` in ``MAP_UNITS``, float32 ``(X, Y, Z)``; None to have them computed.
         called: name of the series in error messages.
+        perfusion: how they are computed; defaults to ``PerfusionConfig()``.
         slice_times: ``(T, D)`` in s, slices from foot to head, where the source has them.
         dwi: ``(X, Y, Z)`` in its own units.
         lesion: ``(X, Y, Z)``, lesion from 0.5 on: masks resampled by other tools read 0.9999.
@@ -57,14 +60,16 @@ def assemble_case(
         # linear algebra of SciPy takes a quarter of a second to import: only who computes maps pays for it
         from ctpdeploy.runtime.perfusion.maps import perfusion_maps
 
+        perfusion, clock = perfusion or PerfusionConfig(), times if slice_times is None else slice_times
         try:
-            computed = perfusion_maps(oriented, times if slice_times is None else slice_times, geometry.spacing)
+            computed = perfusion_maps(oriented, clock, geometry.spacing, perfusion)
         except InputError as error:
             raise InputError(f"{called} gives no perfusion maps. {error}") from error
         volumes: Mapping[str, FloatArray] = computed.maps
         sentence = "The case has no perfusion maps: they were computed from the series."
         findings = (*findings, finding("maps-computed", sentence), *computed.findings)
     else:
+        perfusion = None
         volumes = {name: np.maximum(geometry.to_case(values), np.float32(0.0)) for name, values in maps.items()}
     return Case(
         identifier=identifier,
@@ -74,6 +79,7 @@ def assemble_case(
         slice_times=slice_times,
         geometry=geometry,
         source=source,
+        perfusion=perfusion,
         dwi=None if dwi is None else geometry.to_case(dwi.astype(np.float32)),
         lesion=None if lesion is None else geometry.to_case(lesion >= 0.5),
         files=files or {},

@@ -1,7 +1,7 @@
 """Perfusion maps from a raw series: the brain, its arterial input, and the deconvolution of every voxel."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,13 @@ from ctpdeploy.runtime.perfusion.arteries import VascularInput, baseline_frames,
 from ctpdeploy.runtime.perfusion.brain import brain_mask
 from ctpdeploy.runtime.perfusion.deconvolution import deconvolve
 from ctpdeploy.runtime.perfusion.frames import uniform_frames
+from ctpdeploy.runtime.perfusion.hemispheres import healthy_tmax
 from ctpdeploy.runtime.perfusion.smoothing import smooth_in_plane
 
 __all__ = ["PerfusionMaps", "perfusion_maps"]
+
+_LEAST_HEALTHY_TMAX = 0.5
+"""s. Contrast reaches healthy tissue after the arteries; where it seems not to, the input is late, as a vein's is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +72,8 @@ def perfusion_maps(
         config: defaults to ``PerfusionConfig()``.
 
     Raises:
-        InputError: the series is no array of finite numbers, holds no brain or no artery, or its times do not ascend.
+        InputError: the series is no array of finite numbers, holds no brain or no artery, or its times do not ascend;
+            or Tmax would vanish in both hemispheres, as where the arterial input is a vein's.
     """
     config = config or PerfusionConfig()
     _require_numbers(series, spacing)
@@ -85,6 +90,10 @@ def perfusion_maps(
     scaling = vessels.scaling if config.vof_scaling else 1.0
     curves = smooth_in_plane(enhancement, brain, spacing, config.smoothing_fwhm_mm)[:, brain]
     values = deconvolve(curves, scaling * vessels.aif, dt, config)
+    maximum = values["tmax"]
+    if config.tmax == "onset":  # counted in whole frames, of which it may rightly be the first
+        maximum = deconvolve(curves, scaling * vessels.aif, dt, replace(config, tmax="maximum"))["tmax"]
+    _require_delay(_scatter(maximum, brain), _scatter(values["cbf"], brain) > 0)
     return PerfusionMaps(
         maps={name: _scatter(values[name], brain) for name in MAP_NAMES},
         brain=brain,
@@ -108,6 +117,20 @@ def _require_numbers(series: NDArray[Any], spacing: Sequence[float]) -> None:
     sizes = np.asarray(spacing)
     if sizes.shape != (3,) or sizes.dtype.kind not in "iuf" or not np.all((sizes > 0) & np.isfinite(sizes)):
         raise InputError(f"The voxel size {spacing!r} is not three lengths in mm: give (dz, dy, dx).")
+
+
+def _require_delay(tmax: FloatArray, tissue: BoolArray) -> None:
+    """Refuse a Tmax, of the maximum, that vanishes in both hemispheres.
+
+    Raises:
+        InputError: it does.
+    """
+    healthy = healthy_tmax(tmax, tissue)
+    if healthy is not None and healthy < _LEAST_HEALTHY_TMAX:
+        raise InputError(
+            f"Tmax would be {healthy:.1f} s in the healthier hemisphere, so the arterial input found is late, as "
+            "a vein's is: check that the slab holds an artery, or give the case perfusion maps."
+        )
 
 
 def _scatter(values: FloatArray, mask: BoolArray) -> NDArray[np.float32]:

@@ -1,5 +1,6 @@
 """Maps of whole series: the digital phantom, its frame times, and what is refused."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,11 @@ from ctpdeploy.errors import InputError
 from ctpdeploy.phantom import Patient, PhantomConfig, make_patient
 from ctpdeploy.phantom.bolus import DELAYS, TRANSIT_TIMES
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
+from ctpdeploy.runtime.perfusion import maps
+from ctpdeploy.runtime.perfusion.arteries import VascularInput, find_vascular_input
 from ctpdeploy.runtime.perfusion.deconvolution import deconvolve
 from ctpdeploy.runtime.perfusion.frames import resample_frames
+from ctpdeploy.runtime.perfusion.hemispheres import healthy_tmax
 from ctpdeploy.runtime.perfusion.maps import perfusion_maps
 
 
@@ -92,6 +96,33 @@ def test_a_series_without_contrast_is_refused(patient: Patient) -> None:
     still = np.repeat(patient.series[:1], 20, axis=0)
     with pytest.raises(InputError, match="No artery found"):
         perfusion_maps(still, np.arange(20.0), patient.spacing)
+
+
+@pytest.mark.parametrize("settings", [{}, {"tmax": "onset"}, {"method": "osvd"}, {"method": "tikhonov"}])
+def test_the_input_of_a_vein_gives_no_maps(
+    patient: Patient, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
+) -> None:
+    """Never Tmax 0 over a healthy hemisphere."""
+    config = PerfusionConfig(**settings)
+    found = perfusion_maps(patient.series, patient.times, patient.spacing, config)
+    assert healthy_tmax(found.maps["tmax"], found.brain) >= 1.0
+
+    def confused(*arguments: Any) -> VascularInput:
+        found = find_vascular_input(*arguments)
+        return replace(found, aif=found.vof, scaling=1.0)
+
+    monkeypatch.setattr(maps, "find_vascular_input", confused)
+    with pytest.raises(InputError, match=r"Tmax would be 0\.\d s in the healthier hemisphere.* as a vein's is"):
+        perfusion_maps(patient.series, patient.times, patient.spacing, config)
+
+
+def test_an_onset_in_the_first_frame_is_no_sign_of_a_vein() -> None:
+    """At 2.15 s a frame, healthy tissue can be on its way before the first has passed."""
+    coarse = make_patient(4, PhantomConfig(size=64, slices=2, frames=20))
+    settings = [PerfusionConfig(method="osvd", tmax=tmax) for tmax in ("maximum", "onset")]
+    maximum, onset = (perfusion_maps(coarse.series, coarse.times, coarse.spacing, config) for config in settings)
+    assert healthy_tmax(onset.maps["tmax"], onset.brain) == 0.0
+    assert healthy_tmax(maximum.maps["tmax"], maximum.brain) > 1.0
 
 
 def test_air_is_refused() -> None:
