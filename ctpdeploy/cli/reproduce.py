@@ -139,6 +139,7 @@ def _facts(system: "System") -> dict[str, str]:
     return {
         "segmenter": system.segmenter,
         "loss": " + ".join(system.loss),
+        "synthesis": " + ".join(system.synthesis.loss) if system.synthesis else "",
         "sees": "; ".join(f"{role}: {' + '.join(sees)}" for role, sees in system.wiring.items()),
         "trained": ", then ".join(" + ".join(stage) for stage in system.stages),
         "DWI": "needed" if system.needs_dwi else "not needed",
@@ -148,5 +149,6 @@ def _facts(system: "System") -> dict[str, str]:
 def _sentence(system: "System") -> str:
     """Networks with their inputs and losses, and what learns together where there is a choice."""
     facts = _facts(system)
-    networks = f"{system.segmenter} with {facts['loss']}; {facts['sees']}"
+    synthesis = f"synthesis with {facts['synthesis']}; " if facts["synthesis"] else ""
+    networks = f"{system.segmenter} with {facts['loss']}; {synthesis}{facts['sees']}"
     return networks if len(system.wiring) == 1 else f"{networks}; trained: {facts['trained']}"

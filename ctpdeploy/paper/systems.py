@@ -44,6 +44,17 @@ class Synthesis:
     adversarial: bool = False
     supervised_extractor: bool = True
 
+    @property
+    def loss(self) -> tuple[str, ...]:
+        """Terms of the generator's loss by their names in table 1, and L_e where the extractor has one."""
+        terms = (
+            self.pixel,
+            f"lh{self.context}" if self.context else None,
+            "gan" if self.adversarial else None,
+            "le" if self.supervised_extractor and "extractor" in self.sees else None,
+        )
+        return tuple(term for term in terms if term)
+
 
 @dataclass(frozen=True, kw_only=True)
 class System:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from phantom_card import CARD, GROUPS, Figures, card, measure, quartiles, real
+from phantom_card import CARD, GROUPS, OUTSIDE, Figures, card, is_outside, measure, quartiles, real
 
 from ctpdeploy.phantom import PhantomConfig
 
@@ -29,9 +29,20 @@ def test_the_real_table_is_whole() -> None:
 
 def test_a_card_has_all_groups_and_its_caveat(few: list[Figures]) -> None:
     text = card(few, patients=6, seed=SEED, size=SIZE)
-    assert text.count("## ") == len(GROUPS) + 1
+    assert text.count("\n## ") == len(GROUPS) + 2
     assert "fitted to these quartiles by hand" in text
     assert text.count("kept out of the fit") >= 4 * len(GROUPS)
+
+
+def test_a_median_outside_the_real_quartiles_is_marked(few: list[Figures]) -> None:
+    near = [{**one, "aif_peak_hu": 42.0} for one in few]
+    far = [{**one, "aif_peak_hu": 300.0} for one in few]
+    scans = real()
+    assert not is_outside(near, scans, "aif_peak_hu")
+    assert is_outside(far, scans, "aif_peak_hu")
+    assert card(far, patients=6, seed=SEED, size=SIZE).count(OUTSIDE) > card(
+        near, patients=6, seed=SEED, size=SIZE
+    ).count(OUTSIDE)
 
 
 def test_the_card_in_the_documentation_is_one_of_200_patients() -> None:

@@ -20,6 +20,9 @@ def test_list_shows_every_row_of_five_tables(capsys: pytest.CaptureFixture[str])
     assert sum(row["DWI"] == "not needed" for row in rows) == 15, "13 systems, of which two stand twice"
     olh = next(row for row in rows if row["system"] == "dwi_olh")
     assert (olh["table"], olh["printed"], olh["loss"]) == ("5", "DWI^{o,l,h}", "wce + hgd")
+    told_apart = [row["synthesis"] for row in rows if row["table"] == "1"]
+    assert told_apart == ["l1", "l2", "gan", "l2 + gan", "wl2", "wl2 + lh1", "wl2 + lh2"]
+    assert (olh["synthesis"], rows[-1]["synthesis"]) == ("wl2 + lh1 + le", "")
 
 
 def test_list_needs_no_torch():

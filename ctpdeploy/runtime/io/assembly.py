@@ -35,7 +35,7 @@ def assemble_case(
     """Turn volumes into the axes of a case, and compute the maps where there are none.
 
     No flow, volume or time is negative. Makers of maps mark the outside of the brain with negative numbers (Tmax is
-    -30 there in ISLES 2024); here, as in :mod:`ctpdeploy.runtime.perfusion.maps`, the outside is 0 in every map.
+    -30 there in ISLES 2024); here, as in :mod:`ctpdeploy.runtime.perfusion.maps`, it is 0 in every map.
 
     Args:
         identifier: name of the case.

@@ -16,6 +16,7 @@ from ctpdeploy.runtime.perfusion.brain import brain_mask
 from ctpdeploy.runtime.perfusion.deconvolution import deconvolve
 from ctpdeploy.runtime.perfusion.frames import uniform_frames
 from ctpdeploy.runtime.perfusion.hemispheres import healthy_tmax
+from ctpdeploy.runtime.perfusion.parenchyma import parenchyma
 from ctpdeploy.runtime.perfusion.smoothing import smooth_in_plane
 
 __all__ = ["PerfusionMaps", "perfusion_maps"]
@@ -30,7 +31,7 @@ class PerfusionMaps:
 
     Attributes:
         maps: CBF, CBV, MTT, Tmax by the names ``cbf, cbv, mtt, tmax``, each float32 ``(D, H, W)`` in ml/100g/min,
-            ml/100g, s and s; zero outside the brain.
+            ml/100g, s and s; zero outside the parenchyma.
         brain: mask ``(D, H, W)``.
         vessels: the AIF and the VOF as measured, and the voxels behind them.
         scaling: factor put on the AIF.
@@ -79,7 +80,8 @@ def perfusion_maps(
     _require_numbers(series, spacing)
     series, times, findings = uniform_frames(series, np.asarray(times, dtype=np.float64))
     dt = float(times[1] - times[0])
-    brain = brain_mask(series.mean(axis=0, dtype=np.float32), spacing)
+    mean = series.mean(axis=0, dtype=np.float32)
+    brain = brain_mask(mean, spacing)
     if not brain.any():
         raise InputError(
             "No brain found in the series: check that it holds a head in HU, slices along the second axis."
@@ -90,12 +92,14 @@ def perfusion_maps(
     scaling = vessels.scaling if config.vof_scaling else 1.0
     curves = smooth_in_plane(enhancement, brain, spacing, config.smoothing_fwhm_mm)[:, brain]
     values = deconvolve(curves, scaling * vessels.aif, dt, config)
+    maps = {name: _scatter(values[name], brain) for name in MAP_NAMES}
+    shown = parenchyma(mean, maps["cbv"], brain)
     maximum = values["tmax"]
     if config.tmax == "onset":  # counted in whole frames, of which it may rightly be the first
         maximum = deconvolve(curves, scaling * vessels.aif, dt, replace(config, tmax="maximum"))["tmax"]
-    _require_delay(_scatter(maximum, brain), _scatter(values["cbf"], brain) > 0)
+    _require_delay(_scatter(maximum, brain), shown & (maps["cbf"] > 0))
     return PerfusionMaps(
-        maps={name: _scatter(values[name], brain) for name in MAP_NAMES},
+        maps={name: volume * shown for name, volume in maps.items()},
         brain=brain,
         vessels=vessels,
         scaling=scaling,
