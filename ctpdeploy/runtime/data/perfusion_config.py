@@ -56,13 +56,13 @@ class PerfusionConfig:
 
 
 def stored_perfusion(content: Mapping[str, Any], where: str) -> PerfusionConfig:
-    """The settings in the manifest of a bundle; one without them was made before there was a choice.
+    """The settings in the manifest of a bundle or the configuration of a run; where it has none, the first defaults.
 
     Args:
-        content: of the manifest.
+        content: of the file.
         where: its name in error messages.
 
     Raises:
         UsageError: a setting is unknown or of another type.
     """
-    return merge(PerfusionConfig(), content.get("perfusion", {}), where=f"{where}, 'perfusion'")
+    return merge(PerfusionConfig(), content.get("perfusion", {}), where=f"{where}, [perfusion]")
