@@ -17,6 +17,7 @@ from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.data.prediction import Prediction, Provenance
 from ctpdeploy.runtime.preprocess.postprocess import components_of
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
+from ctpdeploy.runtime.quality.lesion import inspect_lesion
 from ctpdeploy.runtime.quality.plausibility import implausible
 
 __all__ = ["Pipeline"]
@@ -107,7 +108,8 @@ class Pipeline:
         else:
             outputs = run_reference_path(self.engine, case, self.config)
         start = time.perf_counter()
-        components, doubts = components_of(outputs.mask, case), implausible(case)
+        components = components_of(outputs.mask, case)
+        doubts = (*implausible(case), *inspect_lesion(outputs.mask, case))
         looking = time.perf_counter() - start
         seconds = {**outputs.seconds, "postprocess": outputs.seconds["postprocess"] + looking}
         return Prediction(

@@ -6,10 +6,11 @@ from typing import Final, Literal
 
 __all__ = ["CODES", "SEVERITIES", "Code", "Finding", "Severity", "by_severity", "finding"]
 
-Severity = Literal["serious", "caution", "note"]
+Severity = Literal["refusal", "serious", "caution", "note"]
 
-SEVERITIES: Final[tuple[Severity, ...]] = ("serious", "caution", "note")
-"""From the gravest: the result may be wrong; it may be less exact; something was done otherwise than usual."""
+SEVERITIES: Final[tuple[Severity, ...]] = ("refusal", "serious", "caution", "note")
+"""From the gravest: no right mask is possible, and there is none; the result may be wrong; it may be less exact;
+something was done otherwise than usual."""
 
 
 @dataclass(frozen=True)
@@ -44,17 +45,33 @@ class Code:
 
 
 CODES: Final[dict[str, Code]] = {
+    "series-not-hu": Code("refusal", "the series shows no brain, or one that is not of 15 to 60 HU"),
+    "frames-broken": Code("refusal", "a slice changes by 25 HU or more between two frames, as where a frame is blank"),
+    "series-disordered": Code("refusal", "the brain's mean curve goes up and down as only frames out of order do"),
+    "series-reversed": Code("refusal", "the brain is brighter at the start of the series than at its end"),
+    "series-without-bolus": Code("refusal", "the brain's mean curve changes by less than 2.5 HU"),
+    "maps-identical": Code("refusal", "two perfusion maps are one and the same volume"),
+    "maps-in-air": Code("refusal", "over a tenth of a map's positive voxels lie where the series has air"),
+    "frames-jump": Code("serious", "a slice changes by 12 to 25 HU between two frames; motion, or a cut frame"),
+    "series-uneven": Code("serious", "the brain's mean curve goes up and down more than a bolus; motion, or disorder"),
+    "series-clipped": Code("serious", "over a hundredth of the voxels share the greatest value, as in a window"),
+    "series-without-baseline": Code("serious", "the series begins when contrast agent has come already"),
+    "lesion-outside-tissue": Code("serious", "over a tenth of the lesion lies in air, fat or bone"),
+    "maps-of-another": Code(
+        "serious", "a map does not go with what the series shows; another scan's, of another kind, mirrored or shifted"
+    ),
+    "maps-swapped": Code("serious", "Tmax goes with CBV / CBF more than MTT does"),
     "maps-empty": Code("serious", "all perfusion maps are zero"),
     "maps-contradict": Code("serious", "MTT is not 60 CBV / CBF, as where maps are swapped or one is in another unit"),
     "tmax-too-long": Code("serious", "the median Tmax is longer than the series"),
     "tmax-low": Code("serious", "the median Tmax of the healthier hemisphere is under 1 s, as where an AIF is venous"),
     "arterial-input-late": Code(
-        "serious", "the arterial input peaks less than 2 s before the brain, so it may be venous and Tmax too short"
+        "serious", "the arterial input is less than 2.5 s before the brain: it may be no artery, and Tmax too short"
     ),
     "tmax-high": Code("caution", "the median Tmax of the healthier hemisphere is over 4.5 s; the delay may be global"),
     "interval-assumed": Code("caution", "the file does not state how far apart the frames are; 1 s is assumed"),
     "no-vein": Code("caution", "no vein was found, so the arterial input is not corrected for partial volume"),
-    "arterial-input-weak": Code("caution", "arteries are faint; the arterial input was found on averages of voxels"),
+    "arterial-input-weak": Code("caution", "arteries are faint, less than 40 HU or found on averages of voxels"),
     "window-start": Code("caution", "q(t) has no rise of K steps; the perfusion window starts at the first frame"),
     "window-end": Code("caution", "q(t) has no fall of K steps after T_s; the window ends at the last frame"),
     "window-short": Code("caution", "the window holds fewer frames than the networks take; the whole series is taken"),

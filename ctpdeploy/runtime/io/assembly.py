@@ -12,6 +12,7 @@ from ctpdeploy.runtime.data.finding import Finding, finding
 from ctpdeploy.runtime.data.geometry import Geometry
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.data.source import Source
+from ctpdeploy.runtime.quality.inspection import inspect
 
 __all__ = ["assemble_case"]
 
@@ -53,10 +54,13 @@ def assemble_case(
         findings: of reading so far.
 
     Raises:
-        InputError: no maps can be computed from the series.
+        InputError: the series is no head in HU with a bolus, the maps cannot be of it, or none can be computed.
     """
-    oriented = geometry.to_case(series)
-    if maps is None:
+    oriented, volumes = geometry.to_case(series), None
+    if maps is not None:
+        volumes = {name: np.maximum(geometry.to_case(values), np.float32(0.0)) for name, values in maps.items()}
+    findings = (*findings, *inspect(oriented, geometry.spacing, volumes, called=called))
+    if volumes is None:
         # linear algebra of SciPy takes a quarter of a second to import: only who computes maps pays for it
         from ctpdeploy.runtime.perfusion.maps import perfusion_maps
 
@@ -65,12 +69,9 @@ def assemble_case(
             computed = perfusion_maps(oriented, clock, geometry.spacing, perfusion)
         except InputError as error:
             raise InputError(f"{called} gives no perfusion maps. {error}") from error
-        volumes: Mapping[str, FloatArray] = computed.maps
+        volumes = computed.maps
         sentence = "The case has no perfusion maps: they were computed from the series."
         findings = (*findings, finding("maps-computed", sentence), *computed.findings)
-    else:
-        perfusion = None
-        volumes = {name: np.maximum(geometry.to_case(values), np.float32(0.0)) for name, values in maps.items()}
     return Case(
         identifier=identifier,
         series=oriented,
@@ -79,7 +80,7 @@ def assemble_case(
         slice_times=slice_times,
         geometry=geometry,
         source=source,
-        perfusion=perfusion,
+        perfusion=perfusion if maps is None else None,
         dwi=None if dwi is None else geometry.to_case(dwi.astype(np.float32)),
         lesion=None if lesion is None else geometry.to_case(lesion >= 0.5),
         files=files or {},

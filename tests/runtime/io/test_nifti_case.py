@@ -275,10 +275,11 @@ def test_integer_maps_are_tenths_unless_their_header_scales_them(tmp_path: Path)
     tenths = read_nifti_case("a", paths).maps["cbf"]
     assert_allclose(tenths, nifti_cases.maps()["CT_CBF"].T / 10, rtol=1e-6)
     content = bytearray(paths["cbf"].read_bytes())
-    for slope, intercept in ((2.0, 0.0), (1.0, 1.0)):
+    for slope, intercept in ((2.0, 0.0), (1.0, -1.0)):
         content[112:120] = np.array([slope, intercept], dtype="<f4").tobytes()
         paths["cbf"].write_bytes(content)
-        assert_array_equal(read_nifti_case("a", paths).maps["cbf"], slope * nifti_cases.maps()["CT_CBF"].T + intercept)
+        expected = np.maximum(slope * nifti_cases.maps()["CT_CBF"].T + intercept, 0.0)
+        assert_array_equal(read_nifti_case("a", paths).maps["cbf"], expected)
 
 
 def test_masks_that_read_almost_one_are_lesion(case: Path):
@@ -315,7 +316,11 @@ def test_maps_are_computed_as_whoever_reads_the_case_says(phantom_folder: Path):
 
 
 def test_a_series_that_gives_no_maps_is_refused_by_name(tmp_path: Path):
+    no_artery = nifti_cases.bolus_series()  # all of it rises at once
+    path = nifti_cases.save(tmp_path / "tissue.nii", no_artery, affine=np.diag([0.9, 0.9, 6.0, 1.0]))
+    with pytest.raises(InputError, match=r"tissue\.nii gives no perfusion maps. No artery"):
+        read_nifti_case("tissue", {"ctp": path})
     still = np.full((*nifti_cases.SHAPE, 8), 40.0, dtype=np.float32)
     path = nifti_cases.save(tmp_path / "still.nii", still, affine=np.diag([0.9, 0.9, 6.0, 1.0]))
-    with pytest.raises(InputError, match=r"still\.nii gives no perfusion maps"):
+    with pytest.raises(InputError, match=r"still\.nii is refused \(series-without-bolus\)"):
         read_nifti_case("still", {"ctp": path})

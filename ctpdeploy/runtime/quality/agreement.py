@@ -1,0 +1,126 @@
+"""Whether perfusion maps are of the series beside them: rank correlations with what can be seen without deconvolution.
+
+Flow goes with the height of a curve, volume with its area, delay with the time of its peak. Ranks are blind to units
+and to the maker's scaling; mirrored, swapped, shifted maps and those of another patient lose them.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ctpdeploy.runtime.data.case import MAP_NAMES, FloatArray
+from ctpdeploy.runtime.data.finding import Finding, finding
+from ctpdeploy.runtime.quality.blocks import Blocks
+
+__all__ = ["inspect_maps"]
+
+_LEAST: Final = {"cbf": 0.70, "cbv": 0.60, "tmax": 0.30}
+"""Correlations in blocks. Right maps have 0.9, 0.85 and 0.5 at least, at a quarter of the dose 0.79, 0.62 and 0.33;
+mirrored, turned or shifted ones and another patient's 0.3, 0.3 and 0.1, and 0.66, 0.57 and 0.6 at most."""
+
+_MEANS: Final = {
+    "cbf": ("CBF", "the height of the curves"),
+    "cbv": ("CBV", "their area"),
+    "tmax": ("Tmax", "the time of their peaks"),
+}
+
+_TISSUE: Final = 0.75
+"""Share of a block that the maps show, at least; vessels are left out of them."""
+
+_FEWEST: Final = 20
+"""Blocks, for a correlation."""
+
+_AIR_HU: Final = -300.0
+_MOST_IN_AIR: Final = 0.1
+"""Of a map's positive voxels."""
+
+_SMOOTH_FRAMES: Final = 5
+
+_FIRST: Final = 1 / 12
+"""Share of the frames that are taken for the baseline."""
+
+
+def inspect_maps(maps: Mapping[str, FloatArray], seen: Blocks) -> tuple[Finding, ...]:
+    """Findings on maps beside their series.
+
+    Args:
+        maps: by the names of ``MAP_NAMES``, ``(D, H, W)``, not negative.
+        seen: the series.
+    """
+    return (*_identical(maps), *_in_air(maps, seen), *_disagreeing(maps, seen))
+
+
+def _identical(maps: Mapping[str, FloatArray]) -> Iterator[Finding]:
+    """Two maps that are one and the same."""
+    for one, other in combinations(MAP_NAMES, 2):
+        if maps[one].any() and np.array_equal(maps[one], maps[other]):
+            sentence = f"{one.upper()} and {other.upper()} are the same volume: give a file of its own for each."
+            yield finding("maps-identical", sentence)
+
+
+def _in_air(maps: Mapping[str, FloatArray], seen: Blocks) -> Iterator[Finding]:
+    """Maps with values where the series has air, as backgrounds of 100 or 65535 have."""
+    air = seen.mean < _AIR_HU
+    for name in MAP_NAMES:
+        positive = seen.thin(maps[name]) > 0
+        share = int(np.count_nonzero(positive & air)) / max(1, int(np.count_nonzero(positive)))
+        if share > _MOST_IN_AIR:
+            sentence = (
+                f"{100 * share:.0f} % of the positive voxels of {name.upper()} lie in air: its background must be 0 or "
+                "negative, and it must lie on the series."
+            )
+            yield finding("maps-in-air", sentence)
+
+
+def _disagreeing(maps: Mapping[str, FloatArray], seen: Blocks) -> Iterator[Finding]:
+    """Maps that do not go with what the series shows, or that go better with it upside down."""
+    values = {name: seen.means(maps[name]) for name in MAP_NAMES}
+    tissue = seen.means(np.min([maps[name] > 0 for name in ("cbf", "cbv", "mtt")], axis=0)) > _TISSUE
+    blocks = tissue & seen.inside
+    if np.count_nonzero(blocks) < _FEWEST:
+        return
+    visible = _visible(seen.frames)
+    for name, least in _LEAST.items():
+        found = rank_correlation(values[name][blocks], visible[name][blocks])
+        if found < least:
+            title, of = _MEANS[name]
+            sentence = (
+                f"{title} does not go with {of} in the series (rank correlation {found:.2f}, {least:.2f} expected): "
+                "is it a map of this scan and this kind, in its place and not mirrored?"
+            )
+            yield finding("maps-of-another", sentence)
+    turned = tissue[::-1] & seen.inside
+    if len(tissue) > 1 and np.count_nonzero(turned) >= _FEWEST:
+        upside_down = rank_correlation(values["cbf"][::-1][turned], visible["cbf"][turned])
+        if upside_down > rank_correlation(values["cbf"][blocks], visible["cbf"][blocks]):
+            sentence = "CBF goes better with the series upside down: are the slices of the maps in another order?"
+            yield finding("maps-of-another", sentence)
+    expected = values["cbv"][blocks] / values["cbf"][blocks]
+    if rank_correlation(values["tmax"][blocks], expected) > rank_correlation(values["mtt"][blocks], expected):
+        sentence = "Tmax goes with CBV / CBF more than MTT does: are the two swapped?"
+        yield finding("maps-swapped", sentence)
+
+
+def _visible(frames: FloatArray) -> dict[str, NDArray[Any]]:
+    """What maps go with, of curves ``(T, D, m, n)``: their heights, areas and times of the peak, ``(D, m, n)``."""
+    curves = frames - frames[: max(2, round(_FIRST * len(frames)))].mean(axis=0)
+    smooth = ndimage.uniform_filter1d(curves, _SMOOTH_FRAMES, axis=0, mode="nearest")
+    return {"cbf": smooth.max(axis=0), "cbv": curves.sum(axis=0), "tmax": smooth.argmax(axis=0)}
+
+
+def rank_correlation(first: NDArray[np.generic], second: NDArray[np.generic]) -> float:
+    """Spearman's, of arrays ``(n,)``; 0 where one of them is constant."""
+    one, other = _ranks(first), _ranks(second)
+    one, other = one - one.mean(), other - other.mean()
+    norm = float(np.sqrt((one @ one) * (other @ other)))
+    return float(one @ other) / norm if norm else 0.0
+
+
+def _ranks(values: NDArray[np.generic]) -> NDArray[np.float64]:
+    """Ranks, equal values sharing the mean of theirs."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[place])

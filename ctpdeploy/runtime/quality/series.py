@@ -1,0 +1,111 @@
+"""Whether a series is what its files claim: a head in HU, complete, in the order of time, with a bolus."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from ctpdeploy.runtime.data.case import FloatArray
+from ctpdeploy.runtime.data.finding import Finding, finding
+from ctpdeploy.runtime.quality.blocks import Blocks
+
+__all__ = ["inspect_series"]
+
+_BRAIN_HU: Final = (15.0, 60.0)
+"""Median of the brain's time mean; 30 to 38 are usual."""
+
+_RISE_HU: Final = 2.5
+"""Of the brain's mean curve from its least to its greatest; 7 to 18 are usual."""
+
+_CLIPPED: Final = 0.01
+"""Of the voxels, that share the greatest mean: bone is of many kinds, and only a window makes it one."""
+
+_JUMP_HU: Final = (12.0, 25.0)
+"""Mean change of a slice's blocks from one frame to the next: doubtful, impossible. Steps of contrast, noise of a
+quarter of the dose and a jerk of 4 mm and 3 degrees make up to 8; half a frame that is missing 17, a blank one 31."""
+
+_UNEVEN: Final = (2.3, 4.5)
+"""Total variation of the brain's mean curve over its range, likewise: 1.6 to 2 are usual, motion makes up to 3, frames
+sorted as text make 5 and more."""
+
+_WASH_OUT: Final = 0.1
+"""Of the range, that the first frames lie above the last: recirculation keeps the last 0.3 higher."""
+
+_NO_BASELINE: Final = 0.2
+"""Of the range, that the first frames lie above the least."""
+
+
+def inspect_series(seen: Blocks) -> tuple[Finding, ...]:
+    """Findings on the voxels of a series."""
+    jumps = tuple(_jumps(seen)) if seen.inside.any() else ()
+    if any(found.severity == "refusal" for found in jumps):
+        return jumps  # whatever else would be found is of these frames
+    median = float(np.median(seen.mean[seen.brain])) if seen.brain.any() else 0.0
+    if not _BRAIN_HU[0] <= median <= _BRAIN_HU[1]:
+        brain = f"its brain has {median:.3g}" if seen.brain.any() else "no brain is seen in it"
+        sentence = (
+            f"The series has means from {seen.mean.min():.3g} to {seen.mean.max():.3g}, and {brain}: is it a head in "
+            "HU, with a brain of 30 to 40? Check the rescale slope and intercept of its conversion."
+        )
+        return (finding("series-not-hu", sentence),)
+    clipped = tuple(_clipped(seen))
+    if not seen.inside.any():
+        return clipped
+    return (*jumps, *clipped, *_course(seen.frames[:, seen.inside].mean(axis=1, dtype=np.float64)))
+
+
+def _clipped(seen: Blocks) -> Iterator[Finding]:
+    """Of values above a window's end."""
+    greatest = float(seen.mean.max())
+    share = float(np.mean(seen.mean == greatest))
+    if share > _CLIPPED:
+        sentence = (
+            f"{100 * share:.0f} % of the series' voxels have its greatest value, {greatest:.4g}: it seems clipped to a "
+            "window, and arteries and bone with it; export all of its range."
+        )
+        yield finding("series-clipped", sentence)
+
+
+def _jumps(seen: Blocks) -> Iterator[Finding]:
+    """Of a slice from one frame to the next."""
+    changes = np.abs(np.diff(seen.frames, axis=0)) * seen.inside
+    of_slice = changes.sum(axis=(2, 3)) / np.maximum(np.count_nonzero(seen.inside, axis=(1, 2)), 1)
+    frame, place = np.unravel_index(int(of_slice.argmax()), of_slice.shape)
+    largest = float(of_slice[frame, place])
+    if largest < _JUMP_HU[0]:
+        return
+    sentence = (
+        f"Slice {place} changes by {largest:.0f} HU from frame {frame} to frame {frame + 1} (both counted from 0): is "
+        "a frame blank, saturated or cut, or did the head move far? Look at these frames, and export the series again."
+    )
+    yield finding("frames-jump" if largest < _JUMP_HU[1] else "frames-broken", sentence)
+
+
+def _course(curve: FloatArray) -> Iterator[Finding]:
+    """Of the brain's mean curve ``(T,)``."""
+    rise = float(np.ptp(curve))
+    if rise < _RISE_HU:
+        sentence = f"The brain's mean changes by {rise:.1f} HU in all: no contrast agent is seen in the series."
+        yield finding("series-without-bolus", sentence)
+        return
+    uneven = float(np.abs(np.diff(curve)).sum()) / rise
+    if uneven > _UNEVEN[0]:
+        sentence = (
+            f"The brain's mean curve goes up and down {uneven:.1f} times its range, a bolus about twice: did the head "
+            "move, or are frames out of order, as names sorted as text are (1, 10, 11, 2)?"
+        )
+        yield finding("series-uneven" if uneven < _UNEVEN[1] else "series-disordered", sentence)
+    ends = max(2, len(curve) // 10)
+    first, last = float(curve[:ends].mean()), float(curve[-ends:].mean())
+    if first - last > _WASH_OUT * rise:
+        sentence = (
+            f"The brain is {first - last:.1f} HU brighter at the start of the series than at its end: is time "
+            "reversed, or did the scan begin after the contrast agent had come?"
+        )
+        yield finding("series-reversed", sentence)
+    elif first - float(curve.min()) > _NO_BASELINE * rise:
+        sentence = (
+            f"The brain's mean falls by {first - float(curve.min()):.1f} HU after the first frames: the series has no "
+            "baseline before the bolus."
+        )
+        yield finding("series-without-baseline", sentence)
