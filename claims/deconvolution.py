@@ -2,7 +2,7 @@
 
 Late tissue, Tmax > 6 s, is held against two truths: tissue whose blood arrives more than 6 s late, and Tmax > 6 s of
 the maps that truncated SVD makes of curves without noise and with the artery known, which is what reference software
-means by 6 s. Only voxels of at least half grey or white matter count. Patients who are refused by a way count in none.
+means by 6 s. Only voxels of at least half grey or white matter count. Patients whom one way refuses count in none.
 
     python claims/deconvolution.py --patients 20
 """
