@@ -102,11 +102,11 @@ class RunFolder:
             InputError: there is no run in the folder.
             UsageError: it was begun with another configuration or other cases.
         """
-        for name, content, what in (
-            ("config.json", to_dict(config), "another configuration"),
-            ("split.json", asdict(split), "other cases"),
+        for name, same, what in (
+            ("config.json", self.config() == config, "another configuration"),
+            ("split.json", _read(self.path / "split.json") == json.loads(_json(asdict(split))), "other cases"),
         ):
-            if _read(self.path / name) != json.loads(_json(content)):
+            if not same:
                 raise UsageError(f"The run in {self.path} was begun with {what}: see its {name}, or begin elsewhere.")
 
     def check_data(self, data_sha256: str) -> None:
@@ -183,7 +183,8 @@ def open_run(path: Path, *, checkpoint: str = "best", device: str | None = None)
         UsageError: the configuration of the run is none of this version.
     """
     run = RunFolder(path)
-    return Pipeline(TorchEngine(load_chain(run.checkpoint(checkpoint)).to(device)), run.config().preprocess)
+    engine, config = TorchEngine(load_chain(run.checkpoint(checkpoint)).to(device)), run.config()
+    return Pipeline(engine, config.preprocess, perfusion=config.perfusion)
 
 
 def _json(content: object) -> str:

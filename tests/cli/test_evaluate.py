@@ -20,7 +20,7 @@ from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, scale_dwi
 class Oracle:
     """Stands for a pipeline: finds the lesion but in ``misses``, and a DWI that is a tenth too bright."""
 
-    config = PreprocessConfig(slice_shape=(64, 64))
+    config, perfusion = PreprocessConfig(slice_shape=(64, 64)), None
 
     def __init__(self, *, misses: tuple[str, ...] = (), draws: bool = True) -> None:
         self.misses = misses

@@ -111,7 +111,7 @@ def evaluate_cases(
     scores, refused = list[CaseScore](), dict[str, str]()
     for number, ref in enumerate(cases, start=1):
         try:
-            case = ref.read()
+            case = ref.read(pipeline.perfusion)
             scores.append(score_case(case, pipeline.predict(case), pipeline.config, ssim=ssim))
         except Exception as error:  # of this case alone
             if len(cases) == 1:

@@ -168,7 +168,7 @@ def predict_cases(
         start = time.perf_counter()
         case.require_sound()  # its files may have become pipes
         state = _state(case)
-        content = case.read()
+        content = case.read(pipeline.perfusion)
         state.require_same()
         return _Read(case=content, digests=state.digests, seconds=time.perf_counter() - start)
 

@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.case import Case
+from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.io import isles2018, isles2024
 from ctpdeploy.runtime.io.case_ref import CaseRef
 from ctpdeploy.runtime.io.layout import Layout, walk
@@ -52,8 +53,13 @@ def find_cases(folder: Path | str) -> list[CaseRef]:
     return cases
 
 
-def read_case(folder: Path | str) -> Case:
+def read_case(folder: Path | str, perfusion: PerfusionConfig | None = None) -> Case:
     """Read the one case in ``folder``.
+
+    Args:
+        folder: of the case.
+        perfusion: how its maps are computed if it has none, as networks have it in ``Pipeline.perfusion``; defaults to
+            ``PerfusionConfig()``.
 
     Raises:
         InputError: there is none or more than one, or it cannot be read.
@@ -61,7 +67,7 @@ def read_case(folder: Path | str) -> Case:
     cases = find_cases(folder)
     if len(cases) > 1:
         raise InputError(f"{folder} holds {len(cases)} cases: name one of them, as {cases[0].folder}.")
-    return cases[0].read()
+    return cases[0].read(perfusion)
 
 
 @dataclass(frozen=True, kw_only=True)

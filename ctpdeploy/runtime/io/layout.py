@@ -133,7 +133,7 @@ def _reference(layout: str, folder: Path, parts: Iterable[tuple[str, Path]], rea
 
 
 def _read(case: CaseRef, *, integer_unit: float) -> Case:
-    return read_nifti_case(case.name, case.files, integer_unit=integer_unit)
+    return read_nifti_case(case.name, case.files, integer_unit=integer_unit, perfusion=case.perfusion)
 
 
 def case_of_files(name: str, files: Mapping[str, Path]) -> CaseRef:

@@ -11,6 +11,7 @@ from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.case import MAP_NAMES, Case, FloatArray
 from ctpdeploy.runtime.data.finding import Finding, finding
 from ctpdeploy.runtime.data.geometry import Geometry
+from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.data.source import NiftiSource
 from ctpdeploy.runtime.io.assembly import assemble_case
 from ctpdeploy.runtime.io.nifti import Volume, read_volume
@@ -25,7 +26,13 @@ _OFFSET_TOLERANCE = 0.5
 """Of the smallest side of a voxel: beyond half of it a voxel's neighbour is nearer."""
 
 
-def read_nifti_case(identifier: str, paths: Mapping[str, Path], *, integer_unit: float = TENTHS) -> Case:
+def read_nifti_case(
+    identifier: str,
+    paths: Mapping[str, Path],
+    *,
+    integer_unit: float = TENTHS,
+    perfusion: PerfusionConfig | None = None,
+) -> Case:
     """Read and check the files of one case.
 
     Every volume must lie on the voxels of the series: nothing is resampled here, because an affine gives the place
@@ -36,6 +43,7 @@ def read_nifti_case(identifier: str, paths: Mapping[str, Path], *, integer_unit:
         paths: ``"ctp"`` (the raw series); all of ``MAP_NAMES``, or none, then they are computed from the series;
             optionally ``"dwi"`` and ``"lesion"``.
         integer_unit: unit of CBF and CBV maps of an integer type, in ml/100g/min and ml/100g.
+        perfusion: how maps are computed where there are none; defaults to ``PerfusionConfig()``.
 
     Raises:
         InputError: a file is unreadable, some but not all maps are there, shapes or geometries differ, or the
@@ -66,6 +74,7 @@ def read_nifti_case(identifier: str, paths: Mapping[str, Path], *, integer_unit:
         np.arange(series.data.shape[3]) * step,
         maps=None if missing else {name: _map_values(name, others[name], integer_unit) for name in MAP_NAMES},
         called=str(series.path),
+        perfusion=perfusion,
         dwi=others["dwi"].data if "dwi" in others else None,
         lesion=others["lesion"].data if "lesion" in others else None,
         source=NiftiSource(header=series.header),

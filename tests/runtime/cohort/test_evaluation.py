@@ -200,7 +200,7 @@ def test_json_has_an_object_for_each_case():
 class Miss:
     """Stands for a pipeline: finds nothing."""
 
-    config = CONFIG
+    config, perfusion = CONFIG, None
 
     def predict(self, case: Case) -> Prediction:
         return predicted(np.zeros(case.series.shape[1:], dtype=bool))

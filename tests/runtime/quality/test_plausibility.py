@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ctpdeploy.runtime import Case
+from ctpdeploy.runtime import Case, PerfusionConfig
 from ctpdeploy.runtime.quality.plausibility import implausible
 
 
@@ -31,6 +31,13 @@ def test_delay_of_the_healthier_hemisphere(phantom_case: Case, healthy: float, c
     found = implausible(dataclasses.replace(phantom_case, maps=maps))
     assert [one.code for one in found] == codes
     assert all(f"is {healthy:.2g} s, " in one.sentence for one in found)
+
+
+def test_an_onset_of_none_is_no_sign_of_a_vein(phantom_case: Case):
+    maps = dict(phantom_case.maps) | {"tmax": np.zeros_like(phantom_case.maps["tmax"])}
+    for tmax, codes in (("maximum", ["tmax-low"]), ("onset", [])):
+        case = dataclasses.replace(phantom_case, maps=maps, perfusion=PerfusionConfig(tmax=tmax))
+        assert [one.code for one in implausible(case)] == codes
 
 
 def test_a_scan_of_one_hemisphere_has_no_other(phantom_case: Case):

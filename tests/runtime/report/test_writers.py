@@ -1,6 +1,6 @@
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import nibabel as nib
@@ -14,7 +14,7 @@ from support.predictions import predicted
 from ctpdeploy import INTENDED_USE
 from ctpdeploy.atomic import atomic_folder
 from ctpdeploy.errors import InputError, UsageError
-from ctpdeploy.runtime import Case, Pipeline, read_case, write_prediction
+from ctpdeploy.runtime import Case, PerfusionConfig, Pipeline, read_case, write_prediction
 from ctpdeploy.runtime.data.prediction import Provenance
 from ctpdeploy.runtime.io.nifti_case import read_nifti_case
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, from_network_grid, to_network_grid
@@ -109,6 +109,21 @@ def test_the_report_says_what_was_found_and_what_ran(tmp_path: Path, phantom_cas
     assert list(report["seconds"]) == ["read", "preprocess", "networks", "postprocess", "write", "overview"]
     assert set(report["outputs"].values()) | {"report.json"} == {path.name for path in folder.iterdir()}
     assert report["perfusion_window"]["start_frame"] in range(20)
+
+
+@pytest.mark.parametrize("settings", [None, PerfusionConfig(method="osvd")])
+def test_the_report_says_how_maps_were_computed_and_how_late_healthy_tissue_is(
+    tmp_path: Path, phantom_case: Case, settings: PerfusionConfig | None
+):
+    late = dict(phantom_case.maps) | {"tmax": np.full_like(phantom_case.maps["tmax"], 5.25)}
+    case = replace(phantom_case, maps=late, perfusion=settings)
+    pipeline = Pipeline(Threshold(), CONFIG, SOURCE, settings)
+    report = json.loads((write_prediction(tmp_path, case, pipeline.predict(case)) / "report.json").read_text())
+    stated = report["perfusion_maps"]
+    assert stated["healthy_tmax_s"] == 5.25
+    assert [found["code"] for found in report["findings"]] == ["tmax-high"]
+    assert f"is {stated['healthy_tmax_s']:.2g} s" in report["findings"][0]["sentence"]
+    assert stated["computed_with"] == (None if settings is None else asdict(settings.stated()))
 
 
 def test_the_overview_is_a_picture_and_shows_the_lesion(tmp_path: Path, phantom_case: Case):
