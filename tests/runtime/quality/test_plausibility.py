@@ -47,3 +47,11 @@ def test_a_scan_of_one_hemisphere_has_no_other(phantom_case: Case):
         volume[..., :half] = 0.0
     maps["tmax"][..., half:] = 3.0
     assert implausible(dataclasses.replace(phantom_case, maps=maps)) == ()
+
+
+@pytest.mark.parametrize(("factor", "said"), [(1.0, False), (10.0, True)])
+def test_tmax_in_tenths_is_longer_than_its_series(phantom_case: Case, factor: float, said: bool):
+    late = np.maximum(phantom_case.maps["tmax"], 0.3 * np.linspace(0, 24, phantom_case.maps["tmax"].shape[2]))
+    maps = {**phantom_case.maps, "tmax": factor * late.astype(np.float32)}
+    codes = {one.code for one in implausible(dataclasses.replace(phantom_case, maps=maps))}
+    assert ("tmax-too-long" in codes) == said
