@@ -22,7 +22,7 @@ def case(tmp_path: Path) -> Path:
 def test_infer_on_a_case_of_another_hospital(bundle_folder: Path, tmp_path: Path, capsys):  # noqa: ANN001
     """22 slices, 64 frames, other ids and voxels, uint16 flow, float64 times, and contrast that never washes out."""
     case = nifti_cases.write_isles(
-        tmp_path / "in" / "case_7", shape=(70, 66, 22), frames=64, zooms=(1.1, 1.1, 4.0), falls=False
+        tmp_path / "in" / "case_7", shape=(70, 66, 22), frames=64, zooms=(1.3, 1.3, 4.0), falls=False
     )
     out = tmp_path / "out"
     assert run(["infer", str(bundle_folder), str(case), "--out", str(out), "--json"]) == ExitCode.DONE
@@ -32,7 +32,7 @@ def test_infer_on_a_case_of_another_hospital(bundle_folder: Path, tmp_path: Path
     mask = nifti_cases.load(out / "case_7" / "sub-case7_desc-lesion_mask.nii.gz")
     assert mask.shape == (70, 66, 22)
     assert set(np.unique(mask)) <= {0, 1}
-    assert report["input"]["spacing_mm"] == pytest.approx([4.0, 1.1, 1.1])
+    assert report["input"]["spacing_mm"] == pytest.approx([4.0, 1.3, 1.3])
     assert any("falling" in warning for warning in report["warnings"])
     assert report["perfusion_window"]["end_frame"] == 63
 

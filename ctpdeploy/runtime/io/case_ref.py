@@ -21,6 +21,7 @@ class CaseRef:
         files: its files by what they hold: ``ctp``, ``cbf``, ``cbv``, ``mtt``, ``tmax``, ``dwi``, ``lesion``; what is
             missing is left out.
         reader: of the case, called with this reference.
+        frame_interval: for the reader, seconds between frames whatever the files state; None for what they state.
         fault: why the files found make no case, one sentence; empty where they do.
     """
 
@@ -29,6 +30,7 @@ class CaseRef:
     folder: Path
     files: Mapping[str, Path]
     reader: Callable[["CaseRef"], Case] = field(repr=False)
+    frame_interval: float | None = None
     fault: str = ""
 
     def read(self) -> Case:

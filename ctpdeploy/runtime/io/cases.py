@@ -46,8 +46,12 @@ def find_cases(folder: Path | str) -> list[CaseRef]:
     return cases
 
 
-def read_case(folder: Path | str) -> Case:
+def read_case(folder: Path | str, *, frame_interval: float | None = None) -> Case:
     """Read the one case in ``folder``.
+
+    Args:
+        folder: of the case.
+        frame_interval: seconds between frames, whatever its files state; None for what they state.
 
     Raises:
         InputError: there is none or more than one, or it cannot be read.
@@ -55,7 +59,7 @@ def read_case(folder: Path | str) -> Case:
     cases = find_cases(folder)
     if len(cases) > 1:
         raise InputError(f"{folder} holds {len(cases)} cases: name one of them, as {cases[0].folder}.")
-    return cases[0].read()
+    return replace(cases[0], frame_interval=frame_interval).read()
 
 
 @dataclass(frozen=True, kw_only=True)
