@@ -71,6 +71,20 @@ def test_one_bad_case_of_a_folder_does_not_stop_the_others(bundle_folder: Path, 
     assert "lacks MTT" in printed["refused"]["case_8"]
 
 
+def test_the_frame_interval_given_overrules_the_files(bundle_folder: Path, case: Path, tmp_path: Path, capsys):  # noqa: ANN001
+    nifti_cases.patch(nifti_cases.find(case, "CT_4DPWI"), pixdim={4: 1e-30})
+    arguments = ["infer", str(bundle_folder), str(case), "--out", str(tmp_path / "out"), "--json"]
+    assert run(arguments) == ExitCode.INPUT
+    assert "give the right one, for NIfTI files as --frame-interval" in capsys.readouterr().err
+    assert run([*arguments, "--frame-interval", "2.5"]) == ExitCode.DONE
+    report = json.loads(capsys.readouterr().out)["cases"][0]
+    assert report["input"]["frame_interval_s"] == 2.5
+    assert report["input"]["frame_interval_source"] == "frame_interval"
+    assert report["perfusion_window"]["end_s"] == 2.5 * report["perfusion_window"]["end_frame"]
+    assert run([*arguments, "--frame-interval", "0.1"]) == ExitCode.INPUT
+    assert run([*arguments, "--frame-interval", "2.5", "--resume"]) == ExitCode.USAGE
+
+
 def test_resume_skips_what_this_bundle_has_done(bundle_folder: Path, case: Path, tmp_path: Path, capsys):  # noqa: ANN001
     arguments = ["infer", str(bundle_folder), str(case), "--out", str(tmp_path / "out"), "--json", "--resume"]
     assert run(arguments) == ExitCode.DONE

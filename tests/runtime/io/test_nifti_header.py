@@ -45,8 +45,6 @@ def as_it_is(path: Path) -> Path:
 def test_both_formats_are_read_in_either_byte_order(
     tmp_path: Path, kind: type, order: str, pack: Callable[[Path], Path]
 ):
-    tmp_path: Path, kind: type, order: str, pack: Callable[[Path], Path]
-):
     affine = isles2024_cases.oblique("LPS", zooms=(9.0, 8.0, 6.0))
     image = kind(DATA, affine, kind.header_class(endianness=order))
     image.set_sform(affine, code=1)

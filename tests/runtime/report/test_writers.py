@@ -102,6 +102,9 @@ def test_the_report_says_what_was_found_and_what_ran(tmp_path: Path, phantom_cas
     assert report["schema"] == 2
     assert report["warnings"] == [found["sentence"] for found in report["findings"]]
     assert report["input"]["frames"] == 20
+    assert report["input"]["frame_interval_s"] == pytest.approx(phantom_case.times[1])
+    assert report["input"]["frame_interval_source"] == "pixdim"
+    assert report["input"]["sides_stated"]
     assert report["lesion"]["volume_ml"] == pytest.approx(
         sum(c["volume_ml"] for c in report["lesion"]["components"]), abs=0.01
     )
