@@ -1,6 +1,7 @@
 # make demo   from nothing to lesion masks: environment, installation, synthetic patients, training, export, inference
 # make test   environment, installation, tests
 # make bench  the README's figures measured again, beside what it says; WIDTH=16 is a quick look, 64 what it speaks of
+# make campaign  N spoiled cases from SEED on, none of which may give a wrong mask unsaid
 # make lint   style, types, import contracts
 # make docs   the documents as a site, in site/
 
@@ -9,9 +10,12 @@ PYTHON ?= python3
 OUT ?= demo
 BENCH ?= bench
 WIDTH ?= 64
+CAMPAIGN ?= campaign
+N ?= 2000
+SEED ?= 1
 BIN := $(VENV)/bin
 
-.PHONY: demo test bench lint docs clean
+.PHONY: demo test bench campaign lint docs clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/installed: pyproject.toml constraints.txt hatch_build.py $(wildcard ctpdeploy/runtime/backends/native/cpp/*)
@@ -38,6 +42,9 @@ bench: $(VENV)/installed-bench
 	  --out $(BENCH)/benchmark.json
 	$(BIN)/python claims/folder.py --backend native --width $(WIDTH) --work $(BENCH) --out $(BENCH)/folder.json >/dev/null
 	$(BIN)/python claims/compare.py $(BENCH)
+
+campaign: $(VENV)/installed
+	PYTHONPATH=tests $(BIN)/python -m campaign --count $(N) --seed $(SEED) --work $(CAMPAIGN)
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -54,6 +54,7 @@ CODES: Final[dict[str, Code]] = {
     "maps-in-air": Code("refusal", "over a tenth of a map's positive voxels lie where the series has air"),
     "frames-jump": Code("serious", "a slice changes by 12 to 25 HU between two frames; motion, or a cut frame"),
     "series-uneven": Code("serious", "the brain's mean curve goes up and down more than a bolus; motion, or disorder"),
+    "series-clipped": Code("serious", "over a hundredth of the voxels share the greatest value, as in a window"),
     "series-without-baseline": Code("serious", "the series begins when contrast agent has come already"),
     "lesion-outside-tissue": Code("serious", "over a tenth of the lesion lies in air, fat or bone"),
     "sides-not-stated": Code("serious", "no form code of a header is set; where it is the series', no side is named"),
@@ -71,7 +72,7 @@ CODES: Final[dict[str, Code]] = {
     "tmax-too-long": Code("serious", "the median Tmax is longer than the series"),
     "tmax-low": Code("serious", "the median Tmax of the healthier hemisphere is under 1 s, as where an AIF is venous"),
     "arterial-input-late": Code(
-        "serious", "the arterial input peaks less than 2 s before the brain, so it may be venous and Tmax too short"
+        "serious", "the arterial input is less than 2.5 s before the brain: it may be no artery, and Tmax too short"
     ),
     "tmax-high": Code("caution", "the median Tmax of the healthier hemisphere is over 4.5 s; the delay may be global"),
     "forms-contradict": Code("caution", "sform and qform lay voxels over half of one apart; the sform is taken"),
@@ -82,7 +83,7 @@ CODES: Final[dict[str, Code]] = {
     ),
     "interval-assumed": Code("caution", "the file does not state how far apart the frames are; 1 s is assumed"),
     "no-vein": Code("caution", "no vein was found, so the arterial input is not corrected for partial volume"),
-    "arterial-input-weak": Code("caution", "arteries are faint; the arterial input was found on averages of voxels"),
+    "arterial-input-weak": Code("caution", "arteries are faint, less than 40 HU or found on averages of voxels"),
     "window-start": Code("caution", "q(t) has no rise of K steps; the perfusion window starts at the first frame"),
     "window-end": Code("caution", "q(t) has no fall of K steps after T_s; the window ends at the last frame"),
     "window-short": Code("caution", "the window holds fewer frames than the networks take; the whole series is taken"),

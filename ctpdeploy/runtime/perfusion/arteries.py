@@ -1,9 +1,9 @@
 """Bolus onset, arterial input function and venous output function, found without a user.
 
 The artery is the *earliest* of the strong voxels, not the strongest: the strongest are the sagittal sinus, which is
-wide and free of partial volume, and peaks 4 to 5 s late. Arteries are narrow and lose height to partial volume; the
+wide and free of partial volume, and peaks 7 to 9 s late. Arteries are narrow and lose height to partial volume; the
 sinus does not, so their areas give the factor that restores the arterial height. A vein in an artery's place would
-make Tmax vanish, so nothing that peaks after the brain is ever one.
+make Tmax vanish, so nothing that is not well before the brain is ever one.
 """
 
 from collections.abc import Iterator
@@ -11,21 +11,24 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from ctpdeploy.runtime.data.case import BoolArray, FloatArray
 from ctpdeploy.runtime.data.finding import Finding, finding
-from ctpdeploy.runtime.perfusion.candidates import LEAD, Step, find_candidates, peak_frames, smooth_in_time
+from ctpdeploy.runtime.perfusion.candidates import ARTERIES, Candidates, find_candidates, leads
 
 __all__ = ["VascularInput", "baseline_frames", "find_vascular_input"]
 
 ONSET_FRACTION = 0.04  # of the rise of the brain's mean curve
-ARRIVAL_FRACTION = 0.20  # of the voxel's peak
-EARLY_PERCENTILE = 5.0
-EARLY_FRAMES = 1.0
+ONSET_SMOOTHING = 0.8  # frames, standard deviation along time
+EARLIEST = 0.05  # of the arteries
+EARLY_S = 0.5  # after the earliest
 AIF_VOXELS = 12
 VOF_VOXELS = 20
 VOF_AREA = 0.9  # of the largest; large pixels leave few voxels within a sinus
-VENOUS_DELAY = 2.0  # s after the arteries
+VENOUS_DELAY = 2.0  # s after the earliest arteries
+USUAL_LEAD = 2.5  # s before the brain's mean curve; less may be grey matter
+FAINT_HU = 40.0  # grey matter and noise come near
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +60,7 @@ def baseline_frames(curve: FloatArray) -> int:
 
     From the peak back to where the curve has risen by no more than 4 %, less one frame for safety.
     """
-    smooth = smooth_in_time(np.asarray(curve, dtype=np.float64))
+    smooth = ndimage.gaussian_filter1d(np.asarray(curve, dtype=np.float64), ONSET_SMOOTHING, mode="nearest")
     peak = int(np.argmax(smooth))
     lowest = smooth[: peak + 1].min()
     low = np.flatnonzero(smooth[: peak + 1] <= lowest + ONSET_FRACTION * (smooth[peak] - lowest))
@@ -77,25 +80,22 @@ def find_vascular_input(enhancement: FloatArray, mask: BoolArray, dt: float, bas
         InputError: no voxel behaves like an artery.
     """
     candidates = find_candidates(enhancement, mask, dt, baseline)
-    arteries, smooth = candidates.arteries, candidates.curves
-    arrival, peak_frame = _arrival(smooth), peak_frames(smooth)
-    first_arrival, first_peak = (np.percentile(values[arteries], EARLY_PERCENTILE) for values in (arrival, peak_frame))
-    early = arteries & (arrival <= first_arrival + EARLY_FRAMES) & (peak_frame <= first_peak + EARLY_FRAMES)
-    if not early.any():  # few candidates: the first to arrive need not be the first to peak
-        early = arteries & (peak_frame <= first_peak + EARLY_FRAMES)
-    sharpness = np.where(early, smooth.max(axis=0) / _width(smooth), -np.inf)
+    lead, arteries = candidates.lead, candidates.arteries
+    rank = max(ARTERIES, round(EARLIEST * np.count_nonzero(arteries)))
+    first = np.sort(lead[arteries])[-rank]
+    early = arteries & (lead >= first - EARLY_S)
+    sharpness = np.where(early, candidates.smooth.max(axis=0) / _width(candidates.smooth), -np.inf)
     chosen = np.argsort(-sharpness, kind="stable")[: min(AIF_VOXELS, int(early.sum()))]
-    late = peak_frame * dt >= first_peak * dt + VENOUS_DELAY
-    curves = enhancement[:, mask]
-    found = _vascular_input(curves, np.argwhere(mask), candidates.voxels[chosen], candidates.voxels[late])
-    doubts = _doubts(found.aif, curves.mean(axis=1, dtype=np.float64), dt, candidates.step)
-    return replace(found, findings=(*found.findings, *doubts))
+    found = _vascular_input(candidates, np.argwhere(mask), chosen, np.flatnonzero(lead <= first - VENOUS_DELAY))
+    ahead = leads(found.aif[:, None], enhancement[:, mask].mean(axis=1, dtype=np.float64), dt).mean()
+    return replace(found, findings=(*found.findings, *_doubts(found.aif, float(ahead), averaged=candidates.averaged)))
 
 
 def _vascular_input(
-    curves: FloatArray, voxels: NDArray[np.int64], arteries: NDArray[np.int64], late: NDArray[np.int64]
+    candidates: Candidates, places: NDArray[np.int64], arteries: NDArray[np.int64], late: NDArray[np.int64]
 ) -> VascularInput:
-    """Average the chosen voxels, and the late ones of the largest area."""
+    """Average the chosen candidates, and the late ones of the largest area; ``places`` of all voxels of the brain."""
+    curves, voxels = candidates.curves, places[candidates.voxels]
     aif = curves[:, arteries].mean(axis=1, dtype=np.float64)
     area = curves[:, late].sum(axis=0, dtype=np.float64)
     largest = np.argsort(-area, kind="stable")[:VOF_VOXELS]
@@ -112,25 +112,19 @@ def _vascular_input(
     )
 
 
-def _doubts(aif: FloatArray, brain: FloatArray, dt: float, step: Step) -> Iterator[Finding]:
-    """Findings on an arterial input, beside the brain's mean curve, both ``(T,)``."""
-    lead = float(peak_frames(smooth_in_time(brain)) - peak_frames(smooth_in_time(aif))) * dt
-    if lead < LEAD:
+def _doubts(aif: FloatArray, lead: float, *, averaged: bool) -> Iterator[Finding]:
+    """Findings on an arterial input ``(T,)`` that is ``lead`` s before the brain's mean curve."""
+    if lead < USUAL_LEAD:
         yield finding(
             "arterial-input-late",
-            f"The arterial input peaks {lead:.2g} s before the brain, arteries {LEAD:.2g} s or more: it may be venous, "
-            "and Tmax too short.",
+            f"The arterial input is {lead:.2g} s before the brain, arteries {USUAL_LEAD:.2g} s or more: it may be "
+            "no artery, and Tmax too short.",
         )
-    if step.averaged:
+    if averaged or aif.max() < FAINT_HU:
         yield finding(
             "arterial-input-weak",
             f"The arteries are faint, {aif.max():.0f} HU at the peak: the perfusion maps may be less exact.",
         )
-
-
-def _arrival(curves: FloatArray) -> NDArray[np.int64]:
-    """First frame at which each curve ``(T, N)`` has reached a fifth of its peak."""
-    return np.argmax(curves >= ARRIVAL_FRACTION * curves.max(axis=0), axis=0)
 
 
 def _width(curves: FloatArray) -> NDArray[np.int64]:

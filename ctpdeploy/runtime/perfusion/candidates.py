@@ -1,12 +1,13 @@
 """Voxels of the brain that may be vessels, and those among them that may be arteries.
 
-A vessel rises high, smoothly and after the baseline. How high depends on the slab: thick slices leave arteries 40 HU
-where a sinus has 300. So the demand falls in steps until some candidates peak well before the brain's mean curve does,
-as arteries do and veins cannot.
+A vessel rises high, smoothly and after the baseline: three times as high as the brain's mean, of which blood is a
+twentieth, by 18 HU and well above the noise. An artery also leads the brain's mean curve, in its rise and at its peak,
+as neither tissue nor a vein does. Both times are read between frames, on curves smoothed along time: a frame's maximum
+alone errs by a second, and arteries differ from tissue by three.
 """
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,40 +16,21 @@ from scipy import ndimage
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.case import BoolArray, FloatArray
 
-__all__ = ["LEAD", "STEPS", "Candidates", "Step", "find_candidates", "peak_frames", "smooth_in_time"]
+__all__ = ["ARTERIES", "LEAD", "Candidates", "find_candidates", "leads", "smooth_in_time"]
+
+ARTERIES: Final = 3
+"""Voxels, at least; fewer are noise."""
 
 LEAD: Final = 2.0
-"""s from an artery's peak to that of the brain's mean curve, at least; 4 to 8 are usual."""
+"""s from an artery's rise and peak to those of the brain's mean curve, at least; 3 to 5 are usual."""
 
-_ARTERIES = 3  # at least; fewer are noise
+_LEAST_HU = 18.0
+_LEAST_RATIO = 3.0  # to the peak of the brain's mean curve; of tissue, grey matter has twice the mean
+_LEAST_SIGNAL = 8.0  # standard deviations of the noise
 _QUIET_FRACTION = 0.15  # of the voxel's peak, before the bolus
 _ROUGHNESS = 3.5  # total variation in units of the peak; a clean first pass with recirculation has 2 to 2.5
-_TIME_SMOOTHING = 0.8  # standard deviation in frames
-
-
-class Step(NamedTuple):
-    """A demand on the peaks of candidates.
-
-    Attributes:
-        fraction: of the 99.9th percentile of the voxels' peaks.
-        least_hu: whatever that is.
-        lead: s before the brain's mean curve, of arteries.
-        averaged: whether it is put to means over a voxel and its neighbours in the plane, which are less noisy.
-    """
-
-    fraction: float
-    least_hu: float
-    lead: float = LEAD
-    averaged: bool = False
-
-
-STEPS: Final = (
-    Step(0.35, 40.0),
-    Step(0.20, 30.0),
-    Step(0.10, 25.0, lead=4.0, averaged=True),
-    Step(0.05, 18.0, lead=4.0, averaged=True),
-)
-"""From the strictest. No tissue enhances by 30 HU; grey matter comes near 20, and leads the brain by some 3 s."""
+_SMOOTHING = 1.5  # s, standard deviation along time; a first pass is 10 wide
+_SAMPLE = 2000  # voxels, for an estimate of the noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,21 +39,23 @@ class Candidates:
 
     Attributes:
         voxels: their places among the brain's voxels ``(n,)``.
-        curves: HU above baseline ``(T, n)``, smoothed along time, averaged where the step is.
-        arteries: those that may be arteries ``(n,)``, three at least.
-        step: that found them.
+        curves: HU above baseline ``(T, n)``; means over 3 x 3 voxels where ``averaged``.
+        smooth: these smoothed along time ``(T, n)``.
+        lead: s by which each is earlier than the brain's mean curve ``(n,)``, mean of rise and peak.
+        arteries: those that may be arteries ``(n,)``, ``ARTERIES`` at least.
+        averaged: whether single voxels are too noisy or too faint.
     """
 
     voxels: NDArray[np.int64]
     curves: FloatArray
+    smooth: FloatArray
+    lead: FloatArray
     arteries: BoolArray
-    step: Step
+    averaged: bool
 
 
 def find_candidates(enhancement: FloatArray, mask: BoolArray, dt: float, baseline: int) -> Candidates:
-    """The candidates of the first step that has arteries.
-
-    Where none has, arteries of the steps without averages need lead by a frame only.
+    """The candidates among voxels or, if these hold no arteries, among means over each voxel and its neighbours.
 
     Args:
         enhancement: series less its baseline ``(T, D, H, W)`` in HU.
@@ -82,33 +66,59 @@ def find_candidates(enhancement: FloatArray, mask: BoolArray, dt: float, baselin
     Raises:
         InputError: no voxel behaves like an artery.
     """
-    curves = {False: enhancement[:, mask]}
-    if curves[False].size:
-        brain_peak = peak_frames(smooth_in_time(curves[False].mean(axis=1, dtype=np.float64)))
-        for step in (*STEPS, *(step._replace(lead=dt) for step in STEPS if not step.averaged)):
-            if step.averaged not in curves:
-                curves[step.averaged] = _neighbourhood_means(enhancement, mask)
-            strong = np.flatnonzero(_strong(curves[step.averaged], step))
-            smooth = smooth_in_time(curves[step.averaged][:, strong])
-            clean = _clean(smooth, baseline)
-            arteries = (brain_peak - peak_frames(smooth[:, clean])) * dt >= step.lead
-            if np.count_nonzero(arteries) >= _ARTERIES:
-                return Candidates(voxels=strong[clean], curves=smooth[:, clean], arteries=arteries, step=step)
+    if mask.any():
+        curves = enhancement[:, mask]
+        brain = curves.mean(axis=1, dtype=np.float64)
+        least = max(_LEAST_HU, _LEAST_RATIO * float(smooth_in_time(brain, dt).max()))
+        for averaged in (False, True):
+            curves = _neighbourhood_means(enhancement, mask) if averaged else curves
+            strong = np.flatnonzero(_strong(curves, max(least, _LEAST_SIGNAL * _noise(curves, dt)), dt))
+            voxels = strong[_clean(smooth_in_time(curves[:, strong], dt), baseline)]
+            lead = leads(curves[:, voxels], brain, dt)
+            arteries = np.all(lead >= LEAD, axis=0)
+            if np.count_nonzero(arteries) >= ARTERIES:
+                return Candidates(
+                    voxels=voxels,
+                    curves=curves[:, voxels],
+                    smooth=smooth_in_time(curves[:, voxels], dt),
+                    lead=lead.mean(axis=0),
+                    arteries=arteries,
+                    averaged=averaged,
+                )
     raise InputError(
-        f"No artery found in the series: fewer than {_ARTERIES} voxels of the brain rise cleanly by "
-        f"{STEPS[-1].least_hu:.0f} HU and peak before the brain does; check that contrast was given, that the series "
-        "holds its arrival and that the slab holds an artery, or give the case perfusion maps."
+        f"No artery found in the series: fewer than {ARTERIES} voxels of the brain rise cleanly, by {_LEAST_HU:.0f} HU "
+        f"and {_LEAST_RATIO:.0f} times as high as its mean, and {LEAD:.0f} s before it; check that contrast was given, "
+        "that the series holds its arrival and that the slab holds an artery, or give the case perfusion maps."
     )
 
 
-def smooth_in_time(curves: FloatArray) -> FloatArray:
-    """Curves ``(T, ...)`` smoothed along time."""
-    return ndimage.gaussian_filter1d(curves, _TIME_SMOOTHING, axis=0, mode="nearest")
+def leads(curves: FloatArray, brain: FloatArray, dt: float) -> FloatArray:
+    """By how many s curves ``(T, n)`` pass half their peak, and peak, before the brain's mean ``(T,)``: ``(2, n)``."""
+    both = (_times(smooth_in_time(part, dt)) for part in (brain[:, None], curves))
+    of_brain, of_curves = both
+    return np.asarray(dt * (of_brain - of_curves))
 
 
-def peak_frames(curves: FloatArray) -> NDArray[np.int64]:
-    """Frame at which each curve ``(T, ...)`` peaks."""
-    return np.argmax(curves, axis=0)
+def smooth_in_time(curves: FloatArray, dt: float) -> FloatArray:
+    """Curves ``(T, ...)`` smoothed along time, their frames ``dt`` s apart."""
+    return ndimage.gaussian_filter1d(curves, _SMOOTHING / dt, axis=0, mode="nearest")
+
+
+def _times(curves: FloatArray) -> FloatArray:
+    """Frames, with fractions, at which curves ``(T, n)`` last pass half their peak before it, and peak: ``(2, n)``.
+
+    The rise is interpolated linearly, the peak is the vertex of a parabola.
+    """
+    frames, columns = np.arange(len(curves)), np.arange(curves.shape[1])
+    peak, half = np.argmax(curves, axis=0), 0.5 * curves.max(axis=0)
+    below = np.where((curves < half) & (frames[:, None] < peak), frames[:, None], 0).max(axis=0)
+    low, high = curves[below, columns], curves[below + 1, columns]
+    rise = below + np.clip(np.divide(half - low, high - low, out=np.zeros_like(low), where=high > low), 0.0, 1.0)
+    inner = np.clip(peak, 1, len(curves) - 2)
+    left, centre, right = (curves[inner + shift, columns] for shift in (-1, 0, 1))
+    bend = left - 2.0 * centre + right
+    vertex = np.divide(0.5 * (left - right), bend, out=np.zeros_like(bend), where=(bend < 0) & (inner == peak))
+    return np.stack([rise, peak + vertex])
 
 
 def _neighbourhood_means(enhancement: FloatArray, mask: BoolArray) -> FloatArray:
@@ -118,12 +128,17 @@ def _neighbourhood_means(enhancement: FloatArray, mask: BoolArray) -> FloatArray
     return np.asarray(total / share)
 
 
-def _strong(curves: FloatArray, step: Step) -> BoolArray:
-    """Mask ``(N,)`` of the curves ``(T, N)`` that peak as high as a step demands."""
-    peaks = curves.max(axis=0)
-    above = peaks > step.least_hu  # smoothing is for the few that can pass
-    peaks[above] = smooth_in_time(curves[:, above]).max(axis=0)
-    return peaks > max(step.least_hu, step.fraction * float(np.percentile(peaks, 99.9)))
+def _noise(curves: FloatArray, dt: float) -> float:
+    """Noise of a typical one of the curves ``(T, N)`` in HU: the standard deviation of what smoothing takes away."""
+    sample = curves[:, :: max(1, curves.shape[1] // _SAMPLE)]
+    return float(np.median(np.std(sample - smooth_in_time(sample, dt), axis=0)))
+
+
+def _strong(curves: FloatArray, least: float, dt: float) -> BoolArray:
+    """Mask ``(N,)`` of the curves ``(T, N)`` that peak above ``least`` HU, smoothed."""
+    strong = curves.max(axis=0) > least  # smoothing is for the few that can pass
+    strong[strong] = smooth_in_time(curves[:, strong], dt).max(axis=0) > least
+    return np.asarray(strong)
 
 
 def _clean(curves: FloatArray, baseline: int) -> BoolArray:

@@ -17,6 +17,9 @@ _BRAIN_HU: Final = (15.0, 60.0)
 _RISE_HU: Final = 2.5
 """Of the brain's mean curve from its least to its greatest; 7 to 18 are usual."""
 
+_CLIPPED: Final = 0.01
+"""Of the voxels, that share the greatest mean: bone is of many kinds, and only a window makes it one."""
+
 _JUMP_HU: Final = (12.0, 25.0)
 """Mean change of a slice's blocks from one frame to the next: doubtful, impossible. Steps of contrast, noise of a
 quarter of the dose and a jerk of 4 mm and 3 degrees make up to 8; half a frame that is missing 17, a blank one 31."""
@@ -45,7 +48,22 @@ def inspect_series(seen: Blocks) -> tuple[Finding, ...]:
             "HU, with a brain of 30 to 40? Check the rescale slope and intercept of its conversion."
         )
         return (finding("series-not-hu", sentence),)
-    return (*jumps, *_course(seen.frames[:, seen.inside].mean(axis=1, dtype=np.float64))) if seen.inside.any() else ()
+    clipped = tuple(_clipped(seen))
+    if not seen.inside.any():
+        return clipped
+    return (*jumps, *clipped, *_course(seen.frames[:, seen.inside].mean(axis=1, dtype=np.float64)))
+
+
+def _clipped(seen: Blocks) -> Iterator[Finding]:
+    """Of values above a window's end."""
+    greatest = float(seen.mean.max())
+    share = float(np.mean(seen.mean == greatest))
+    if share > _CLIPPED:
+        sentence = (
+            f"{100 * share:.0f} % of the series' voxels have its greatest value, {greatest:.4g}: it seems clipped to a "
+            "window, and arteries and bone with it; export all of its range."
+        )
+        yield finding("series-clipped", sentence)
 
 
 def _jumps(seen: Blocks) -> Iterator[Finding]:

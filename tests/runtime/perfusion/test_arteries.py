@@ -1,13 +1,11 @@
 """Onset, AIF and VOF on made-up curves and on phantom patients."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from ctpdeploy.errors import InputError
-from ctpdeploy.phantom import Patient, PhantomConfig, make_patient, vessels
+from ctpdeploy.phantom import Patient, PhantomConfig, make_patient
 from ctpdeploy.runtime.perfusion.arteries import baseline_frames, find_vascular_input
 
 TIMES = np.arange(45.0)
@@ -19,11 +17,11 @@ def bolus(start: float, *, peak: float = 300.0, scale: float = 2.4) -> NDArray[n
 
 
 def volume(**vessels: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """A brain ``(T, 1, 40, 40)`` of weak tissue with one row of 30 voxels for each vessel, and its mask."""
-    series = np.tile((bolus(10.0, peak=8.0, scale=4.0))[:, None, None, None], (1, 1, 40, 40))
+    """A brain ``(T, 1, 96, 96)`` of weak tissue with one row of 30 voxels for each vessel, and its mask."""
+    series = np.tile((bolus(10.0, peak=8.0, scale=4.0))[:, None, None, None], (1, 1, 96, 96))
     for row, curve in enumerate(vessels.values()):
         series[:, 0, 2 * row, :30] = curve[:, None] * np.linspace(1.0, 0.92, 30)
-    return series, np.ones((1, 40, 40), dtype=bool)
+    return series, np.ones((1, 96, 96), dtype=bool)
 
 
 @pytest.mark.parametrize("start", [5, 8, 12])
@@ -62,7 +60,7 @@ def test_without_a_vein_there_is_a_warning() -> None:
 
 @pytest.mark.parametrize(
     "restless",
-    [bolus(4.0, peak=350.0) + 100.0 * (TIMES < 3), 350.0 * (TIMES // 5 % 2)],
+    [bolus(4.0, peak=350.0) + 100.0 * (TIMES < 3), 350.0 * (TIMES // 8 % 2) * (1 - TIMES / 200)],
     ids=["moves before the bolus", "moves all the time"],
 )
 def test_a_restless_voxel_is_no_artery(restless: NDArray[np.float64]) -> None:
@@ -87,21 +85,17 @@ def patients() -> list[Patient]:
     return [make_patient(seed, PhantomConfig(size=96, slices=4, frames=45)) for seed in range(8)]
 
 
-def test_the_artery_of_a_patient_peaks_within_two_frames_and_mostly_one(patients: list[Patient]) -> None:
+def test_the_artery_of_a_patient_peaks_within_a_frame(patients: list[Patient]) -> None:
     """Above the circle of Willis arteries are as faint as in ISLES 2018; a vein is 6 frames late or more."""
-    errors = np.abs([p.measured_aif.argmax() - p.aif.argmax() for p in patients])
-    assert errors.max() <= 2
-    assert np.count_nonzero(errors <= 1) >= 6
+    errors = [int(p.measured_aif.argmax() - p.aif.argmax()) for p in patients]
+    assert max(map(abs, errors)) <= 1, errors
 
 
-def test_the_artery_of_a_thin_slab_is_found_where_arteries_are_narrow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two slices of 10 mm leave arteries of 1 mm across 50 to 100 HU, and a sinus its 300,
-    which peaks 7 to 9 s late."""
-    narrow = [replace(v, radius=0.5) if v.name.startswith(("M2", "A2", "P2")) else v for v in vessels.VESSELS]
-    monkeypatch.setattr(vessels, "VESSELS", tuple(narrow))
+def test_the_artery_of_a_thin_slab_is_found() -> None:
+    """Two slices of 10 mm leave arteries of 1 mm across 40 to 80 HU, and a sinus its 300, which peaks 7 to 9 s late."""
     config = PhantomConfig(size=128, slices=2, frames=45)
-    errors = [int(p.measured_aif.argmax() - p.aif.argmax()) for p in (make_patient(seed, config) for seed in range(4))]
-    assert max(map(abs, errors)) <= 2, errors
+    errors = [int(p.measured_aif.argmax() - p.aif.argmax()) for p in (make_patient(seed, config) for seed in range(8))]
+    assert max(map(abs, errors)) <= 1, errors
 
 
 def test_the_strongest_voxels_would_have_been_a_sinus(patients: list[Patient]) -> None:
@@ -118,3 +112,11 @@ def test_the_first_to_peak_wins_where_another_is_the_first_to_arrive() -> None:
     slow, fast = bolus(4.0, scale=5.0), bolus(8.0, scale=2.0)
     series, mask = volume(slow=slow, fast=fast)
     assert set(find_vascular_input(series, mask, dt=1.0).aif_voxels[:, 1]) == {2}
+
+
+def test_two_early_voxels_are_not_the_artery() -> None:
+    series, mask = volume(artery=bolus(8.0))
+    series[:, 0, 40, 40:42] = bolus(5.0)[:, None]
+    found = find_vascular_input(series, mask, dt=1.0)
+    assert len(found.aif_voxels) == 12
+    assert found.aif.argmax() == bolus(8.0).argmax()

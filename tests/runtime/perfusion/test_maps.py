@@ -225,11 +225,12 @@ def test_slices_with_times_of_their_own_give_the_maps_of_common_times(patient: P
     expected = perfusion_maps(patient.series, patient.times, patient.spacing)
     found = perfusion_maps(seen, late, patient.spacing)
     careless = perfusion_maps(seen, patient.times[:-1], patient.spacing)
-    odd = expected.brain & found.brain & careless.brain
-    odd[::2] = False
-    difference = [np.median(maps.maps["tmax"][odd] - expected.maps["tmax"][odd]) for maps in (found, careless)]
-    assert abs(difference[0]) < 0.1
-    assert difference[1] < -0.3
+    both = expected.brain & found.brain & careless.brain
+    odd = np.arange(len(both))[:, None, None] % 2 == 1
+    change = [maps.maps["tmax"] - expected.maps["tmax"] for maps in (found, careless)]
+    apart = [np.median(volume[both & odd]) - np.median(volume[both & ~odd]) for volume in change]  # wherever the AIF is
+    assert abs(apart[0]) < 0.1
+    assert apart[1] < -0.3
     assert found.findings[0].code == "times-resampled"
 
 

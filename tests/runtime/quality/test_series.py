@@ -29,6 +29,8 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "scaled to 0 to 1": (lambda hu: (hu - hu.min()) / np.ptp(hu), "series-not-hu"),
     "scaled to 0 to 255": (lambda hu: np.rint(255 * (hu - hu.min()) / np.ptp(hu)), "series-not-hu"),
     "a window of 80 HU as a picture": (lambda hu: np.clip(hu / 80 * 255, 0, 255), "series-not-hu"),
+    "clipped to a window": (lambda hu: np.clip(hu, 0, 80), "series-clipped"),
+    "clipped, as whole numbers": (lambda hu: np.clip(hu, -100, 300).astype(np.int16), "series-clipped"),
     "reversed": (lambda hu: hu[::-1], "series-reversed"),
     "begun at the peak": (lambda hu: hu[len(hu) // 2 :], "series-reversed"),
     "sorted as text": (lambda hu: hu[sorted(range(len(hu)), key=str)], "series-disordered"),
