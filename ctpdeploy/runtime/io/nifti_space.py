@@ -18,13 +18,13 @@ from typing import Final, Literal
 import nibabel as nib
 import numpy as np
 from nibabel.orientations import aff2axcodes
-from nibabel.quaternions import fillpositive, quat2mat
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.finding import Finding, finding
 from ctpdeploy.runtime.io.limits import VOXEL
-from ctpdeploy.runtime.io.nifti_header import FORM_CODES, SPATIAL_UNIT, grid_of
+from ctpdeploy.runtime.io.nifti_forms import Affine, qform_of, scaled, sform_of, unit_of
+from ctpdeploy.runtime.io.nifti_header import grid_of
 
 __all__ = ["SIZE_TOLERANCE", "Space", "offset_mm"]
 
@@ -37,10 +37,6 @@ _FARTHEST_MM: Final = 1e5
 _FLATTEST: Final = 0.5
 """Volume of a voxel over the product of its sides: a gantry tilts by 30 degrees, which is 0.87."""
 
-_MM: Final = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
-"""Of the codes of ``xyzt_units``: not stated, metre, millimetre, micrometre."""
-
-Affine = NDArray[np.float64]
 _Form = Literal["sform", "qform", "identity", "none"]
 
 
@@ -71,10 +67,10 @@ class Space:
         Raises:
             InputError: the form that counts gives the axes no directions, or its voxels cannot be of a head.
         """
-        unit, findings = _unit(header)
+        unit, findings = unit_of(header)
         with np.errstate(over="ignore", invalid="ignore"):  # infinity is refused, or a finding
             pixdim = unit * header["pixdim"][1:4].astype(np.float64)
-            sform, qform = _sform(header, unit), _qform(header, pixdim, unit)
+            sform, qform = sform_of(header, unit), qform_of(header, pixdim, unit)
         identity = sform is not None and np.allclose(sform / unit, np.diag([1, 1, 1, 1 / unit]))
         form: _Form
         if sform is not None and not identity:
@@ -82,7 +78,7 @@ class Space:
         elif qform is not None:
             form, affine = "qform", qform
         else:
-            form, affine = "identity" if identity else "none", _scaled(np.eye(3), pixdim)
+            form, affine = "identity" if identity else "none", scaled(np.eye(3), pixdim)
         _require_space(affine, path)
         space = cls(affine=affine, form=form, unit_mm=unit)
         if form == "sform":
@@ -90,7 +86,7 @@ class Space:
         if form == "qform":
             findings += _handedness(float(header["pixdim"][0]))
             if identity:  # it says nothing of sizes and origin
-                findings += space._beside_form(_scaled(np.eye(3), pixdim, affine[:3, 3]), grid_of(header))
+                findings += space._beside_form(scaled(np.eye(3), pixdim, affine[:3, 3]), grid_of(header))
         if form == "none":
             sentence = "No form code of the header is set, so it does not state left and right."
             findings += (finding("sides-not-stated", sentence),)
@@ -148,48 +144,6 @@ def offset_mm(one: Affine, other: Affine, grid: tuple[int, ...]) -> float:
     """The largest distance between the places that two affines give to a voxel of a grid; it is that of a corner."""
     corners = np.array([[*corner, 1] for corner in itertools.product(*((0, n - 1) for n in grid))], dtype=float).T
     return float(np.linalg.norm((one - other) @ corners, axis=0).max())
-
-
-def _unit(header: nib.Nifti1Header) -> tuple[float, tuple[Finding, ...]]:
-    """The unit of lengths in mm."""
-    code = int(header["xyzt_units"]) & SPATIAL_UNIT
-    if code in _MM:
-        return _MM[code], ()
-    sentence = f"The unit of lengths in xyzt_units, {code}, does not exist: mm are taken."
-    return 1.0, (finding("unit-unknown", sentence),)
-
-
-def _sform(header: nib.Nifti1Header, unit: float) -> Affine | None:
-    """The sform in mm, where its code says that it counts."""
-    if int(header["sform_code"]) not in FORM_CODES:
-        return None
-    affine = np.eye(4)
-    affine[:3] = [unit * header[row].astype(np.float64) for row in ("srow_x", "srow_y", "srow_z")]
-    return affine
-
-
-def _qform(header: nib.Nifti1Header, pixdim: NDArray[np.float64], unit: float) -> Affine | None:
-    """The qform in mm, where its code says that it counts: ``R diag(dx, dy, q dz)``; NaN where it is no rotation.
-
-    ``q`` is -1 if ``pixdim[0]`` is, else 1.
-    """
-    if int(header["qform_code"]) not in FORM_CODES:
-        return None
-    try:
-        vector = [float(header[f"quatern_{axis}"]) for axis in "bcd"]
-        rotation = quat2mat(fillpositive(vector, header.quaternion_threshold))
-    except (ValueError, FloatingPointError):  # longer than one
-        rotation = np.full((3, 3), np.nan)
-    handed = rotation * (1, 1, -1 if header["pixdim"][0] == -1 else 1)
-    return _scaled(handed, pixdim, unit * np.array([float(header[f"qoffset_{axis}"]) for axis in "xyz"]))
-
-
-def _scaled(axes: NDArray[np.float64], sizes: NDArray[np.float64], origin: ArrayLike = 0.0) -> Affine:
-    """An affine of axes, sizes and an origin; NaN where a size is none."""
-    affine = np.eye(4)
-    affine[:3, :3] = axes * np.where((sizes > 0) & np.isfinite(sizes), sizes, np.nan)
-    affine[:3, 3] = origin
-    return affine
 
 
 def _handedness(factor: float) -> tuple[Finding, ...]:
