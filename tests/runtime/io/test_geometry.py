@@ -30,7 +30,7 @@ def write_study(folder: Path, affine: np.ndarray, *, sform: int, qform: int) -> 
 
 @pytest.mark.parametrize(("sform", "qform"), [(1, 1), (2, 0), (0, 1), (1, 3)])
 @pytest.mark.parametrize("degrees", [0.0, 18.0, 40.0])
-@pytest.mark.parametrize("codes", ["LPS", "RAS", "PIR", "SAL"])
+@pytest.mark.parametrize("codes", ["LPS", "RAS", "LAS", "PIR", "SAL"])
 def test_a_volume_is_written_back_bit_for_bit(tmp_path: Path, codes: str, degrees: float, sform: int, qform: int):
     affine = isles2024_cases.oblique(codes, zooms=(9.0, 8.0, 27.0), degrees=degrees)
     paths = write_study(tmp_path, affine, sform=sform, qform=qform)
@@ -48,7 +48,7 @@ def test_a_volume_is_written_back_bit_for_bit(tmp_path: Path, codes: str, degree
     assert written.header.get_xyzt_units()[0] == source.header.get_xyzt_units()[0]
 
 
-@pytest.mark.parametrize("codes", ["LPS", "RAS", "PIR", "SAL"])
+@pytest.mark.parametrize("codes", ["LPS", "RAS", "LAS", "PIR", "SAL"])
 def test_the_case_has_the_closest_axes_and_their_voxel_size(tmp_path: Path, codes: str):
     """A voxel further along an axis of the case lies further right, to the front or up."""
     affine = isles2024_cases.oblique(codes, zooms=(9.0, 8.0, 27.0))

@@ -65,9 +65,11 @@ def test_without_a_form_no_side_is_stated_and_nothing_is_mirrored(isles: dict[st
     assert case.geometry.spacing == expected.geometry.spacing
 
 
-def test_a_map_without_a_form_is_said_and_the_series_has_its_sides(isles: dict[str, Path]):
-    nifti_cases.patch(isles["mtt"], sform_code=0)
-    case = read_nifti_case("case", isles)
+@pytest.mark.parametrize("study", ["isles", "scanned"])
+def test_a_map_without_a_form_is_said_and_the_series_has_its_sides(study: str, request: pytest.FixtureRequest):
+    paths: dict[str, Path] = request.getfixturevalue(study)
+    nifti_cases.patch(paths["mtt"], sform_code=0, qform_code=0)
+    case = read_nifti_case("case", paths)
     assert codes(case) == ["sides-not-stated"]
     assert case.findings[0].sentence.startswith("MTT: ")
     assert case.geometry.sides_stated
