@@ -32,6 +32,7 @@ __all__ = [
     "OutOfMemoryError",
     "UnknownKeyError",
     "UsageError",
+    "sentence_of",
 ]
 
 
@@ -45,6 +46,8 @@ class ExitCode(IntEnum):
     INPUT = 4
     BACKEND = 5
     GUARD = 6
+    INTERRUPTED = 130  # 128 and the number of the signal, as shells count: SIGINT
+    TERMINATED = 143  # SIGTERM
 
 
 class CtpdeployError(Exception):
@@ -116,3 +119,10 @@ class GuardError(CtpdeployError, ArithmeticError):
 
 class GateError(GuardError):
     """The exported networks differ from the trained ones by more than allowed; nothing was published."""
+
+
+def sentence_of(error: Exception) -> str:
+    """Why a case is refused, in one sentence; an error that is not ours is named with its kind."""
+    if isinstance(error, CtpdeployError):
+        return str(error)
+    return f"Unexpected {type(error).__name__} ({error}): please report it with the case's files."

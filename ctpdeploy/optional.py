@@ -2,15 +2,21 @@
 
 import importlib
 import importlib.util
+import sys
 from types import ModuleType
+from typing import Final
 
 from ctpdeploy.errors import MissingPackageError
 
 __all__ = ["available", "require"]
 
 
+_REPORTERS: Final = {"openvino": "openvino_telemetry"}
+"""Modules by which packages report to their makers, OpenVINO 2026.4 with each import; without them they keep silent."""
+
+
 def require(module: str, *, extra: str) -> ModuleType:
-    """Import an optional package.
+    """Import an optional package, and keep it from reporting to its maker.
 
     Args:
         module: import name, for example ``"onnxruntime"``.
@@ -19,6 +25,8 @@ def require(module: str, *, extra: str) -> ModuleType:
     Raises:
         MissingPackageError: if it is not installed.
     """
+    if module in _REPORTERS:
+        sys.modules.setdefault(_REPORTERS[module], None)  # type: ignore[arg-type]  # so that its import fails
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:

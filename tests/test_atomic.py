@@ -1,14 +1,17 @@
 """Folders and files that are whole or not there, with one process or two."""
 
+import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from ctpdeploy.atomic import atomic_file, atomic_folder
+from ctpdeploy.atomic import atomic_file, atomic_folder, atomic_replace
 from ctpdeploy.errors import UsageError
 from ctpdeploy.runtime.bundle.archive import whole_archive
+from ctpdeploy.scratch import sweep
 
 RACE = """
 import sys, time
@@ -90,3 +93,122 @@ def test_an_earlier_folder_is_replaced_when_asked(tmp_path: Path):
         with atomic_folder(tmp_path / "a", replace=True) as folder:
             (folder / f"{text}.txt").write_text(text)
     assert [path.name for path in tmp_path.rglob("*")] == ["a", "two.txt"]
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from support.kill_points import content, killed_at_each_step
+from ctpdeploy import atomic
+from ctpdeploy.scratch import sweep
+place, steps = Path(sys.argv[1]), sys.argv[2]
+if steps == "two steps":
+    atomic._exchange = lambda *_: False
+
+def write(text):
+    with atomic.atomic_folder(place / "a", replace=True) as folder:
+        for name in ("1", "2", "3"):
+            (folder / name).write_text(text)
+
+def replace(text):
+    with atomic.atomic_replace(place / "a" / "1") as partial:
+        partial.write_text(text)
+
+old, new = ({name: text for name in "123"} for text in (b"old", b"new"))
+write("old")
+stood, points = [], 0
+for points in killed_at_each_step(lambda: write("new")):
+    before = content(place / "a")
+    assert before in ((old, new) if steps == "one step" else (old, new, {})), before
+    sweep(place)
+    after = content(place / "a")
+    assert after in (old, new), (points, before, after)
+    assert before in (after, {}), (points, before, after)
+    assert [path.name for path in place.iterdir()] == ["a"], points
+    stood.append("".join(["nothing, " * (not before), {b"old": "old", b"new": "new"}[after["1"]]]))
+    write("old")
+for _ in killed_at_each_step(lambda: replace("new")):
+    assert content(place / "a") in (old, old | {"1": b"new"})
+    sweep(place / "a")
+    assert sorted(path.name for path in (place / "a").iterdir()) == ["1", "2", "3"]
+print(*sorted(set(stood)), sep="; ")
+assert points > 15, points
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system that forks")
+@pytest.mark.parametrize(("steps", "stood"), [("one step", "new; old"), ("two steps", "new; nothing, old; old")])
+def test_killed_at_any_step_the_old_or_the_new_stands(tmp_path: Path, steps: str, stood: str):
+    command = [sys.executable, "-c", KILLED, str(tmp_path), steps]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == stood
+
+
+@pytest.mark.parametrize("fails", ["second", "both"])
+def test_what_cannot_be_replaced_is_put_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str):
+    """The disk fails when the old is aside; where it cannot be put back either, the next process does it."""
+
+    def rename(path: Path, target: Path) -> Path:
+        if path.name == "new" or (fails == "both" and path.name == "old"):
+            raise OSError(5, "Input/output error")
+        return as_ever(path, target)
+
+    as_ever = Path.rename
+    with atomic_folder(tmp_path / "a", replace=True) as folder:
+        (folder / "old.txt").touch()
+    monkeypatch.setattr("ctpdeploy.atomic._exchange", lambda *_: False)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", rename)
+        with pytest.raises(OSError, match="Input/output"), atomic_folder(tmp_path / "a", replace=True) as folder:
+            (folder / "new.txt").touch()
+    assert (tmp_path / "a").exists() == (fails == "second")
+    sweep(tmp_path)
+    assert [path.name for path in tmp_path.rglob("*")] == ["a", "old.txt"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+@pytest.mark.parametrize(("umask", "expected"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_the_umask_rules_whatever_wrote_a_file(tmp_path: Path, umask: int, expected: int):
+    before = os.umask(umask)
+    try:
+        with atomic_folder(tmp_path / "folder") as folder:
+            (folder / "private").touch(mode=0o600)
+            (folder / "script").touch()
+            (folder / "script").chmod(0o755)
+        with atomic_replace(tmp_path / "shared") as partial:
+            partial.touch(mode=0o600)
+        with atomic_replace(tmp_path / "secret", private=True) as partial:
+            partial.touch(mode=0o600)
+    finally:
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*")}
+    assert modes == {
+        "folder": 0o777 & ~umask,
+        "private": expected,
+        "script": 0o755 | expected,
+        "shared": expected,
+        "secret": 0o600,
+    }
+
+
+def test_what_appears_has_reached_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Each file before its folder, the folder before it has its name, and then the name."""
+    synced: list[tuple[str, bool]] = []
+
+    def fsync(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        synced.append((path.name, (tmp_path / "out" / "a").exists()))
+
+    if not Path("/proc/self/fd").is_dir():
+        pytest.skip("needs /proc to tell what a descriptor is of")
+    monkeypatch.setattr("os.fsync", fsync)
+    with atomic_folder(tmp_path / "out" / "a") as folder:
+        (folder / "1").touch()
+        (folder / "2").touch()
+    assert sorted(synced[:2]) == [("1", False), ("2", False)]
+    assert synced[2:] == [("new", False), ("out", True)]
+    synced.clear()
+    with atomic_replace(tmp_path / "out" / "b") as partial:
+        partial.touch()
+    assert synced == [("new", True), ("out", True)]

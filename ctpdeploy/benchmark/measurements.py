@@ -67,7 +67,7 @@ class Turns:
     """
 
     def __init__(self, bundle: Bundle, pipelines: Mapping[str, Pipeline], ref: CaseRef, scratch: Path) -> None:
-        self.case = ref.read()
+        self.case = ref.read(bundle.perfusion)
         self._pipelines, self._ref, self._scratch, self._steady = pipelines, ref, scratch, Steady()
         self._slices = self.case.series.shape[1]
         self._cut = {count: middle_slices(self.case, count) for count in {1, -(-self._slices // 2)} - {self._slices}}
@@ -127,10 +127,11 @@ class Turns:
         self.backends[name].alone[role].append(timed(self._alone[name][role])())
 
     def _prepare(self, count: int) -> None:
+        pipeline = next(iter(self._pipelines.values()))
         start = time.perf_counter()
-        case = read_case(self._thinned[count])
+        case = read_case(self._thinned[count], pipeline.perfusion)
         read = time.perf_counter()
-        preprocess(case, next(iter(self._pipelines.values())).config)
+        preprocess(case, pipeline.config)
         self.frames[count].preprocess.append(time.perf_counter() - read)
         self.frames[count].read.append(read - start)
 

@@ -51,7 +51,7 @@ def run_files(pipeline: Pipeline, ref: CaseRef, out: Path) -> FileRun:
         InputError, GuardError: as :meth:`CaseRef.read` and :meth:`Pipeline.predict`.
     """
     start = time.perf_counter()
-    case = ref.read()
+    case = ref.read(pipeline.perfusion)
     read = time.perf_counter() - start
     prediction = pipeline.predict(case)
     predicted = time.perf_counter() - start - read

@@ -91,7 +91,8 @@ def run_benchmark(plan: Plan, progress: Progress = lambda *_: None) -> Results:
         for name in plan.backends:
             progress(f"opening {name}", 0.0)
             before = time.perf_counter()
-            pipelines[name] = opened.enter_context(Pipeline(open_engine(bundle, name), bundle.preprocess))
+            pipeline = Pipeline(open_engine(bundle, name), bundle.preprocess, perfusion=bundle.perfusion)
+            pipelines[name] = opened.enter_context(pipeline)
             open_s[name] = time.perf_counter() - before
         progress("checking outputs against float64", 0.05)
         trials = require_right(bundle, pipelines)

@@ -24,6 +24,7 @@ from ctpdeploy.cli import (
     verify,
     warmup,
 )
+from ctpdeploy.cli.interruption import Interruption, raise_on_signals
 from ctpdeploy.cli.terminal import log_to, say
 from ctpdeploy.errors import CtpdeployError, ExitCode
 
@@ -100,6 +101,9 @@ def run(arguments: list[str]) -> int:
         app(arguments, prog_name="ctpdeploy")
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(ExitCode.FAILURE)
+    except Interruption as stop:
+        typer.echo(f"\n{stop}", err=True)
+        return stop.exit_code
     except Exception as error:
         if "--debug" in arguments:
             raise
@@ -113,4 +117,5 @@ def run(arguments: list[str]) -> int:
 
 def main() -> None:
     """Entry point of the ``ctpdeploy`` script."""
+    raise_on_signals()
     sys.exit(run(sys.argv[1:]))

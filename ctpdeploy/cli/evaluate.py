@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ctpdeploy.cli.options import with_emulator
-from ctpdeploy.cli.terminal import mean_and_std, print_json, print_table, progress, say, say_found
+from ctpdeploy.cli.terminal import mean_and_std, print_json, print_table, printable, progress, say, say_found
 from ctpdeploy.cli.verify import KEY_HELP
+from ctpdeploy.errors import BatchError
 
 if TYPE_CHECKING:
     from ctpdeploy.runtime import CaseRef, Pipeline
@@ -26,14 +27,16 @@ def evaluate(
     """Scores of each case and mean ± std, beside the rule Tmax > 6 s and rCBF < 30 %.
 
     Dice, precision, recall and volume error; surface distances in mm; likeness of the pseudo-DWI to the real one; and
-    by size of the lesion.
+    by size of the lesion. A case that cannot be scored is refused in one sentence; the others go on.
 
     Example: ctpdeploy evaluate demo/demo.ctpbundle demo/test --out demo/evaluation
     """
     from ctpdeploy.runtime import find_cases
+    from ctpdeploy.runtime.cohort.places import require_writable
 
     cases = find_cases(data)
     say_found(len(cases), data)
+    require_writable(out)
     with _open(model, backend, require_signature) as pipeline:
         _warn_of_training_cases(model, cases)
         summary = evaluate_with_progress(pipeline, cases, out)
@@ -42,6 +45,9 @@ def evaluate(
     else:
         print_scores(summary)
         say(f"Scores of each case are in {out / 'scores.csv'}.")
+    if refused := summary["refused"]:
+        names = ", ".join(map(printable, refused))
+        raise BatchError(f"{len(refused)} of {len(cases)} cases failed ({names}); the others are in {out}.")
 
 
 def _open(model: Path, backend: str, key: Path | None) -> "Pipeline":
@@ -84,6 +90,8 @@ def evaluate_with_progress(pipeline: "Pipeline", cases: "list[CaseRef]", out: Pa
             display.update(task, completed=done, text=cases[done - 1].name)
 
         summary = evaluate_cases(pipeline, cases, out, ssim=ssim, on_case=show)
+    for name, reason in summary["refused"].items():
+        say(f"Error: {name}: {reason}")
     if not ssim and summary["networks"]["global_psnr"]["n"]:
         say("SSIM was not measured: run pip install 'ctpdeploy[evaluate]'.")
     return summary

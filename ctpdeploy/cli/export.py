@@ -111,12 +111,12 @@ def export_bundle(
 
         calibration: list[Case] = []
         if options is not None and options.calibrates:
-            calibration = _read(calibrate) if calibrate else _synthetic_cases(4, CALIBRATION_SEED)
+            calibration = _read(calibrate, run) if calibrate else _synthetic_cases(4, CALIBRATION_SEED)
         verification = export_run(
             run,
             out,
             _synthetic_cases(2, SAMPLE_SEED),
-            cases=_read(cases) if cases else [],
+            cases=_read(cases, run) if cases else [],
             calibration=calibration,
             options=options,
             progress=show,
@@ -158,12 +158,14 @@ def _checked_password(key: Path) -> str | None:
     return password
 
 
-def _read(cases: Path) -> "list[Case]":
+def _read(cases: Path, run: Path) -> "list[Case]":
+    """Cases, with maps computed as those of the run where they have none."""
     from ctpdeploy.runtime import find_cases
+    from ctpdeploy.train.run_folder import RunFolder
 
-    found = find_cases(cases)
+    found, perfusion = find_cases(cases), RunFolder(run).config().perfusion
     say_found(len(found), cases)
-    return [case.read() for case in found]
+    return [case.read(perfusion) for case in found]
 
 
 def _synthetic_cases(count: int, seed: int) -> "list[Case]":

@@ -48,7 +48,9 @@ def infer(
         str | None, typer.Option(help="Make a submission to ISLES 2018 of this name: OUT/submission, with a zip.")
     ] = None,
     require_signature: Annotated[Path | None, typer.Option(help=KEY_HELP)] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Skip cases that this bundle has done already.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Skip what is done: same inputs, bundle, backend and version, unharmed.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the reports as JSON.")] = False,
 ) -> None:
     """Find the lesion in one case, in a folder of cases, or in explicit files.
@@ -58,7 +60,7 @@ def infer(
 
     Example: ctpdeploy infer demo/demo.ctpbundle demo/test --out results
     """
-    from ctpdeploy.runtime.cohort.run import require_places
+    from ctpdeploy.runtime.cohort.places import require_places
     from ctpdeploy.runtime.report.submission import Submission
 
     files = {"ctp": ctp, "cbf": cbf, "cbv": cbv, "mtt": mtt, "tmax": tmax}
@@ -70,7 +72,8 @@ def infer(
     planned = None if submission is None else Submission(submission)
     cases = _explicit(name, given) if given else _found(inputs or [])
     cases = [replace(case, frame_interval=frame_interval) for case in cases]
-    require_places(cases, out, planned)
+    require_places(cases, out, planned, inputs=inputs or ())
+    _require_apart_from_bundle(bundle, out)
     cohort = infer_with_progress(
         bundle, cases, out, backend=backend, resume=resume, submission=planned, key=require_signature
     )
@@ -80,11 +83,20 @@ def infer(
         print_json({"cases": cohort.reports, "refused": cohort.refused})
     elif cohort.reports:
         print_reports(cohort.reports, out)
+    if len(cases) == 1 and (error := cohort.outcomes[0].error):
+        if earlier := cohort.outcomes[0].earlier:
+            say(earlier)
+        raise error
     if cohort.refused:
         names = ", ".join(map(printable, cohort.refused))
         where = f"the others are in {out}{' and in the submission' if planned else ''}"
         rest = where if cohort.reports else "nothing was written"
         raise BatchError(f"{len(cohort.refused)} of {len(cases)} cases failed ({names}); {rest}.")
+
+
+def _require_apart_from_bundle(bundle: Path, out: Path) -> None:
+    if bundle.resolve() in (out.resolve(), *out.resolve().parents):
+        raise UsageError(f"Results in {out} would lie in the bundle {bundle} and spoil it: choose another --out.")
 
 
 def _explicit(name: str, files: dict[str, Path]) -> "list[CaseRef]":
@@ -118,16 +130,14 @@ def infer_with_progress(
     submission: "Submission | None" = None,
     key: Path | None = None,
 ) -> "Cohort":
-    """:func:`ctpdeploy.runtime.cohort.run.infer_cases` with a progress bar; the error of an only case is raised."""
+    """:func:`ctpdeploy.runtime.cohort.run.infer_cases` with a progress bar."""
     from ctpdeploy.runtime import Pipeline, infer_cases
 
     with Pipeline.open(bundle, backend, key) as pipeline, progress() as display:
         task = display.add_task("infer", total=len(cases), text="")
 
         def show(outcome: "CaseOutcome") -> None:
-            if outcome.error is not None:
-                if len(cases) == 1:
-                    raise outcome.error
+            if outcome.error is not None and len(cases) > 1:  # of an only case it ends the command
                 display.say(f"Error: {outcome.case}: {outcome.refusal}")
             display.update(task, advance=1, text=outcome.case)
 

@@ -56,7 +56,7 @@ def reproduce(
         return
     if table is None or data is None:
         raise UsageError("Name a table and a folder of cases, as in ctpdeploy reproduce 5 data; --list shows the rows.")
-    from ctpdeploy.train.cache import CaseCache, default_folder
+    from ctpdeploy.train.cache import CaseCache, default_cache
     from ctpdeploy.train.reproduction import Reproduction
 
     work = Reproduction(
@@ -66,7 +66,7 @@ def reproduce(
         test=test,
         seeds=range(seeds),
         patients=patients,
-        cache=CaseCache(cache or default_folder()),
+        cache=CaseCache(cache) if cache else default_cache(),
     )
     chosen, left_out = work.trainable(table, rows.split(",") if rows else ())
     for sentence in left_out:

@@ -3,13 +3,16 @@
 import json
 import logging
 import os
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ctpdeploy import __version__
 from ctpdeploy.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,19 +70,56 @@ def say_found(cases: int, *places: Path) -> None:
 
 
 def log_to(file: Path) -> None:
-    """Add what the packages log to a file, a line each with its date.
+    """Add what the packages log to a file, a line each with its date, beginning now.
 
     Raises:
-        UsageError: the file cannot be written.
+        UsageError: the file cannot be written, or is a pipe that nobody reads.
     """
     try:
-        handler = logging.FileHandler(file, encoding="utf-8")
+        handler = _LogFile(file, encoding="utf-8")
+        handler.begin()
     except OSError as error:
         raise UsageError(f"{file} cannot be written ({error.strerror}): name another file for --log.") from error
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger = logging.getLogger("ctpdeploy")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
+
+
+class _LogFile(logging.FileHandler):
+    """Lines in a file; where one cannot be written any more that is said once, and the command goes on."""
+
+    begun = False
+
+    def begin(self) -> None:
+        """Write a first line, as a trial.
+
+        Raises:
+            OSError: that is not possible.
+        """
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        first = {"name": "ctpdeploy", "levelname": "INFO", "msg": f"ctpdeploy {__version__} begins"}
+        try:
+            self.emit(logging.makeLogRecord(first))
+        except OSError:
+            with suppress(OSError):  # the line is still in the buffer
+                self.close()
+            raise
+        self.begun = True
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802  logging's
+        """Say why no more lines are written; the first one is a trial."""
+        if not self.begun:
+            raise
+        logging.getLogger("ctpdeploy").removeHandler(self)
+        say(f"Warning: the log ends here, since it cannot be written any more ({sys.exception()}).")
+
+    def _open(self) -> TextIOWrapper:
+        """The file, or the pipe that somebody reads, such as /dev/stderr; without waiting for a reader."""
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0)
+        descriptor = os.open(self.baseFilename, flags, 0o666)
+        if hasattr(os, "O_NONBLOCK"):
+            os.set_blocking(descriptor, True)
+        return os.fdopen(descriptor, "a", encoding=self.encoding)
 
 
 def print_json(value: dict[str, Any]) -> None:

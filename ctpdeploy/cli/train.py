@@ -88,7 +88,7 @@ def train_run(
 ) -> "RunSummary":
     """Train with a progress bar."""
     from ctpdeploy.train import train as train_networks
-    from ctpdeploy.train.cache import CaseCache, default_folder
+    from ctpdeploy.train.cache import CaseCache, default_cache
 
     with progress() as display:
         return train_networks(
@@ -97,7 +97,7 @@ def train_run(
             settings,
             patients=patients,
             resume=resume,
-            cache=CaseCache(cache or default_folder()),
+            cache=CaseCache(cache) if cache else default_cache(),
             on_progress=show_training(display, data),
         )
 

@@ -19,6 +19,7 @@ from ctpdeploy.runtime.bundle.archive import whole_archive
 from ctpdeploy.runtime.bundle.bundle import VERIFICATION, Bundle, FileDigest, sha256_of
 from ctpdeploy.runtime.bundle.signature import require_signing_key, sign
 from ctpdeploy.runtime.data.case import Case
+from ctpdeploy.runtime.data.perfusion_config import stored_perfusion
 from ctpdeploy.runtime.data.slices import SliceBatch
 from ctpdeploy.runtime.gate.reference import FILE as REFERENCE
 from ctpdeploy.runtime.gate.verification import Verification
@@ -114,6 +115,7 @@ def export_run(
             networks=bench.write(graphs, folder),
             files={name: FileDigest.of(folder / name) for name in (VERIFICATION, REFERENCE)},
             preprocess=constants,
+            perfusion=stored_perfusion(config, str(run / "config.json")),
             provenance=_provenance(run, config),
             licence=options.licence,
         ).write_manifest()
@@ -136,7 +138,7 @@ def _read_config(run: Path) -> dict[str, object]:
         raise InputError(f"{run} is not a run folder: it has no config.json; make one with ctpdeploy train.")
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
-        return {**config, "preprocess": dict(config["preprocess"])}
+        return {**config, "preprocess": dict(config["preprocess"]), "perfusion": dict(config.get("perfusion", {}))}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{file} is damaged ({error}): train again.") from error
 

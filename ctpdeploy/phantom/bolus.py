@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from scipy import fft, special
 
 from ctpdeploy.phantom.fields import Volume
-from ctpdeploy.runtime.perfusion.maps import DENSITY, HAEMATOCRIT_RATIO
+from ctpdeploy.runtime.perfusion.deconvolution import DENSITY, HAEMATOCRIT_RATIO
 
 __all__ = ["DELAYS", "RESIDUES", "TRANSIT_TIMES", "Bolus", "Residue", "artery_rows", "draw_bolus", "tissue_rows"]
 

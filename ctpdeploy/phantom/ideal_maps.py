@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ctpdeploy.phantom.bolus import DELAYS, TRANSIT_TIMES, tissue_rows
 from ctpdeploy.phantom.patient import Patient
-from ctpdeploy.runtime.perfusion.maps import deconvolve
+from ctpdeploy.runtime.perfusion.deconvolution import deconvolve
 
 __all__ = ["ideal_maps"]
 

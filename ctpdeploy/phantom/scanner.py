@@ -18,7 +18,8 @@ from ctpdeploy.phantom.settings import Noise
 from ctpdeploy.runtime.data.case import MAP_NAMES, BoolArray, FloatArray
 from ctpdeploy.runtime.perfusion.arteries import VascularInput, baseline_frames, find_vascular_input
 from ctpdeploy.runtime.perfusion.brain import brain_mask
-from ctpdeploy.runtime.perfusion.maps import block_circulant_inverse, deconvolve, smooth_in_plane
+from ctpdeploy.runtime.perfusion.deconvolution import block_circulant_inverse, deconvolve
+from ctpdeploy.runtime.perfusion.smoothing import smooth_in_plane
 
 __all__ = ["AIR_HU", "Dose", "measure", "plain_ct", "workstation_maps"]
 

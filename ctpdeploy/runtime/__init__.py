@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ctpdeploy.runtime.bundle.bundle import Bundle
 from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.data.finding import Finding
+from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.data.prediction import Prediction
 from ctpdeploy.runtime.io.arrays import case_from_arrays
 from ctpdeploy.runtime.io.case_ref import CaseRef
@@ -30,6 +31,7 @@ __all__ = [
     "Case",
     "CaseRef",
     "Finding",
+    "PerfusionConfig",
     "Pipeline",
     "Prediction",
     "case_from_arrays",

@@ -6,12 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
+from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.backends.engine import CaseEngine, Engine
 from ctpdeploy.runtime.backends.reference_path import run_reference_path
 from ctpdeploy.runtime.backends.registry import AUTO, choose, open_engine
 from ctpdeploy.runtime.bundle.bundle import Bundle
 from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.data.finding import by_severity
+from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.data.prediction import Prediction, Provenance
 from ctpdeploy.runtime.preprocess.postprocess import components_of
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
@@ -30,12 +32,20 @@ class Pipeline:
         engine: runs the networks; a :class:`CaseEngine` also what comes before and after them.
         config: the preprocessing constants that the networks were trained with.
         provenance: of the networks, for the report; None where they come from no bundle.
+        perfusion: how maps are to be computed where a case has none; defaults to ``PerfusionConfig()``.
     """
 
-    def __init__(self, engine: Engine, config: PreprocessConfig, provenance: Provenance | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        config: PreprocessConfig,
+        provenance: Provenance | None = None,
+        perfusion: PerfusionConfig | None = None,
+    ) -> None:
         self.engine = engine
         self.config = config
         self.provenance = provenance
+        self.perfusion = perfusion or PerfusionConfig()
 
     @classmethod
     def open(cls, bundle: Path | str, backend: str = AUTO, key: Path | str | None = None) -> "Pipeline":
@@ -57,7 +67,8 @@ class Pipeline:
                 backend_requested=backend,
                 backend_because=choice.because,
             )
-            pipeline = cls(open_engine(opened, choice.backend), opened.preprocess, provenance)
+            engine = open_engine(opened, choice.backend)
+            pipeline = cls(engine, opened.preprocess, provenance, opened.perfusion)
         _log.info(
             "bundle %s opened on %s: %s", provenance.bundle["sha256"][:12], pipeline.engine.info.backend, choice.because
         )
@@ -84,8 +95,14 @@ class Pipeline:
 
         Raises:
             GuardError: the networks returned NaN or infinity.
-            InputError, BackendError: as the engine.
+            InputError: the maps were computed with other settings than ``perfusion``; or as the engine.
+            BackendError: as the engine.
         """
+        if case.perfusion is not None and case.perfusion.stated() != self.perfusion.stated():
+            raise InputError(
+                f"The maps of {case.identifier} were computed with other settings than these networks' own: hand those "
+                "to whatever reads the case, as in read_case(folder, pipeline.perfusion)."
+            )
         if isinstance(self.engine, CaseEngine):
             outputs = self.engine.run_case(case, self.config)
         else:

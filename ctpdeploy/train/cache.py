@@ -1,8 +1,8 @@
 """Prepared cases on disk, so that the next run need not prepare them again.
 
 One safetensors file a case. It is named by a SHA-256 over all that the case is made of: the names and contents of its
-files, the settings of the preprocessing, and the versions of what does it. What has changed in any of these is another
-entry, and none is ever out of date. Entries are never removed: delete the folder to clear it.
+files, the settings of maps and preprocessing, and the versions of what does it. What has changed in any of these is
+another entry, and none is ever out of date. Entries are never removed: delete the folder to clear it.
 """
 
 import hashlib
@@ -14,25 +14,27 @@ from typing import Final
 
 import nibabel as nib
 import numpy as np
-import platformdirs
 import scipy
 
 from ctpdeploy.atomic import atomic_replace
+from ctpdeploy.caches import cache_folder
+from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.io.case_ref import CaseRef
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 from ctpdeploy.train.prepared_case import PreparedCase, pack, prepare, unpack
 
-__all__ = ["CaseCache", "default_folder"]
+__all__ = ["CaseCache", "default_cache"]
 
-PREPARATION: Final = 2
+PREPARATION: Final = 3
 """Version of all that lies between the files of a case and its entry: reading, perfusion maps, preprocessing, and the
 layout of the entry. To be raised with any change after which the same files may give another entry, be it in a last
 bit: once too often costs a preparation, once too seldom trains on what no longer holds."""
 
 
-def default_folder() -> Path:
-    """Folder of prepared cases in the user's caches on this system."""
-    return platformdirs.user_cache_path("ctpdeploy", appauthor=False) / "cases"
+def default_cache() -> "CaseCache | None":
+    """The cache in this user's folder; None if there is no place for it."""
+    folder = cache_folder()
+    return None if folder is None else CaseCache(folder / "cases")
 
 
 class CaseCache:
@@ -49,8 +51,13 @@ class CaseCache:
         self.warnings: tuple[str, ...] = ()
         self._folder = folder
 
-    def read(self, ref: CaseRef, config: PreprocessConfig) -> PreparedCase:
+    def read(self, ref: CaseRef, config: PreprocessConfig, perfusion: PerfusionConfig | None = None) -> PreparedCase:
         """The prepared case: from its entry, or else prepared and kept.
+
+        Args:
+            ref: of the case.
+            config: of the preprocessing.
+            perfusion: how maps are computed where the case has none; defaults to ``PerfusionConfig()``.
 
         An entry that is damaged is made anew. Where none can be written the case is returned all the same.
 
@@ -58,22 +65,25 @@ class CaseCache:
             InputError: the case cannot be read, or has no lesion.
         """
         ref.require_sound()
+        perfusion = perfusion or PerfusionConfig()
         try:
             before = _state(ref.files)
-            entry = self._folder / f"{self._key(ref.name, ref.files, config)}.safetensors"
+            entry = self._folder / f"{self._key(ref, config, perfusion)}.safetensors"
         except OSError:
-            return prepare(ref.read(), config)  # which raises a sentence on the fault of the file
+            return prepare(ref.read(perfusion), config)  # which raises a sentence on the fault of the file
         if (kept := unpack(entry)) is not None:
             return kept
-        case = prepare(ref.read(), config)
+        case = prepare(ref.read(perfusion), config)
         if _state(ref.files) == before:  # else what was read may not be what was digested
             self._keep(entry, case)
         return case
 
-    def _key(self, identifier: str, files: Mapping[str, Path], config: PreprocessConfig) -> str:
+    def _key(self, ref: CaseRef, config: PreprocessConfig, perfusion: PerfusionConfig) -> str:
         """Digest of all that the case is made of; part and unit of the files are in their names."""
-        contents = {part: [path.name, _digest(path)] for part, path in files.items()}
-        parts = {"case": identifier, "files": contents, "preprocess": asdict(config), "versions": _versions()}
+        contents = {part: [path.name, _digest(path)] for part, path in ref.files.items()}
+        settings = {"preprocess": asdict(config), "perfusion": asdict(perfusion.stated())}
+        given = {"case": ref.name, "files": contents, "frame_interval": ref.frame_interval}
+        parts = {**given, **settings, "versions": _versions()}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def _keep(self, entry: Path, case: PreparedCase) -> None:
@@ -81,7 +91,6 @@ class CaseCache:
         if self.warnings:
             return
         try:
-            entry.parent.mkdir(parents=True, exist_ok=True)
             with atomic_replace(entry) as partial:
                 partial.write_bytes(pack(case))
         except OSError as error:

@@ -46,8 +46,8 @@ def read_labelled(case: CaseRef, config: TrainConfig, cache: CaseCache | None = 
         InputError: the case cannot be read, has no lesion, or has no DWI and the system needs it.
     """
     if cache is None:
-        return label(case.read(), config)
-    return _weighted(cache.read(case, config.preprocess), config)
+        return label(case.read(config.perfusion), config)
+    return _weighted(cache.read(case, config.preprocess, config.perfusion), config)
 
 
 def label(case: Case, config: TrainConfig) -> LabelledCase:

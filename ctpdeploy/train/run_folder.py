@@ -16,7 +16,6 @@ Files and checkpoint folders are written under a temporary name and then renamed
 
 import json
 import math
-import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -28,6 +27,7 @@ from ctpdeploy.config import merge, to_dict
 from ctpdeploy.errors import InputError, UsageError
 from ctpdeploy.runtime.pipeline import Pipeline
 from ctpdeploy.runtime.preprocess.preprocess import stored_config
+from ctpdeploy.scratch import sweep
 from ctpdeploy.train.networks.checkpoint import load_chain
 from ctpdeploy.train.settings import TrainConfig
 from ctpdeploy.train.split import Split
@@ -102,11 +102,11 @@ class RunFolder:
             InputError: there is no run in the folder.
             UsageError: it was begun with another configuration or other cases.
         """
-        for name, content, what in (
-            ("config.json", to_dict(config), "another configuration"),
-            ("split.json", asdict(split), "other cases"),
+        for name, same, what in (
+            ("config.json", self.config() == config, "another configuration"),
+            ("split.json", _read(self.path / "split.json") == json.loads(_json(asdict(split))), "other cases"),
         ):
-            if _read(self.path / name) != json.loads(_json(content)):
+            if not same:
                 raise UsageError(f"The run in {self.path} was begun with {what}: see its {name}, or begin elsewhere.")
 
     def check_data(self, data_sha256: str) -> None:
@@ -144,11 +144,8 @@ class RunFolder:
 
     def checkpoint(self, name: str) -> Path:
         """The folder of the checkpoint ``"last"`` or ``"best"``."""
-        path = self.path / "checkpoints" / name
-        aside = _aside(path)
-        if not path.exists() and aside.exists():  # stopped between the two renames of save()
-            aside.rename(path)
-        return path
+        sweep(self.path / "checkpoints")  # where saving is two steps, and was stopped between them
+        return self.path / "checkpoints" / name
 
     def state(self) -> RunState:
         """The state of the run.
@@ -161,17 +158,9 @@ class RunFolder:
 
     def save(self, name: str, state: RunState, write: Callable[[Path], None]) -> None:
         """Replace a checkpoint; ``write`` puts the tensors into the folder that it is given."""
-        path = self.checkpoint(name)
-        new, old = path.with_name(f".{name}.new"), _aside(path)
-        for leftover in (new, old):
-            shutil.rmtree(leftover, ignore_errors=True)
-        new.mkdir()
-        write(new)
-        _write(new / "state.json", _json(asdict(state)))
-        if path.exists():
-            path.rename(old)
-        new.rename(path)
-        shutil.rmtree(old, ignore_errors=True)
+        with atomic_folder(self.path / "checkpoints" / name, replace=True) as folder:
+            write(folder)
+            (folder / "state.json").write_text(_json(asdict(state)), encoding="utf-8")
 
     def append_metrics(self, epoch: int, measured: Mapping[str, float | str]) -> None:
         """Add the line of an epoch to ``metrics.jsonl``, in place of what an epoch that was not completed left."""
@@ -194,11 +183,8 @@ def open_run(path: Path, *, checkpoint: str = "best", device: str | None = None)
         UsageError: the configuration of the run is none of this version.
     """
     run = RunFolder(path)
-    return Pipeline(TorchEngine(load_chain(run.checkpoint(checkpoint)).to(device)), run.config().preprocess)
-
-
-def _aside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.old")
+    engine, config = TorchEngine(load_chain(run.checkpoint(checkpoint)).to(device)), run.config()
+    return Pipeline(engine, config.preprocess, perfusion=config.perfusion)
 
 
 def _json(content: object) -> str:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from ctpdeploy.errors import UsageError
 from ctpdeploy.paper.systems import system_named
+from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 from ctpdeploy.train.losses.synthesis import PixelNorm
 from ctpdeploy.train.networks.unet import STRIDE
@@ -112,6 +113,7 @@ class TrainConfig:
         augment: random changes of the slices.
         compute: how the arithmetic is done.
         preprocess: constants that travel with the networks.
+        perfusion: how maps are computed where a case has none; travels likewise.
     """
 
     system: str = "dwi_olh"
@@ -130,6 +132,7 @@ class TrainConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     compute: ComputeConfig = field(default_factory=ComputeConfig)
     preprocess: PreprocessConfig = field(default_factory=PreprocessConfig)
+    perfusion: PerfusionConfig = field(default_factory=PerfusionConfig)
 
     def __post_init__(self) -> None:
         for name in ("width", "epochs", "batch_size"):

@@ -2,10 +2,12 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support.nifti_cases import find
 from support.predictions import predicted
 
 from ctpdeploy.cli import run
@@ -18,7 +20,7 @@ from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, scale_dwi
 class Oracle:
     """Stands for a pipeline: finds the lesion but in ``misses``, and a DWI that is a tenth too bright."""
 
-    config = PreprocessConfig(slice_shape=(64, 64))
+    config, perfusion = PreprocessConfig(slice_shape=(64, 64)), None
 
     def __init__(self, *, misses: tuple[str, ...] = (), draws: bool = True) -> None:
         self.misses = misses
@@ -113,3 +115,23 @@ def test_evaluate_scores_run_and_bundle_alike(
     assert scores[0]["networks"]["dice"]["mean"] == pytest.approx(scores[1]["networks"]["dice"]["mean"], abs=1e-3)
     assert run(["evaluate", str(bundle_folder), str(phantom_folder), "--out", str(tmp_path)]) == ExitCode.DONE
     assert "Tmax > 6 s and rCBF < 30 %" in capsys.readouterr().out
+
+
+def test_a_case_that_cannot_be_scored_is_named_and_the_others_are_scored(
+    bundle_folder: Path, phantom_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    data = tmp_path / "data"
+    for name in ("case_1", "case_2", "case_3"):
+        shutil.copytree(phantom_folder / name, data / name)
+    find(data / "case_2", "CT_CBV").write_text("no image")
+    command = ["evaluate", str(bundle_folder), str(data), "--out", str(tmp_path / "out")]
+    assert run([*command, "--json"]) == ExitCode.BATCH
+    printed = capsys.readouterr()
+    summary = json.loads(printed.out)
+    assert summary["cases"] == 2
+    assert list(summary["refused"]) == ["case_2"]
+    assert "Error: case_2: " in printed.err
+    assert "1 of 3 cases failed (case_2); the others are in" in printed.err
+    assert json.loads((tmp_path / "out" / "summary.json").read_text()) == summary
+    (tmp_path / "file").touch()
+    assert run([*command[:-1], str(tmp_path / "file")]) == ExitCode.USAGE

@@ -1,6 +1,8 @@
 """``ctpdeploy infer`` of one case."""
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -85,14 +87,72 @@ def test_the_frame_interval_given_overrules_the_files(bundle_folder: Path, case:
     assert run([*arguments, "--frame-interval", "2.5", "--resume"]) == ExitCode.USAGE
 
 
-def test_resume_skips_what_this_bundle_has_done(bundle_folder: Path, case: Path, tmp_path: Path, capsys):  # noqa: ANN001
+def test_resume_skips_what_is_done(bundle_folder: Path, case: Path, tmp_path: Path, capsys):  # noqa: ANN001
     arguments = ["infer", str(bundle_folder), str(case), "--out", str(tmp_path / "out"), "--json", "--resume"]
     assert run(arguments) == ExitCode.DONE
     first = capsys.readouterr().out
-    nifti_cases.find(case, "CT_CBF").write_text("no image")  # would be refused if it were read again
     assert run(arguments) == ExitCode.DONE
-    assert capsys.readouterr().out == first
-    assert run(arguments[:-1]) == ExitCode.INPUT
+    assert capsys.readouterr().out == first  # with the seconds of the first run
+    nifti_cases.find(case, "CT_CBF").write_text("no image")
+    assert run(arguments) == ExitCode.INPUT
+
+
+def test_the_refusal_of_an_only_case_is_json_too(bundle_folder: Path, case: Path, tmp_path: Path, capsys):  # noqa: ANN001
+    arguments = ["infer", str(bundle_folder), str(case), "--out", str(tmp_path / "out"), "--json"]
+    assert run(arguments) == ExitCode.DONE
+    nifti_cases.find(case, "CT_CBF").write_text("no image")
+    capsys.readouterr()
+    assert run(arguments) == ExitCode.INPUT
+    printed = capsys.readouterr()
+    found = json.loads(printed.out)
+    assert found["cases"] == []
+    assert "CT_CBF" in found["refused"]["case_7"]
+    earlier = f"Its earlier result is in {tmp_path / 'out' / 'earlier' / 'case_7'} now."
+    assert found["refused"]["case_7"].endswith(earlier)
+    assert printed.err.splitlines()[-2] == earlier
+    assert not (tmp_path / "out" / "case_7").exists()
+
+
+@pytest.mark.parametrize("where", ["the cases", "above", "the bundle", "in the bundle", "a file", "below a file"])
+def test_a_folder_for_results_that_cannot_be_is_refused_before_the_bundle_is_opened(
+    case: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], where: str
+):
+    bundle = tmp_path / "no.ctpbundle"
+    bundle.mkdir()
+    (tmp_path / "file").touch()
+    places = {"the cases": case.parent, "above": tmp_path, "the bundle": bundle, "in the bundle": bundle / "results"}
+    out = places.get(where, tmp_path / "file" / ("below" if where == "below a file" else ""))
+    before = sorted(tmp_path.rglob("*"))
+    assert run(["infer", str(bundle), str(case.parent), "--out", str(out)]) == ExitCode.USAGE
+    assert "choose another --out" in capsys.readouterr().err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a named pipe")
+def test_a_pipe_is_never_waited_at(bundle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    os.mkfifo(tmp_path / "ctp.nii")
+    arguments = ["infer", str(bundle_folder), "--ctp", str(tmp_path / "ctp.nii"), "--out", str(tmp_path / "out")]
+    assert run(arguments) == ExitCode.INPUT
+    assert "ctp.nii is a pipe or a device, not a file" in capsys.readouterr().err
+
+
+def test_a_service_without_a_home_infers_without_a_cache(bundle_folder: Path, case: Path, tmp_path: Path):
+    """Nobody has the number of this user: a home is neither in the environment nor in the list of users."""
+    homeless = "import pwd; pwd.getpwuid = lambda _: (_ for _ in ()).throw(KeyError()); "
+    command = f"{homeless} from ctpdeploy.cli import main; main()"
+    environment = {name: value for name, value in os.environ.items() if name != "HOME" and not name.startswith("XDG")}
+    (tmp_path / "work").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", command, "infer", str(bundle_folder), str(case), "--out", str(tmp_path / "out")],
+        env=environment,
+        cwd=tmp_path / "work",
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert list((tmp_path / "work").iterdir()) == []
 
 
 def test_a_backend_that_is_not_there(bundle_folder: Path, case: Path, tmp_path: Path, monkeypatch):  # noqa: ANN001

@@ -2,13 +2,14 @@
 
 import json
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ctpdeploy.cli import run
-from ctpdeploy.cli.terminal import first_process, mean_and_std, print_json, print_table, say, say_found
+from ctpdeploy.cli.terminal import first_process, log_to, mean_and_std, print_json, print_table, say, say_found
 from ctpdeploy.errors import ExitCode
 
 
@@ -68,6 +69,47 @@ def test_the_log_names_cases_by_their_numbers(bundle_folder: Path, phantom_folde
     assert any("ctpdeploy.runtime: bundle " in line for line in lines)
     assert "case_" not in log.read_text()
     assert run(["--log", str(tmp_path / "no" / "such.log"), "doctor"]) == ExitCode.USAGE
+
+
+@pytest.mark.usefixtures("quiet_logger")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_log_that_is_full_is_refused_before_anything_is_done(capsys: pytest.CaptureFixture[str]):
+    assert run(["--log", "/dev/full", "doctor"]) == ExitCode.USAGE
+    assert capsys.readouterr() == (
+        "",
+        "Error: /dev/full cannot be written (No space left on device): name another file for --log.\n",
+    )
+
+
+@pytest.mark.usefixtures("quiet_logger")
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a named pipe")
+def test_a_log_into_a_pipe_waits_for_no_reader(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    os.mkfifo(tmp_path / "pipe")
+    assert run(["--log", str(tmp_path / "pipe"), "doctor"]) == ExitCode.USAGE
+    assert "cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("quiet_logger")
+def test_a_log_that_fills_up_is_said_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    log_to(tmp_path / "audit.log")
+    logger = logging.getLogger("ctpdeploy")
+    logger.info("one")
+
+    def full() -> None:
+        raise OSError(28, "No space left on device")
+
+    handler = logger.handlers[-1]
+    with monkeypatch.context() as patch:
+        patch.setattr(handler, "flush", full)
+        logger.info("two")
+        logger.info("three")
+    handler.close()
+    assert capsys.readouterr().err == (
+        "Warning: the log ends here, since it cannot be written any more ([Errno 28] No space left on device).\n"
+    )
+    assert "INFO ctpdeploy: one" in (tmp_path / "audit.log").read_text().splitlines()[1]
 
 
 def test_names_do_not_command_the_terminal(capsys: pytest.CaptureFixture[str]):

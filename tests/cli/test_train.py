@@ -9,6 +9,7 @@ from support.commands import SMALL
 
 from ctpdeploy.cli import run
 from ctpdeploy.errors import ExitCode
+from ctpdeploy.train.run_folder import RunFolder
 
 
 def test_an_unknown_setting_names_the_nearest(capsys: pytest.CaptureFixture[str]):
@@ -26,6 +27,16 @@ def test_train_resumes_with_the_configuration_of_the_run(
     assert run([*arguments, "--resume", "--preset", "tiny"]) == ExitCode.USAGE
     assert run([*arguments, "--resume", "--set", "epochs=5"]) == ExitCode.USAGE
     assert run(arguments) == ExitCode.USAGE
+
+
+def test_how_maps_are_computed_is_a_setting(phantom_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    out = tmp_path / "run"
+    arguments = ["train", str(phantom_folder), "--out", str(out), "--system", "unet", *SMALL]
+    assert run([*arguments, "--set", "perfusion.tmacks=onset"]) == ExitCode.USAGE
+    assert "did you mean 'tmax'" in capsys.readouterr().err
+    assert run([*arguments, "--set", "perfusion.tmax=onset", "--set", "perfusion.method=osvd"]) == ExitCode.DONE
+    settings = RunFolder(out).config().perfusion
+    assert (settings.tmax, settings.method, settings.limit) == ("onset", "osvd", 0.035)
 
 
 def test_any_system_trains_from_the_command_line(

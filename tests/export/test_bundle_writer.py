@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import pickle
 import shutil
 import sys
@@ -16,7 +17,7 @@ from support import bundles
 from ctpdeploy.cli import run
 from ctpdeploy.errors import ExitCode, InputError, UsageError
 from ctpdeploy.export import ExportOptions, export_run, graph_builder
-from ctpdeploy.runtime import Bundle, Case, Pipeline, read_case
+from ctpdeploy.runtime import Bundle, Case, PerfusionConfig, Pipeline, read_case
 from ctpdeploy.runtime.gate.gate import reference_of
 from ctpdeploy.runtime.gate.verification import LIMITS, Limits
 from ctpdeploy.runtime.preprocess.preprocess import preprocess
@@ -27,6 +28,17 @@ def quick(bundle_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Graphs exported before, which saves the time of the exporter."""
 
     bundles.reuse_graphs(bundle_folder, monkeypatch)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_who_may_read_a_new_file_may_read_the_bundle(bundle_folder: Path, trained_run: Path, tmp_path: Path):
+    """Also what safetensors wrote, which is for its owner alone at first."""
+    (tmp_path / "new").touch()
+    mode = (tmp_path / "new").stat().st_mode
+    checkpoint = trained_run / "checkpoints" / "best"
+    files = [path for folder in (bundle_folder, checkpoint) for path in folder.iterdir()]
+    assert {path.suffix for path in files} == {".json", ".onnx", ".safetensors"}
+    assert {path.name: path.stat().st_mode for path in files} == {path.name: mode for path in files}
 
 
 @pytest.mark.usefixtures("quick")
@@ -77,6 +89,29 @@ def test_a_key_that_will_not_do_is_found_before_the_work(
     assert run([*arguments, str(private)]) == ExitCode.BACKEND
     assert "pip install 'ctpdeploy[sign]'" in capsys.readouterr().err
     assert not (tmp_path / "a.ctpbundle").exists()
+
+
+@pytest.mark.usefixtures("quick")
+def test_maps_are_computed_on_the_workstation_as_for_the_training(
+    tmp_path: Path, trained_run: Path, phantom_folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    """From the configuration of a run to the report of a case that has no maps."""
+    own = Path(shutil.copytree(trained_run, tmp_path / "run"))
+    settings = json.loads((own / "config.json").read_text())
+    settings["perfusion"] = {"method": "osvd", "tmax": "onset"}
+    (own / "config.json").write_text(json.dumps(settings))
+    raw = Path(shutil.copytree(phantom_folder / "case_2", tmp_path / "raw" / "case_2"))
+    for name in ("CBF", "CBV", "MTT", "Tmax"):
+        shutil.rmtree(next(raw.glob(f"*CT_{name}*")))
+    bundle, expected = tmp_path / "a.ctpbundle", PerfusionConfig(method="osvd", tmax="onset")
+    assert run(["export", str(own), "--out", str(bundle), "--cases", str(raw)]) == ExitCode.DONE
+    assert Pipeline.open(bundle).perfusion == expected.stated()
+    assert run(["infer", str(bundle), str(raw), "--out", str(tmp_path / "results")]) == ExitCode.DONE
+    report = json.loads((tmp_path / "results" / "case_2" / "report.json").read_text())
+    assert report["perfusion_maps"]["computed_with"] == dataclasses.asdict(expected.stated())
+    for model in (bundle, own):
+        assert run(["evaluate", str(model), str(raw), "--out", str(tmp_path / "scores")]) == ExitCode.DONE
+    capsys.readouterr()
 
 
 @pytest.mark.usefixtures("quick")

@@ -15,7 +15,7 @@ from ctpdeploy.phantom.bolus import (
     draw_bolus,
     tissue_rows,
 )
-from ctpdeploy.runtime.perfusion.maps import DENSITY, HAEMATOCRIT_RATIO
+from ctpdeploy.runtime.perfusion.deconvolution import DENSITY, HAEMATOCRIT_RATIO
 
 BOLUS = Bolus(
     start=8.0, shape=3.0, scale=2.4, peak=400.0, residue="gamma", residue_shape=2.0, venous_delay=3.5, duration=200.0

@@ -6,7 +6,7 @@ import pytest
 from ctpdeploy.phantom import Patient, PhantomConfig, make_patient
 from ctpdeploy.phantom.bolus import tissue_rows
 from ctpdeploy.phantom.ideal_maps import ideal_maps
-from ctpdeploy.runtime.perfusion.maps import deconvolve
+from ctpdeploy.runtime.perfusion.deconvolution import deconvolve
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,11 @@
 import dataclasses
 
 import numpy as np
+import pytest
 from numpy.testing import assert_array_equal
 
-from ctpdeploy.runtime import Case, Pipeline
+from ctpdeploy.errors import InputError
+from ctpdeploy.runtime import Case, PerfusionConfig, Pipeline
 from ctpdeploy.runtime.backends.engine import Engine
 from ctpdeploy.runtime.backends.reference_path import run_reference_path
 from ctpdeploy.runtime.data.finding import by_severity, finding
@@ -52,6 +54,15 @@ def test_both_kinds_of_engine_give_the_same_finding(phantom_case: Case):
     assert found.volume_ml == expected.volume_ml > 0
     assert found.findings == by_severity((*expected.findings, ANOTHER))
     assert AS_READ in expected.findings
+
+
+def test_maps_of_other_settings_than_the_networks_are_refused(phantom_case: Case):
+    onset = PerfusionConfig(tmax="onset")
+    pipeline = Pipeline(Slices(), CONFIG, perfusion=onset)
+    for settings in (None, onset, onset.stated()):  # given, and computed by the same settings
+        assert pipeline.predict(dataclasses.replace(phantom_case, perfusion=settings)).volume_ml > 0
+    with pytest.raises(InputError, match=r"maps of case_1 were computed with other settings.*pipeline\.perfusion"):
+        pipeline.predict(dataclasses.replace(phantom_case, perfusion=PerfusionConfig()))
 
 
 def test_a_pipeline_closes_its_engine():

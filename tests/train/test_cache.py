@@ -13,9 +13,9 @@ from safetensors.numpy import load_file, save_file
 from support.nifti_cases import only_case
 
 from ctpdeploy.errors import InputError
-from ctpdeploy.runtime import Case, CaseRef, read_case
+from ctpdeploy.runtime import Case, CaseRef, PerfusionConfig, read_case
 from ctpdeploy.train import LossConfig, TrainConfig, cache
-from ctpdeploy.train.cache import CaseCache, default_folder
+from ctpdeploy.train.cache import CaseCache, default_cache
 from ctpdeploy.train.dataset import read_labelled
 from ctpdeploy.train.prepared_case import PreparedCase, pack, prepare
 
@@ -35,7 +35,7 @@ def own(data: Path, tmp_path: Path) -> Path:
 def never_read(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """From the call on, reading a case is an error."""
 
-    def fail(case: CaseRef) -> None:
+    def fail(case: CaseRef, _: object = None) -> None:
         raise AssertionError(f"{case.folder} was read")
 
     return lambda: monkeypatch.setattr(CaseRef, "read", fail)
@@ -91,6 +91,8 @@ def test_other_settings_names_and_versions_are_other_cases(
     own: Path, folder: Path, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     CaseCache(folder).read(only_case(own), config.preprocess)
+    CaseCache(folder).read(only_case(own), config.preprocess, PerfusionConfig(threshold=0.1))  # the same, stated
+    assert len(entries(folder)) == 1
     CaseCache(folder).read(only_case(own), replace(config.preprocess, flow_percentile=90.0))
     assert len(entries(folder)) == 2
     assert (
@@ -108,6 +110,20 @@ def test_other_settings_names_and_versions_are_other_cases(
     monkeypatch.setattr(cache, "PREPARATION", cache.PREPARATION + 1)
     CaseCache(folder).read(only_case(own), config.preprocess)
     assert len(entries(folder)) == 6
+
+
+def test_maps_computed_in_another_way_are_another_case(
+    phantom_folder: Path, tmp_path: Path, folder: Path, config: TrainConfig
+) -> None:
+    own = Path(shutil.copytree(phantom_folder / "case_2", tmp_path / "raw" / "case_2"))
+    for name in ("CBF", "CBV", "MTT", "Tmax"):
+        shutil.rmtree(next(own.glob(f"*CT_{name}*")))
+    onset = replace(config, perfusion=PerfusionConfig(tmax="onset"))
+    cases = [read_labelled(only_case(own), settings, CaseCache(folder)) for settings in (config, onset)]
+    for case, settings in zip(cases, (config, onset), strict=True):
+        assert_same(case, prepare(read_case(own, settings.perfusion), config.preprocess))
+    assert (cases[0].inputs.features[:, 3] > cases[1].inputs.features[:, 3]).any()
+    assert len(entries(folder)) == 2
 
 
 @pytest.mark.parametrize(
@@ -232,6 +248,11 @@ def test_equal_cases_are_equal_files(data: Path, config: TrainConfig) -> None:
     assert one == other
 
 
-def test_default_folder_is_the_users() -> None:
-    assert default_folder().is_absolute()
-    assert "ctpdeploy" in default_folder().parts
+def test_without_a_place_for_it_there_is_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CTPDEPLOY_CACHE", str(tmp_path / "named"))
+    cache = default_cache()
+    assert cache is not None
+    assert cache._folder == tmp_path / "named" / "cases"
+    monkeypatch.delenv("CTPDEPLOY_CACHE")
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda *_, **__: Path("~/.cache/ctpdeploy"))
+    assert default_cache() is None

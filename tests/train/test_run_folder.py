@@ -10,7 +10,7 @@ import pytest
 from support.training import StopError, same, stop_in, tensors
 
 from ctpdeploy.errors import InputError, UsageError
-from ctpdeploy.runtime import read_case
+from ctpdeploy.runtime import PerfusionConfig, read_case
 from ctpdeploy.train import TrainConfig, open_run, train
 
 
@@ -35,7 +35,9 @@ def test_stop_between_the_renames_of_a_checkpoint_is_survived(
     out = tmp_path / "run"
     with pytest.raises(StopError):
         train(data, out, config, on_progress=stop_in(2, "validation"))
-    (out / "checkpoints/last").rename(out / "checkpoints/.last.old")
+    (out / "checkpoints/.last.00000000.partial").mkdir()
+    (out / "checkpoints/.last.00000000.partial/lock").touch()
+    (out / "checkpoints/last").rename(out / "checkpoints/.last.00000000.partial/old")
     train(data, out, config, resume=True)
     assert same(tensors(finished), tensors(out))
 
@@ -54,6 +56,18 @@ def test_other_configuration_other_cases_and_full_folders_are_refused(
         train(fewer, finished, config, resume=True)
     with pytest.raises(InputError, match="folder of a run"):
         train(data, tmp_path / "nothing", config, resume=True)
+
+
+def test_runs_from_before_a_setting_was_there_are_resumed(
+    data: Path, tmp_path: Path, finished: Path, config: TrainConfig
+) -> None:
+    own = Path(shutil.copytree(finished, tmp_path / "run"))
+    written = json.loads((own / "config.json").read_text())
+    assert written.pop("perfusion")["method"] == "tsvd"
+    (own / "config.json").write_text(json.dumps(written))
+    assert train(data, own, config, resume=True).epochs == 4
+    with pytest.raises(UsageError, match="another configuration"):
+        train(data, own, replace(config, perfusion=PerfusionConfig(tmax="onset")), resume=True)
 
 
 def test_changed_cases_are_not_resumed_on(data: Path, tmp_path: Path, finished: Path, config: TrainConfig) -> None:

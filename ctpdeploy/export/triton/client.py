@@ -24,6 +24,7 @@ from ctpdeploy.runtime import Pipeline, read_case, write_prediction
 from ctpdeploy.runtime.backends.engine import Engine, closed
 from ctpdeploy.runtime.bundle.bundle import MANIFEST, sha256_of
 from ctpdeploy.runtime.bundle.manifest import read_manifest
+from ctpdeploy.runtime.data.perfusion_config import stored_perfusion
 from ctpdeploy.runtime.data.prediction import EngineInfo, Provenance
 from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
 from ctpdeploy.runtime.preprocess.preprocess import stored_config
@@ -124,16 +125,17 @@ def predict(case: Path, out: Path, engine: TritonEngine) -> Path:
         raise BackendError(
             f"The server serves another bundle than that of {HERE / MANIFEST}: copy client and manifest."
         )
-    config = stored_config(read_manifest(HERE, HERE)["preprocess"], str(HERE / MANIFEST))
+    manifest, where = read_manifest(HERE, HERE), str(HERE / MANIFEST)
+    config, perfusion = stored_config(manifest["preprocess"], where), stored_perfusion(manifest, where)
     start = time.perf_counter()
-    read = read_case(case)
+    read = read_case(case, perfusion)
     seconds = time.perf_counter() - start
     provenance = Provenance(
         bundle={"name": engine.parameter("bundle"), "sha256": sha256},
         backend_requested="triton",
         backend_because="It was asked for.",
     )
-    prediction = Pipeline(engine, config, provenance).predict(read)
+    prediction = Pipeline(engine, config, provenance, perfusion).predict(read)
     return write_prediction(out, read, prediction, seconds={"read": seconds})
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ctpdeploy.errors import BackendError, CtpdeployError
 from ctpdeploy.runtime.backends.engine import Engine
 from ctpdeploy.runtime.backends.slices import SliceNetwork
 from ctpdeploy.runtime.bundle.bundle import Bundle
@@ -34,3 +35,24 @@ class Backend:
     open: Callable[[Bundle], Engine]
     unavailable_because: Callable[[], str | None] = lambda: None
     open_network: Callable[[Bundle, str], SliceNetwork] | None = None
+
+    def opened(self, bundle: Bundle, name: str) -> Engine:
+        """The engine of a bundle.
+
+        Args:
+            bundle: whose networks it runs.
+            name: of the backend, for the sentence.
+
+        Raises:
+            CtpdeployError: as ``open``.
+            BackendError: also where ``open`` raises anything else.
+        """
+        try:
+            return self.open(bundle)
+        except CtpdeployError:
+            raise
+        except Exception as error:
+            reason = (str(error).strip() or "no reason given").splitlines()[0]
+            raise BackendError(
+                f"The backend {name} did not open ({type(error).__name__}: {reason}): choose another with --backend."
+            ) from error

@@ -74,13 +74,13 @@ def open_engine(bundle: Bundle, backend: str = AUTO) -> Engine:
 
     Raises:
         UsageError: no backend has this name.
-        BackendError: it cannot run here.
+        BackendError: it cannot run here, or fails to open, whatever it raises.
     """
     name = choose(bundle, backend).backend
     chosen = {**BACKENDS, **HIDDEN}[name]
     if (reason := chosen.unavailable_because()) is not None:
         raise BackendError(f"The backend {name} cannot run: {reason}")
-    return chosen.open(bundle)
+    return chosen.opened(bundle, name)
 
 
 def packages() -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """Timings of the backends behind ``auto``: the fastest of those measured on this machine with this bundle.
 
-``ctpdeploy warmup`` measures once and keeps the figures in the user's cache; an entry names backends and nothing else,
-so that the worst a forged one can do is to choose a slower one. Another bundle, machine or version of a package has
-another entry.
+``ctpdeploy warmup`` measures once and keeps the figures in the machine's cache, or the user's; an entry names backends
+and nothing else, so that the worst a forged one can do is to choose a slower one. Another bundle, machine or version of
+a package has another entry.
 """
 
 import hashlib
@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 
 from ctpdeploy.atomic import atomic_replace
+from ctpdeploy.caches import VARIABLE, cache_folders, shared_cache_folder
 from ctpdeploy.errors import UsageError
 from ctpdeploy.runtime.backends.engine import Engine
 from ctpdeploy.runtime.backends.packages import versions_of
@@ -77,31 +77,44 @@ def remember(bundle: Bundle, speeds: Speeds, packages: Iterable[str], folder: Pa
         bundle: that was run.
         speeds: as measured.
         packages: distributions that it depends on: with another version of any of them it is measured again.
-        folder: of the cache, the user's if None.
+        folder: of the cache; if None the machine's where this user may write it, else the user's.
 
     Returns:
         The file that it is kept in.
 
     Raises:
-        UsageError: the folder cannot be written.
+        UsageError: the folder cannot be written, or there is none.
     """
-    file = _file(bundle, packages, folder)
+    folder = folder or shared_cache_folder()
+    if folder is None:
+        raise UsageError(f"This user has no home to keep the figures in: name a folder by the variable {VARIABLE}.")
+    file = folder / _name(bundle, packages)
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
         with atomic_replace(file) as partial:
             partial.write_text(json.dumps(asdict(speeds), indent=2) + "\n", encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"{file.parent} cannot be written ({error.strerror}): name another --cache.") from error
+        raise UsageError(
+            f"{file.parent} cannot be written ({error.strerror}): name another folder by the variable {VARIABLE}."
+        ) from error
     return file
 
 
 def recall(bundle: Bundle, packages: Iterable[str], folder: Path | None = None) -> Speeds | None:
     """Speeds measured with a bundle on this machine; None if there are none, or they cannot be read any more.
 
-    Arguments as those of :func:`remember`.
+    Args:
+        bundle: that is to run.
+        packages: as for :func:`remember`.
+        folder: of the cache; if None the user's, and then the machine's.
     """
+    name = _name(bundle, packages)
+    found = (_read(place / name) for place in ((folder,) if folder else cache_folders()))
+    return next((speeds for speeds in found if speeds is not None), None)
+
+
+def _read(file: Path) -> Speeds | None:
     try:
-        found = json.loads(_file(bundle, packages, folder).read_text(encoding="utf-8"))
+        found = json.loads(file.read_text(encoding="utf-8"))
         seconds = {str(name): float(value) for name, value in found["seconds"].items()}
         if not all(math.isfinite(value) for value in seconds.values()):
             return None
@@ -110,12 +123,11 @@ def recall(bundle: Bundle, packages: Iterable[str], folder: Path | None = None) 
         return None
 
 
-def _file(bundle: Bundle, packages: Iterable[str], folder: Path | None) -> Path:
-    """File of the speeds, by all that they depend on."""
+def _name(bundle: Bundle, packages: Iterable[str]) -> str:
+    """Name of the file in a cache, by all that the speeds depend on."""
     parts = {
         "bundle": bundle.sha256,
         "machine": [platform.node(), platform.machine(), processor_name(), os.cpu_count()],
         "versions": versions_of("ctpdeploy", *packages),
     }
-    key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-    return (folder or platformdirs.user_cache_path("ctpdeploy", appauthor=False)) / "speeds" / f"{key}.json"
+    return f"speeds/{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()}.json"

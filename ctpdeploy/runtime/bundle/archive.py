@@ -19,6 +19,7 @@ from typing import Final
 
 from ctpdeploy.atomic import atomic_file
 from ctpdeploy.errors import InputError
+from ctpdeploy.scratch import NEW, Scratch
 
 __all__ = ["Unpacked", "whole_archive"]
 
@@ -83,8 +84,10 @@ class Unpacked:
                 reason = _refusal(members)
                 if reason is not None:
                     raise InputError(f"{archive} is refused ({reason}): get the bundle again, from its maker.")
-                self.folder = Path(tempfile.mkdtemp(prefix="ctpdeploy-"))
-                self._removal = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+                scratch = Scratch(Path(tempfile.gettempdir()) / "ctpdeploy-bundle")
+                self._removal = weakref.finalize(self, scratch.remove)
+                self.folder = scratch.folder / NEW
+                self.folder.mkdir(mode=0o700)
                 for member in members:
                     _unpack(opened, member, self.folder / member.filename)
         except (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:

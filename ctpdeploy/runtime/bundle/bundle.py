@@ -26,6 +26,7 @@ from ctpdeploy.runtime.bundle.archive import Unpacked
 from ctpdeploy.runtime.bundle.manifest import MANIFEST, SCHEMA, read_manifest
 from ctpdeploy.runtime.bundle.onnx_check import check_onnx
 from ctpdeploy.runtime.bundle.signature import SIGNATURE, check_signature
+from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig, stored_perfusion
 from ctpdeploy.runtime.preprocess.preprocess import FEATURE_NAMES, PreprocessConfig, stored_config
 
 __all__ = ["MANIFEST", "PIPELINE", "VERIFICATION", "Bundle", "FileDigest", "Network", "sha256_of"]
@@ -97,6 +98,7 @@ class Bundle:
         files: the other files by name.
         preprocess: constants that turn a case into network input.
         provenance: which run, data and versions it came from.
+        perfusion: how maps are computed where a case has none.
         precision: number format of the networks' arithmetic, ``"fp32"``, ``"fp16"`` or ``"int8"``; what goes in and out
             is float32.
         static_norm: the statistics of normalisation are constants, which approximates the trained networks.
@@ -111,6 +113,7 @@ class Bundle:
     files: Mapping[str, FileDigest]
     preprocess: PreprocessConfig
     provenance: Mapping[str, Any]
+    perfusion: PerfusionConfig = field(default_factory=PerfusionConfig)
     precision: str = "fp32"
     static_norm: bool = False
     licence: str | None = None
@@ -148,13 +151,15 @@ class Bundle:
         if key is not None:  # before anything in the bundle is taken at its word
             check_signature(folder, key, source)
         content = read_manifest(folder, source)
+        preprocess, perfusion = _constants(content, source)
         bundle = cls(
             folder=folder,
             source=source,
             system=content["system"],
             networks={name: Network(**network) for name, network in content["networks"].items()},
             files={name: FileDigest(**file) for name, file in content["files"].items()},
-            preprocess=_constants(content["preprocess"], source),
+            preprocess=preprocess,
+            perfusion=perfusion,
             provenance=content["provenance"],
             precision=content["precision"],
             static_norm=content["static_norm"],
@@ -188,6 +193,7 @@ class Bundle:
             "networks": {name: to_dict(network) for name, network in self.networks.items()},
             "files": {name: to_dict(file) for name, file in self.files.items()},
             "preprocess": to_dict(self.preprocess),
+            "perfusion": to_dict(self.perfusion.stated()),
             "provenance": dict(self.provenance),
         }
         text = json.dumps(content, indent=2, allow_nan=False) + "\n"
@@ -297,8 +303,9 @@ def _list_files(folder: Path, source: Path) -> set[str]:
     return {entry.name for entry in entries}
 
 
-def _constants(content: Mapping[str, object], source: Path) -> PreprocessConfig:
+def _constants(content: Mapping[str, Any], source: Path) -> tuple[PreprocessConfig, PerfusionConfig]:
+    where = str(source / MANIFEST)
     try:
-        return stored_config(content, str(source / MANIFEST))
+        return stored_config(content["preprocess"], where), stored_perfusion(content, where)
     except UsageError as error:
         raise InputError(f"{source / MANIFEST} is damaged ({error}): copy or export the bundle again.") from error

@@ -8,7 +8,6 @@ import csv
 import io
 import json
 import math
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +16,9 @@ from typing import Any
 import numpy as np
 
 from ctpdeploy import INTENDED_USE
-from ctpdeploy.errors import InputError
+from ctpdeploy.atomic import atomic_replace
+from ctpdeploy.errors import BatchError, InputError, sentence_of
+from ctpdeploy.runtime.cohort.places import require_writable
 from ctpdeploy.runtime.data.case import BoolArray, Case
 from ctpdeploy.runtime.data.prediction import Prediction
 from ctpdeploy.runtime.io.case_ref import CaseRef
@@ -95,34 +96,41 @@ def evaluate_cases(
         cases: to read, predict and score.
         out: folder of the three files, which replace earlier ones; nothing is written before all cases are scored.
         ssim: whether to measure SSIM, as for :func:`score_case`.
-        on_case: called with the number of cases scored and of all cases.
+        on_case: called with the number of cases scored or refused and of all cases.
 
     Returns:
-        The summary, as :func:`summarise` makes it.
+        The summary, as :func:`summarise` makes it, with ``refused``: reasons by the names of the cases that failed.
+        Whatever is raised for one case costs the others nothing.
 
     Raises:
-        InputError: a case cannot be read or has no lesion mask.
-        GuardError: the networks return NaN or infinity.
-        MissingPackageError: SSIM is to be measured and scikit-image is not installed.
+        UsageError: the folder cannot be written.
+        Exception: that of the case where it is the only one.
+        BatchError: every case is refused; nothing is written.
     """
-    scores = []
-    for ref in cases:
-        case = ref.read()
-        scores.append(score_case(case, pipeline.predict(case), pipeline.config, ssim=ssim))
+    require_writable(out)
+    scores, refused = list[CaseScore](), dict[str, str]()
+    for number, ref in enumerate(cases, start=1):
+        try:
+            case = ref.read(pipeline.perfusion)
+            scores.append(score_case(case, pipeline.predict(case), pipeline.config, ssim=ssim))
+        except Exception as error:  # of this case alone
+            if len(cases) == 1:
+                raise
+            refused[ref.name] = sentence_of(error)
         if on_case:
-            on_case(len(scores), len(cases))
-    summary = {"intended_use": INTENDED_USE, **summarise(scores)}
-    files = {
+            on_case(number, len(cases))
+    if not scores:
+        name, reason = next(iter(refused.items()))
+        raise BatchError(f"All {len(cases)} cases failed and nothing was written. {name}: {reason}")
+    summary = {"intended_use": INTENDED_USE, **summarise(scores), "refused": refused}
+    (out / SUMMARY).unlink(missing_ok=True)  # never an earlier summary beside new scores
+    for name, text in {
         "scores.csv": as_csv(scores),
         "scores.json": as_json(scores),
         SUMMARY: json.dumps(summary, indent=2, allow_nan=False) + "\n",
-    }
-    out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".scores.", suffix=".partial", dir=out) as partial:
-        for name, text in files.items():
-            (Path(partial) / name).write_text(text, encoding="utf-8")
-        for name in files:
-            (Path(partial) / name).replace(out / name)
+    }.items():
+        with atomic_replace(out / name) as partial:
+            partial.write_text(text, encoding="utf-8")
     return summary
 
 

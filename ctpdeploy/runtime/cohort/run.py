@@ -7,25 +7,28 @@ stage; the engine is used in the calling thread alone.
 import json
 import logging
 import os
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ctpdeploy import __version__
 from ctpdeploy.atomic import atomic_replace
-from ctpdeploy.errors import CtpdeployError, UsageError
+from ctpdeploy.errors import InputError, UsageError, sentence_of
+from ctpdeploy.runtime.cohort.places import EARLIER, put_aside, require_places
+from ctpdeploy.runtime.cohort.seal import InputState, seal, seal_holds
 from ctpdeploy.runtime.cohort.stage_pipeline import run_stages
 from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.data.prediction import Prediction
-from ctpdeploy.runtime.io.case_ref import CaseRef, by_name
-from ctpdeploy.runtime.io.layout import GIVEN
+from ctpdeploy.runtime.io.case_ref import CaseRef
 from ctpdeploy.runtime.pipeline import Pipeline
 from ctpdeploy.runtime.report.submission import SUBMISSION, Submission
-from ctpdeploy.runtime.report.writers import REPORT, result_folder, write_prediction
+from ctpdeploy.runtime.report.writers import DIGESTS, REPORT, result_folder, write_prediction
+from ctpdeploy.scratch import sweep
 
-__all__ = ["CaseOutcome", "Cohort", "infer_cases", "predict_cases", "require_places"]
+__all__ = ["CaseOutcome", "Cohort", "infer_cases", "predict_cases"]
 
 _log = logging.getLogger(__package__)
 
@@ -38,18 +41,20 @@ class CaseOutcome:
         case: its name.
         report: content of its ``report.json``; None where it was refused.
         error: the reason why it was refused; None where it was not.
+        earlier: one sentence on where the result of an earlier run is now, of a case that was refused; empty where
+            there is none.
     """
 
     case: str
     report: dict[str, Any] | None = None
     error: Exception | None = None
+    earlier: str = ""
 
     @property
     def refusal(self) -> str:
-        """The reason in one sentence; an error that is not ours is named with its kind."""
-        if self.error is None or isinstance(self.error, CtpdeployError):
-            return str(self.error or "")
-        return f"Unexpected {type(self.error).__name__} ({self.error}): please report it with the case's files."
+        """The reason in one sentence, an error that is not ours named with its kind; then ``earlier``."""
+        reason = "" if self.error is None else sentence_of(self.error)
+        return f"{reason} {self.earlier}".rstrip()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,13 +91,15 @@ def infer_cases(
 ) -> Cohort:
     """Find the lesions of cases.
 
-    Any exception of one case is that case's refusal; the others go on.
+    Any exception of one case is that case's refusal; the others go on. What stands under a case's name is always of
+    the last run that took it: the earlier result of a case that is refused is moved to ``out/earlier``.
 
     Args:
         pipeline: opened in this thread.
         cases: of different names.
         out: folder of results, one folder a case.
-        resume: take over the results of cases that the same bundle has done already.
+        resume: take over results that are whole, unharmed, and made by this version, bundle and backend of files with
+            the same contents.
         submission: admits cases, or refuses them, before they are read; is written when all are done.
         on_case: called with each outcome as soon as it is known.
 
@@ -100,13 +107,17 @@ def infer_cases(
         The outcomes, with the report of each case that is done and the reason of each that is not.
 
     Raises:
-        UsageError: two cases have one name, or results would lie in the place of a case's files or cannot be written.
+        UsageError: as :func:`ctpdeploy.runtime.cohort.places.require_places`.
     """
     out = Path(os.path.abspath(out))  # noqa: PTH100  links stay as they are
     named = require_places(cases, out, submission)
+    for folder in (out, out / EARLIER):
+        sweep(folder)
     outcomes: dict[str, CaseOutcome] = {}
 
     def settle(outcome: CaseOutcome) -> None:
+        if outcome.error is not None and outcome.case not in outcomes:  # else what is there is of this run
+            outcome = replace(outcome, earlier=_put_aside(out, outcome.case))
         outcomes[outcome.case] = outcome
         _audit(len(outcomes), len(named), outcome)
         if on_case:
@@ -114,11 +125,12 @@ def infer_cases(
 
     for name, case in named.items():
         try:
-            result_folder(out, name)
+            case.require_sound()
             if submission:
-                case.require_sound()
                 submission.admit(name, case.files.get("mtt"))
-            done = _finished(out / name, pipeline) if resume else None
+            done = _finished(out / name, case, pipeline) if resume else None
+            if not done:
+                result_folder(out, name)
         except Exception as error:  # noqa: BLE001  of this case alone
             settle(CaseOutcome(case=name, error=error))
         else:
@@ -137,23 +149,6 @@ def infer_cases(
     return Cohort(outcomes=[outcomes[name] for name in named], submission=archive)
 
 
-def require_places(cases: Sequence[CaseRef], out: Path, submission: Submission | None = None) -> dict[str, CaseRef]:
-    """Check where results will lie, which takes no time; :func:`infer_cases` begins with it.
-
-    Returns:
-        The cases by their names.
-
-    Raises:
-        UsageError: as :func:`infer_cases`.
-    """
-    named = by_name(cases)
-    if submission and SUBMISSION in named:
-        raise UsageError(f"A case called {SUBMISSION} would lie where the submission goes: rename the case.")
-    _require_apart(named.values(), out)
-    _require_writable(out)
-    return named
-
-
 def predict_cases(
     cases: Sequence[CaseRef], pipeline: Pipeline, out: Path, on_case: Callable[[CaseOutcome], None]
 ) -> None:
@@ -169,16 +164,29 @@ def predict_cases(
         on_case: called with each outcome, in the order of the cases.
     """
 
-    def read(case: CaseRef) -> tuple[Case, float]:
+    def read(case: CaseRef) -> _Read:
         start = time.perf_counter()
-        return case.read(), time.perf_counter() - start
+        case.require_sound()  # its files may have become pipes
+        state = _state(case)
+        content = case.read(pipeline.perfusion)
+        state.require_same()
+        return _Read(case=content, digests=state.digests, seconds=time.perf_counter() - start)
 
-    def predict(read: tuple[Case, float]) -> tuple[Case, float, Prediction]:
-        return *read, pipeline.predict(read[0])
+    def predict(read: _Read) -> tuple[_Read, Prediction]:
+        return read, pipeline.predict(read.case)
 
-    def write(predicted: tuple[Case, float, Prediction]) -> dict[str, Any]:
-        case, seconds, prediction = predicted
-        return _load(write_prediction(out, case, prediction, seconds={"read": seconds}) / REPORT)
+    def write(predicted: tuple[_Read, Prediction]) -> dict[str, Any]:
+        read, prediction = predicted
+        try:
+            folder = write_prediction(out, read.case, prediction, seconds={"read": read.seconds})
+            with suppress(OSError):  # a result without a seal is whole, and --resume makes it again
+                seal(folder, read.digests)
+            return _load(folder / REPORT)
+        except OSError as error:
+            name, reason = read.case.identifier, error.strerror or str(error)
+            raise UsageError(
+                f"{name} cannot be written to {out} ({reason}): make room, or choose another --out."
+            ) from error
 
     with run_stages(cases, read, predict, write) as futures:
         for case, future in zip(cases, futures, strict=True):
@@ -191,52 +199,46 @@ def predict_cases(
                 raise error
 
 
-def _finished(folder: Path, pipeline: Pipeline) -> dict[str, Any] | None:
-    """The report of an earlier run of the same bundle whose files are all there, or None."""
+@dataclass(frozen=True, kw_only=True)
+class _Read:
+    """A case in memory, the digests of its files, and the seconds that reading both took."""
+
+    case: Case
+    digests: Mapping[str, str]
+    seconds: float
+
+
+def _state(case: CaseRef) -> InputState:
+    try:
+        return InputState(case.files)
+    except OSError as error:
+        raise InputError(f"{error.filename} cannot be read ({error.strerror}): check the path.") from error
+
+
+def _finished(folder: Path, case: CaseRef, pipeline: Pipeline) -> dict[str, Any] | None:
+    """The report of an earlier run that gave what this one would give, all of it still there; or None."""
     try:
         report = _load(folder / REPORT)
-        whole = report["case"] == folder.name and all((folder / file).is_file() for file in report["outputs"].values())
-        made_by = report["bundle"]["sha256"]
-        report["lesion"]["volume_ml"], report["lesion"]["components"], report["engine"]["backend"]
+        made_by = (report["case"], report["ctpdeploy"], report["bundle"]["sha256"], report["engine"]["backend"])
+        report["lesion"]["volume_ml"], report["lesion"]["components"], report["outputs"]["mask"]
         report["seconds"].items(), report["warnings"]
+        if pipeline.provenance is None or made_by != (
+            *(case.name, __version__, pipeline.provenance.bundle["sha256"]),
+            pipeline.engine.info.backend,
+        ):
+            return None
+        return report if seal_holds(folder, case.files) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    same = pipeline.provenance is not None and made_by == pipeline.provenance.bundle["sha256"]
-    return report if same and whole else None
 
 
-def _require_apart(cases: Iterable[CaseRef], out: Path) -> None:
-    """Refuse results that would replace a patient's files, or lie among them and be taken for them the next time.
-
-    Raises:
-        UsageError: they would.
-    """
-    named = list(cases)
-    targets = {(out / case.name).resolve() for case in named}
-    around = {folder: target for target in targets for folder in (target, *target.parents)}
-    for case in named:
-        sources = [file.resolve() for file in case.files.values()]
-        if case.layout != GIVEN:
-            sources.append(folder := case.folder.resolve())
-            if among := around.get(folder):
-                raise UsageError(f"Results in {among} would lie in the folder of {case.name}: choose another --out.")
-        for source in sources:
-            if place := targets.intersection((source, *source.parents)):
-                raise UsageError(f"Results in {place.pop()} would replace {source}: choose another --out.")
-
-
-def _require_writable(out: Path) -> None:
-    """Refuse a folder of results that cannot be written, before anything is computed.
-
-    Raises:
-        UsageError: it cannot.
-    """
-    there = next(folder for folder in (out, *out.absolute().parents) if os.path.lexists(folder))
+def _put_aside(out: Path, name: str) -> str:
+    """Move the earlier result of a case that was refused; one sentence on where it is, empty where there is none."""
     try:
-        with tempfile.TemporaryDirectory(prefix=".try.", suffix=".partial", dir=there):
-            pass
-    except OSError as error:
-        raise UsageError(f"{out} cannot be written ({error.strerror}): choose another --out.") from error
+        earlier = put_aside(out, name)
+    except (OSError, UsageError) as error:
+        return f"Its earlier result in {out / name} is not of this run and could not be moved. {error}"
+    return f"Its earlier result is in {earlier} now." if earlier else ""
 
 
 def _mask(out: Path, outcome: CaseOutcome) -> Path:
@@ -253,6 +255,8 @@ def _submit(
         report["submission"] = f"{SUBMISSION}/{files[name]}"
         with atomic_replace(out / name / REPORT) as partial:
             partial.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        with suppress(OSError):
+            seal(out / name, _load(out / name / DIGESTS)["inputs"])
     return out / SUBMISSION / f"{submission.name}.zip"
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.finding import Finding
 from ctpdeploy.runtime.data.geometry import Geometry
+from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.data.source import Source
 
 __all__ = ["MAP_NAMES", "MAP_UNITS", "BoolArray", "Case", "FloatArray", "IntervalSource", "require_case_name"]
@@ -47,6 +48,7 @@ class Case:
         interval_source: what stated them.
         geometry: voxel size and the way back to the source's axes.
         source: what it came from; None where it was made of arrays.
+        perfusion: how the maps were computed from the series; None where they were given.
         slice_times: times of each frame and slice ``(T, D)`` in s, where the source knows them; None where all slices
             of a frame have its time.
         dwi: diffusion-weighted image ``(D, H, W)`` float32 in its own units, where there is one.
@@ -62,6 +64,7 @@ class Case:
     geometry: Geometry
     interval_source: IntervalSource = "times"
     source: Source | None = None
+    perfusion: PerfusionConfig | None = None
     slice_times: FloatArray | None = None
     dwi: FloatArray | None = None
     lesion: BoolArray | None = None

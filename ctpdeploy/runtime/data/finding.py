@@ -69,7 +69,7 @@ CODES: Final[dict[str, Code]] = {
     "maps-swapped": Code("serious", "Tmax goes with CBV / CBF more than MTT does"),
     "maps-empty": Code("serious", "all perfusion maps are zero"),
     "maps-contradict": Code("serious", "MTT is not 60 CBV / CBF, as where maps are swapped or one is in another unit"),
-    "tmax-too-long": Code("serious", "the median Tmax is longer than the series"),
+    "tmax-too-long": Code("serious", "Tmax, its highest hundredth aside, is longer than the series"),
     "tmax-low": Code("serious", "the median Tmax of the healthier hemisphere is under 1 s, as where an AIF is venous"),
     "arterial-input-late": Code(
         "serious", "the arterial input is less than 2.5 s before the brain: it may be no artery, and Tmax too short"

@@ -76,7 +76,7 @@ def _open(bundle: Bundle, name: str) -> Engine:
     """The engine of a backend, or a BackendError with nothing but the reason, since a table has the name."""
     if (reason := BACKENDS[name].unavailable_because()) is not None:
         raise BackendError(reason)
-    return BACKENDS[name].open(bundle)
+    return BACKENDS[name].opened(bundle, name)
 
 
 def _none(trials: Mapping[str, Comparison], refused: Mapping[str, str]) -> GateError | BackendError:

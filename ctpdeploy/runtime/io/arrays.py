@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.case import MAP_NAMES, Case, require_case_name
 from ctpdeploy.runtime.data.geometry import Geometry
+from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.io.assembly import assemble_case
 
 __all__ = ["case_from_arrays"]
@@ -28,6 +29,7 @@ def case_from_arrays(
     dwi: ArrayLike | None = None,
     lesion: ArrayLike | None = None,
     name: str = "case",
+    perfusion: PerfusionConfig | None = None,
 ) -> Case:
     """Make a case of arrays ``(slices, rows, columns)``, as viewers and DICOM toolkits give them.
 
@@ -43,6 +45,7 @@ def case_from_arrays(
         dwi: ``(K, J, I)``, any units.
         lesion: drawn on the DWI, ``(K, J, I)``, true or from 0.5 on.
         name: of the case, and of its folder of results.
+        perfusion: how maps are computed where there are none; defaults to ``PerfusionConfig()``.
 
     Returns:
         The case, its arrays ``(D, H, W)`` from foot to head, back to front and left to right whatever the order of
@@ -86,6 +89,7 @@ def case_from_arrays(
         clock if clock.ndim == 1 else clock.mean(axis=1),
         maps=None if maps is None else {key: volume(key, maps[key]) for key in MAP_NAMES},
         called=name,
+        perfusion=perfusion,
         slice_times=None if clock.ndim == 1 else _foot_to_head(clock, geometry),
         dwi=None if dwi is None else volume("DWI", dwi),
         lesion=None if lesion is None else volume("lesion", lesion),

@@ -10,6 +10,7 @@ from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.case import Case, FloatArray, IntervalSource
 from ctpdeploy.runtime.data.finding import Finding, finding
 from ctpdeploy.runtime.data.geometry import Geometry
+from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.data.source import Source
 from ctpdeploy.runtime.io.limits import require_limits
 from ctpdeploy.runtime.quality.inspection import inspect
@@ -26,6 +27,7 @@ def assemble_case(
     maps: Mapping[str, FloatArray] | None,
     called: str,
     interval_source: IntervalSource = "times",
+    perfusion: PerfusionConfig | None = None,
     slice_times: FloatArray | None = None,
     dwi: NDArray[Any] | None = None,
     lesion: NDArray[Any] | None = None,
@@ -46,6 +48,7 @@ def assemble_case(
         maps: all of ``MAP_NAMES`` in ``MAP_UNITS``, float32 ``(X, Y, Z)``; None to have them computed.
         called: name of the series in error messages.
         interval_source: what stated the times.
+        perfusion: how they are computed; defaults to ``PerfusionConfig()``.
         slice_times: ``(T, D)`` in s, slices from foot to head, where the source has them.
         dwi: ``(X, Y, Z)`` in its own units.
         lesion: ``(X, Y, Z)``, lesion from 0.5 on: masks resampled by other tools read 0.9999.
@@ -66,8 +69,9 @@ def assemble_case(
         # linear algebra of SciPy takes a quarter of a second to import: only who computes maps pays for it
         from ctpdeploy.runtime.perfusion.maps import perfusion_maps
 
+        perfusion, clock = perfusion or PerfusionConfig(), times if slice_times is None else slice_times
         try:
-            computed = perfusion_maps(oriented, times if slice_times is None else slice_times, geometry.spacing)
+            computed = perfusion_maps(oriented, clock, geometry.spacing, perfusion)
         except InputError as error:
             raise InputError(f"{called} gives no perfusion maps. {error}") from error
         volumes = computed.maps
@@ -82,6 +86,7 @@ def assemble_case(
         slice_times=slice_times,
         geometry=geometry,
         source=source,
+        perfusion=perfusion if maps is None else None,
         dwi=None if dwi is None else geometry.to_case(dwi.astype(np.float32)),
         lesion=None if lesion is None else geometry.to_case(lesion >= 0.5),
         files=files or {},

@@ -1,11 +1,12 @@
 """CaseRef: a case that was found and not yet read."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ctpdeploy.errors import InputError, UsageError
 from ctpdeploy.runtime.data.case import Case
+from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 
 __all__ = ["CaseRef", "by_name"]
 
@@ -22,6 +23,7 @@ class CaseRef:
             missing is left out.
         reader: of the case, called with this reference.
         frame_interval: for the reader, seconds between frames whatever the files state; None for what they state.
+        perfusion: for the reader, how to compute maps where the case has none; None for ``PerfusionConfig()``.
         fault: why the files found make no case, one sentence; empty where they do.
     """
 
@@ -31,25 +33,32 @@ class CaseRef:
     files: Mapping[str, Path]
     reader: Callable[["CaseRef"], Case] = field(repr=False)
     frame_interval: float | None = None
+    perfusion: PerfusionConfig | None = None
     fault: str = ""
 
-    def read(self) -> Case:
+    def read(self, perfusion: PerfusionConfig | None = None) -> Case:
         """The case itself.
+
+        Args:
+            perfusion: how its maps are computed if it has none, as networks have it in ``Pipeline.perfusion``.
 
         Raises:
             InputError: its files make no case, or one of them cannot be read.
         """
         self.require_sound()
-        return self.reader(self)
+        return self.reader(self if perfusion is None else replace(self, perfusion=perfusion))
 
     def require_sound(self) -> None:
-        """Refuse files that make no case, judged by their names.
+        """Refuse files that make no case, judged by their names and kinds: whoever opens a pipe waits for its writer.
 
         Raises:
             InputError: they make none.
         """
         if self.fault:
             raise InputError(self.fault)
+        for path in self.files.values():
+            if path.exists() and not path.is_file() and not path.is_dir():
+                raise InputError(f"{path} is a pipe or a device, not a file: copy what it gives to a file.")
 
 
 def by_name(cases: Iterable[CaseRef]) -> dict[str, CaseRef]:

@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.case import Case
+from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.io import isles2018, isles2024
 from ctpdeploy.runtime.io.case_ref import CaseRef
 from ctpdeploy.runtime.io.layout import Layout, walk
@@ -30,14 +31,20 @@ def find_cases(folder: Path | str) -> list[CaseRef]:
     Args:
         folder: a case, or a folder of cases in any layout of ``LAYOUTS``.
 
+    Returns:
+        References to the cases. A folder that cannot be listed makes the case around it one at fault, or else is one
+        itself: it may be a patient's.
+
     Raises:
-        InputError: the folder does not exist, or no case is in it.
+        InputError: the folder does not exist or cannot be listed, or no case is in it.
     """
     root = Path(folder)
     if not root.is_dir():
         raise InputError(f"{root} is not a folder: give a case or a folder of cases.")
-    files = walk(root)
+    unreadable: list[OSError] = []
+    files = walk(root, unreadable)
     found = [case for layout in LAYOUTS.values() for case in layout.find(files, root)]
+    found = _with_unreadable(found, unreadable, root)
     if not found:
         expected = " or ".join(f"{layout.EXAMPLE} ({name})" for name, layout in LAYOUTS.items())
         raise InputError(f"No case in {root}: a case holds a series named like {expected}.")
@@ -46,11 +53,15 @@ def find_cases(folder: Path | str) -> list[CaseRef]:
     return cases
 
 
-def read_case(folder: Path | str, *, frame_interval: float | None = None) -> Case:
+def read_case(
+    folder: Path | str, perfusion: PerfusionConfig | None = None, *, frame_interval: float | None = None
+) -> Case:
     """Read the one case in ``folder``.
 
     Args:
         folder: of the case.
+        perfusion: how its maps are computed if it has none, as networks have it in ``Pipeline.perfusion``; defaults to
+            ``PerfusionConfig()``.
         frame_interval: seconds between frames, whatever its files state; None for what they state.
 
     Raises:
@@ -59,7 +70,7 @@ def read_case(folder: Path | str, *, frame_interval: float | None = None) -> Cas
     cases = find_cases(folder)
     if len(cases) > 1:
         raise InputError(f"{folder} holds {len(cases)} cases: name one of them, as {cases[0].folder}.")
-    return replace(cases[0], frame_interval=frame_interval).read()
+    return replace(cases[0], frame_interval=frame_interval).read(perfusion)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +119,26 @@ def take_inventory(cases: Sequence[CaseRef]) -> Inventory:
         without={"dwi": missing("dwi"), "lesion": missing("lesion")},
         called={"dwi": called("dwi"), "lesion": called("lesion")},
     )
+
+
+def _with_unreadable(cases: Sequence[CaseRef], errors: Sequence[OSError], root: Path) -> list[CaseRef]:
+    """The cases, with a fault where a folder in them cannot be listed, and one more for each such folder in none."""
+    cases = list(cases)
+    for error in errors:
+        folder = Path(error.filename)
+        fault = f"{folder} cannot be read ({error.strerror}): give this user the right to read it."
+        if folder == root:
+            raise InputError(fault)
+        around = [case for case in cases if folder.is_relative_to(case.folder)]
+        cases = [replace(case, fault=case.fault or fault) if case in around else case for case in cases]
+        if not around:
+            name = "-".join(folder.relative_to(root).parts)
+            cases.append(CaseRef(name=name, layout="", folder=folder, files={}, reader=_never, fault=fault))
+    return cases
+
+
+def _never(case: CaseRef, *_: object) -> Case:
+    raise InputError(case.fault)
 
 
 def _one_layout_a_folder(cases: Sequence[CaseRef]) -> list[CaseRef]:

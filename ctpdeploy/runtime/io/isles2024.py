@@ -66,7 +66,9 @@ def _parts(volumes: Sequence[Path]) -> list[tuple[str, Path]]:
     """Part of the case that each file holds: the set in NCCT space where its series is there, else that as scanned."""
     files = list(_files(volumes))
     in_ncct = any(file.part == "ctp" and file.in_ncct for file in files)
-    return [(file.part, file.path) for file in files if _belongs(file, in_ncct)]
+    kept = [file for file in files if _belongs(file, in_ncct)]
+    named = {file.part for file in kept if file.in_ncct == in_ncct}  # a lesion named otherwise is no second one
+    return [(file.part, file.path) for file in kept if file.in_ncct == in_ncct or file.part not in named]
 
 
 def _belongs(file: _File, in_ncct: bool) -> bool:

@@ -42,13 +42,46 @@ class Layout(Protocol):
         ...
 
 
-def walk(folder: Path) -> list[Path]:
-    """All files under a folder, links followed, sorted, without hidden ones: unfinished, or left by macOS."""
+def walk(folder: Path, unreadable: list[OSError] | None = None) -> list[Path]:
+    """All files under a folder, links followed, sorted, without hidden ones: unfinished, or left by macOS.
+
+    A folder is searched once, however many links lead to it, and under its own name where it lies under ``folder``: so
+    no links lead round, or to one patient twice.
+
+    Args:
+        folder: to be searched.
+        unreadable: is given the error of each folder that cannot be listed; without it they are passed over.
+    """
     found: list[Path] = []
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+    links = _Links(folder)
+    for parent, folders, files in os.walk(
+        folder, followlinks=True, onerror=None if unreadable is None else unreadable.append
+    ):
+        inside = [Path(parent, name) for name in sorted(folders) if not name.startswith(".")]
+        folders[:] = [path.name for path in inside if not path.is_symlink() or links.follow(path)]
         found += [Path(parent) / name for name in files if not name.startswith(".")]
     return sorted(found)
+
+
+class _Links:
+    """The links to folders under a root, each target of which is worth one visit."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._followed = set[Path]()
+
+    def follow(self, link: Path) -> bool:
+        """Whether its target is not searched anyway: it was before, or is on the way to the link, above or below it."""
+        target = link.resolve()
+        if target in self._followed:
+            return False
+        for depth in range(len(link.relative_to(self._root).parts)):
+            way = link.parents[depth].resolve()
+            hidden = target.is_relative_to(way) and any(name[0] == "." for name in target.relative_to(way).parts)
+            if way.is_relative_to(target) or (target.is_relative_to(way) and not hidden):
+                return False
+        self._followed.add(target)
+        return True
 
 
 def case_name(folder: Path) -> str:
@@ -101,7 +134,13 @@ def _reference(layout: str, folder: Path, parts: Iterable[tuple[str, Path]], rea
 
 
 def _read(case: CaseRef, *, integer_unit: float) -> Case:
-    return read_nifti_case(case.name, case.files, integer_unit=integer_unit, frame_interval=case.frame_interval)
+    return read_nifti_case(
+        case.name,
+        case.files,
+        integer_unit=integer_unit,
+        perfusion=case.perfusion,
+        frame_interval=case.frame_interval,
+    )
 
 
 def case_of_files(name: str, files: Mapping[str, Path]) -> CaseRef:

@@ -11,6 +11,7 @@ from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.case import MAP_NAMES, Case, FloatArray
 from ctpdeploy.runtime.data.finding import Finding
 from ctpdeploy.runtime.data.geometry import Geometry
+from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.data.source import NiftiSource
 from ctpdeploy.runtime.io.assembly import assemble_case
 from ctpdeploy.runtime.io.limits import INTERVAL
@@ -30,6 +31,7 @@ def read_nifti_case(
     *,
     integer_unit: float = TENTHS,
     frame_interval: float | None = None,
+    perfusion: PerfusionConfig | None = None,
 ) -> Case:
     """Read and check the files of one case.
 
@@ -42,6 +44,7 @@ def read_nifti_case(
             optionally ``"dwi"`` and ``"lesion"``.
         integer_unit: unit of CBF and CBV maps of an integer type, in ml/100g/min and ml/100g.
         frame_interval: seconds between frames; None for what the series' header states.
+        perfusion: how maps are computed where there are none; defaults to ``PerfusionConfig()``.
 
     Raises:
         InputError: a file is unreadable, some but not all maps are there, shapes or geometries differ, the series has
@@ -70,6 +73,7 @@ def read_nifti_case(
         np.arange(series.data.shape[3]) * interval.seconds,
         maps=None if missing else {name: _map_values(name, others[name], integer_unit) for name in MAP_NAMES},
         called=str(series.path),
+        perfusion=perfusion,
         dwi=others["dwi"].data if "dwi" in others else None,
         lesion=others["lesion"].data if "lesion" in others else None,
         source=NiftiSource(header=series.header),

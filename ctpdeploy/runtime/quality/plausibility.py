@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from ctpdeploy.runtime.data.case import BoolArray, Case, FloatArray
+from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.data.finding import Finding, finding
 from ctpdeploy.runtime.perfusion.brain import tissue
+from ctpdeploy.runtime.perfusion.hemispheres import healthy_tmax
 
 __all__ = ["implausible"]
 
@@ -14,16 +15,18 @@ _CENTRAL_VOLUME_RANGE = (0.25, 4.0)
 _HEALTHY_TMAX_S = (1.0, 4.5)
 """Median of the hemisphere with less delay; 3.5 s is usual. A vein in the place of the artery takes it to 0."""
 
-_DELAYED_S = 6.0
+_LATEST_PERCENT = 99.0
+"""Of Tmax in tissue; its maximum may be noise."""
 
 
 def implausible(case: Case) -> tuple[Finding, ...]:
     """Findings on maps and times of a case that do not fit together."""
     brain = tissue(case)
-    if not brain.any():
+    healthy = healthy_tmax(case.maps["tmax"], brain)
+    if healthy is None:
         return (finding("maps-empty", "The perfusion maps are empty: are these the right files?"),)
     findings = []
-    cbf, cbv, mtt, tmax = (float(np.median(case.maps[name][brain])) for name in ("cbf", "cbv", "mtt", "tmax"))
+    cbf, cbv, mtt = (float(np.median(case.maps[name][brain])) for name in ("cbf", "cbv", "mtt"))
     ratio = mtt * cbf / (60.0 * cbv)
     if not _CENTRAL_VOLUME_RANGE[0] < ratio < _CENTRAL_VOLUME_RANGE[1]:
         sentence = (
@@ -31,22 +34,18 @@ def implausible(case: Case) -> tuple[Finding, ...]:
         )
         findings.append(finding("maps-contradict", sentence))
     length = float(case.times[-1] - case.times[0])
-    if tmax > length:
-        sentence = f"The median Tmax of {tmax:.3g} s is longer than the series of {length:.3g} s."
+    latest = float(np.percentile(case.maps["tmax"][brain], _LATEST_PERCENT))
+    if latest > length:
+        sentence = (
+            f"Tmax reaches {latest:.3g} s, and the series is {length:.3g} s long: is it in seconds, and of this series?"
+        )
         findings.append(finding("tmax-too-long", sentence))
-    healthy = _healthy_tmax(case.maps["tmax"], brain)
     sentence = f"The median Tmax of the hemisphere with less delay is {healthy:.2g} s"
-    if healthy < _HEALTHY_TMAX_S[0]:
+    onset = case.perfusion is not None and case.perfusion.tmax == "onset"  # of which the first frame is no sign
+    if healthy < _HEALTHY_TMAX_S[0] and not onset:
         sentence += f", under {_HEALTHY_TMAX_S[0]:g} s: was the arterial input taken from a vein?"
         findings.append(finding("tmax-low", sentence))
     if healthy > _HEALTHY_TMAX_S[1]:
         sentence += f", over {_HEALTHY_TMAX_S[1]:g} s: its delay may come from narrowed arteries or a slow heart."
         findings.append(finding("tmax-high", sentence))
     return tuple(findings)
-
-
-def _healthy_tmax(tmax: FloatArray, brain: BoolArray) -> float:
-    """Median Tmax in s of the hemisphere with the smaller volume of Tmax > 6 s, of those that hold brain."""
-    right = np.arange(tmax.shape[2]) > (tmax.shape[2] - 1) / 2
-    hemispheres = [tmax[side] for side in (brain & right, brain & ~right) if side.any()]
-    return float(np.median(min(hemispheres, key=lambda side: np.count_nonzero(side > _DELAYED_S))))

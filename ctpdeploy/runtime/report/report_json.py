@@ -7,6 +7,8 @@ from typing import Any
 from ctpdeploy import INTENDED_USE, __version__
 from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.data.prediction import Prediction
+from ctpdeploy.runtime.perfusion.brain import tissue
+from ctpdeploy.runtime.perfusion.hemispheres import healthy_tmax
 from ctpdeploy.runtime.preprocess.postprocess import THRESHOLD
 
 __all__ = ["SCHEMA", "build_report"]
@@ -31,6 +33,7 @@ def build_report(
         outputs: name of each file written beside the report.
     """
     window, geometry = prediction.outputs.window, case.geometry
+    healthy = healthy_tmax(case.maps["tmax"], tissue(case))
     return {
         "schema": SCHEMA,
         "ctpdeploy": __version__,
@@ -54,6 +57,10 @@ def build_report(
             "start_s": float(case.times[window.start]),
             "end_s": float(case.times[window.end]),
             "frames": list(window.frames),
+        },
+        "perfusion_maps": {
+            "computed_with": dataclasses.asdict(case.perfusion.stated()) if case.perfusion else None,
+            "healthy_tmax_s": None if healthy is None else round(healthy, 3),
         },
         "findings": [dataclasses.asdict(found) for found in prediction.findings],
         "warnings": [found.sentence for found in prediction.findings],

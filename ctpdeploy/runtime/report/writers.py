@@ -18,7 +18,7 @@ import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import nibabel as nib
 import numpy as np
@@ -34,10 +34,17 @@ from ctpdeploy.runtime.io.compression import gzip_bytes
 from ctpdeploy.runtime.report.overview import write_overview
 from ctpdeploy.runtime.report.report_json import build_report
 
-__all__ = ["OVERVIEW", "REPORT", "result_folder", "write_prediction", "write_volume"]
+__all__ = ["DIGESTS", "OVERVIEW", "REPORT", "own_files", "result_folder", "write_prediction", "write_volume"]
 
 REPORT = "report.json"
 OVERVIEW = "overview.png"
+DIGESTS = "digests.json"
+"""Beside them after a run over many cases, see :mod:`ctpdeploy.runtime.cohort.seal`."""
+
+_OURS: Final = re.compile(
+    rf"{re.escape(REPORT)}|{re.escape(OVERVIEW)}|{re.escape(DIGESTS)}"
+    r"|sub-[0-9A-Za-z]+_desc-(lesion_mask|lesion_probseg|pseudo_dwi)\.nii\.gz"
+)
 
 
 def write_prediction(
@@ -97,13 +104,25 @@ def result_folder(out: Path | str, name: str) -> Path:
 
     Raises:
         InputError: the name is no name of a folder.
-        UsageError: something else than earlier results stands there, which must not be replaced.
+        UsageError: something else than earlier results stands there, or also stands there, and must not be replaced.
     """
     require_case_name(name)
     target = Path(os.path.abspath(out)) / name  # noqa: PTH100  links stay as they are
-    if os.path.lexists(target) and not (target / REPORT).is_file():
+    if not os.path.lexists(target):
+        return target
+    if target.is_symlink() or not (target / REPORT).is_file():
         raise UsageError(f"{target} exists and holds no results of ctpdeploy: choose another --out or remove it.")
+    own = own_files(target)
+    if strangers := sorted(path.name for path in target.iterdir() if path not in own and path.name[0] != "."):
+        raise UsageError(
+            f"{target} also holds {', '.join(strangers)}, not written by ctpdeploy: move that, or choose another --out."
+        )
     return target
+
+
+def own_files(result: Path) -> list[Path]:
+    """The files in a result that ctpdeploy wrote, by their names: what may be replaced with it, beside hidden ones."""
+    return sorted(path for path in result.iterdir() if _OURS.fullmatch(path.name))
 
 
 def write_volume(path: Path, volume: NDArray[Any], case: Case) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from ctpdeploy.errors import UnknownKeyError, UsageError
+from ctpdeploy.errors import InputError, UnknownKeyError, UsageError
 from ctpdeploy.paper.systems import SYSTEMS, TABLES, system_named
 from ctpdeploy.runtime.cohort.evaluation import SUMMARY, evaluate_cases
 from ctpdeploy.runtime.io.case_ref import CaseRef
@@ -124,7 +124,9 @@ class Reproduction:
             cache=self.cache,
         )
         tested = find_cases(self.test) if self.test else self._of(summary.split.test)
-        evaluate_cases(open_run(folder, device=device), tested, folder / "evaluation", on_case=on_case)
+        scores = evaluate_cases(open_run(folder, device=device), tested, folder / "evaluation", on_case=on_case)
+        for name, reason in scores["refused"].items():  # a row is of all test cases, or of none
+            raise InputError(f"The test case {name} cannot be scored. {reason}")
 
     def run_config(self, system: str, seed: int) -> TrainConfig:
         """The configuration of a run."""
@@ -138,9 +140,10 @@ class Reproduction:
         return self.out / system / f"seed-{seed}"
 
     def summary(self, system: str, seed: int) -> dict[str, Any] | None:
-        """Summary of the evaluation of a run; None if it is not evaluated yet."""
+        """Summary of the evaluation of a run; None if it is not evaluated yet, or not in all cases."""
         file = self.folder(system, seed) / "evaluation" / SUMMARY
-        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+        summary = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+        return None if summary is None or summary.get("refused") else summary
 
     def measured(self, table: int) -> dict[str, Measured]:
         """Measured rows of a table, from its finished runs; also written to ``table-N.csv``."""

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from support.bundles import write_bundle
 
-from ctpdeploy.errors import BackendError, ExitCode
+from ctpdeploy.errors import BackendError, ExitCode, InputError
 from ctpdeploy.runtime import Bundle
+from ctpdeploy.runtime.backends.backend import Backend
+from ctpdeploy.runtime.backends.engine import Engine
 from ctpdeploy.runtime.backends.registry import BACKENDS, HIDDEN, choose, open_engine, packages
 
 HEAVY = ("onnxruntime", "openvino", "ncnn", "pycuda", "tensorrt", "tensorrt_rtx", "torch", "onnx")
@@ -58,3 +60,27 @@ def test_what_cannot_run_is_said_once_for_all(tmp_path: Path, monkeypatch: pytes
         assert choose(bundle).backend != "broken"
     assert str(caught.value) == "The backend broken cannot run: it is broken: mend it."
     assert caught.value.exit_code == ExitCode.BACKEND
+
+
+@pytest.mark.parametrize("error", [RuntimeError("two\nlines"), ImportError("libmine.so"), KeyError(), MemoryError()])
+def test_a_backend_that_fails_to_open_has_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception):
+    def fails(_: Bundle) -> Engine:
+        raise error
+
+    monkeypatch.setitem(BACKENDS, "mine", Backend(extra=None, packages=(), open=fails))
+    with Bundle.open(write_bundle(tmp_path / "b.ctpbundle")) as bundle, pytest.raises(BackendError) as caught:
+        open_engine(bundle, "mine")
+    assert str(caught.value).startswith(f"The backend mine did not open ({type(error).__name__}: ")
+    assert str(caught.value).endswith("): choose another with --backend.")
+    assert "lines" not in str(caught.value)
+    assert caught.value.exit_code == ExitCode.BACKEND
+    assert caught.value.__cause__ is error
+
+
+def test_a_refusal_of_ours_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuses(_: Bundle) -> Engine:
+        raise InputError("damaged")
+
+    monkeypatch.setitem(BACKENDS, "mine", Backend(extra=None, packages=(), open=refuses))
+    with Bundle.open(write_bundle(tmp_path / "b.ctpbundle")) as bundle, pytest.raises(InputError, match=r"^damaged$"):
+        open_engine(bundle, "mine")

@@ -84,5 +84,34 @@ def test_what_cannot_be_read_was_not_measured(bundle: Bundle, tmp_path: Path, co
 
 def test_a_place_that_cannot_be_written_is_named(bundle: Bundle, tmp_path: Path):
     (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match=r"file.speeds cannot be written \(.*\): name another --cache"):
+    with pytest.raises(UsageError, match=r"file.speeds cannot be written \(.*\): name another folder by the variable"):
         remember(bundle, Speeds(seconds={"a": 1.0}, date=""), PACKAGES, tmp_path / "file")
+
+
+def test_what_an_administrator_measured_serves_all(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """warmup by root, into the machine's cache; infer by a service without a home, or by a user with a cache."""
+    machines = tmp_path / "var"
+    machines.mkdir()
+    monkeypatch.setattr("platformdirs.site_cache_path", lambda *_, **__: machines)
+    speeds = Speeds(seconds={"a": 1.0}, date="2026-01-02")
+    assert remember(bundle, speeds, PACKAGES).is_relative_to(machines)
+    assert recall(bundle, PACKAGES) == speeds
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda *_, **__: Path("~/.cache/ctpdeploy"))
+    assert recall(bundle, PACKAGES) == speeds
+    monkeypatch.setenv("CTPDEPLOY_CACHE", str(tmp_path / "named"))
+    assert recall(bundle, PACKAGES) is None
+    assert remember(bundle, speeds, PACKAGES).is_relative_to(tmp_path / "named")
+    assert recall(bundle, PACKAGES) == speeds
+
+
+def test_without_a_home_nothing_is_made_in_the_working_folder(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("platformdirs.site_cache_path", lambda *_, **__: tmp_path / "none")
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda *_, **__: Path("~/.cache/ctpdeploy"))
+    before = sorted(tmp_path.iterdir())
+    assert recall(bundle, PACKAGES) is None
+    with pytest.raises(UsageError, match=r"no home .*CTPDEPLOY_CACHE"):
+        remember(bundle, Speeds(seconds={"a": 1.0}, date=""), PACKAGES)
+    assert sorted(tmp_path.iterdir()) == before

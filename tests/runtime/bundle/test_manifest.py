@@ -5,15 +5,18 @@ import dataclasses
 import json
 import random
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import jsonschema
 import pytest
 from support import bundles
 
+from ctpdeploy.config import to_dict
+from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.bundle.bundle import Bundle, FileDigest, Network
 from ctpdeploy.runtime.bundle.json_schema import first_error
 from ctpdeploy.runtime.bundle.manifest import SCHEMA, manifest_schema
+from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 
 ODD: tuple[Any, ...] = (None, True, False, 0, -1, 1, 1.0, 2, 0.5, 10**12, "", "N", "a", "A.onnx", "con", "con.onnx",
@@ -50,6 +53,7 @@ def test_it_names_what_the_code_keeps():
     schema = manifest_schema()
     for required, kind in (
         (schema["properties"]["preprocess"], PreprocessConfig),
+        (schema["properties"]["perfusion"], PerfusionConfig),
         (schema["$defs"]["network"], Network),
         (schema["properties"]["files"]["additionalProperties"], FileDigest),
     ):
@@ -97,6 +101,36 @@ def test_names_that_no_network_has(manifest: dict[str, Any], name: str):
 def test_a_keyword_that_is_not_known_is_not_passed_over():
     with pytest.raises(NotImplementedError, match="uniqueItems"):
         first_error([], {"uniqueItems": True})
+
+
+@pytest.mark.parametrize("tmax", get_args(get_type_hints(PerfusionConfig)["tmax"]))
+@pytest.mark.parametrize("method", get_args(get_type_hints(PerfusionConfig)["method"]))
+def test_how_maps_are_computed_travels(tmp_path: Path, method: str, tmax: str):
+    folder, settings = bundles.write_bundle(tmp_path / "small.ctpbundle"), {"method": method, "tmax": tmax}
+    bundles.edit_manifest(folder, lambda content: content["perfusion"].update(settings, threshold=0.07))
+    assert Bundle.open(folder).perfusion == PerfusionConfig(threshold=0.07, **settings)  # type: ignore[arg-type]
+
+
+def test_bundles_from_before_there_was_a_choice_compute_maps_as_then(tmp_path: Path):
+    folder = bundles.write_bundle(tmp_path / "small.ctpbundle")
+    bundles.edit_manifest(folder, lambda content: content.pop("perfusion"))
+    assert to_dict(Bundle.open(folder).perfusion.stated()) == {
+        "method": "tsvd",
+        "threshold": 0.1,
+        "smoothing_fwhm_mm": 4.0,
+        "tmax": "maximum",
+        "vof_scaling": True,
+    }
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"method": "svd"}, {"tmax": "centre"}, {"threshold": 0}, {"threshold": None}, {"fwhm": 1}]
+)
+def test_settings_of_maps_that_are_none_are_refused(tmp_path: Path, wrong: dict[str, Any]):
+    folder = bundles.write_bundle(tmp_path / "small.ctpbundle")
+    bundles.edit_manifest(folder, lambda content: content["perfusion"].update(wrong))
+    with pytest.raises(InputError, match=f"perfusion.{next(iter(wrong))}"):
+        Bundle.open(folder)
 
 
 def test_constants_of_another_type_are_refused(tmp_path: Path):

@@ -5,8 +5,11 @@ import os
 import pickle
 import re
 import shutil
+import signal
 import stat
 import struct
+import subprocess
+import sys
 import tempfile
 import warnings
 import zipfile
@@ -564,3 +567,25 @@ def test_equal_bundles_are_equal_zips(scene: Scene, tmp_path: Path):
     assert archives[0].read_bytes() == archives[1].read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.zip", "place", "temporary", "two.zip"]
     assert run(["verify", str(archives[0])]) == ExitCode.DONE
+
+
+UNPACKED = """
+import os, signal, sys
+from pathlib import Path
+from ctpdeploy.runtime.bundle.archive import Unpacked
+unpacked = Unpacked(Path(sys.argv[1]))
+assert (unpacked.folder / "bundle.json").is_file()
+if sys.argv[2] == "killed":
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nothing is swept where there are no locks")
+def test_what_a_killed_process_unpacked_is_swept_by_the_next(scene: Scene, tmp_path: Path):
+    place = tmp_path / "temporary"
+    archive = scene.zip()
+    for end, left in (("killed", 1), ("killed", 1), ("by itself", 0)):
+        command = [sys.executable, "-c", UNPACKED, str(archive), end]
+        done = subprocess.run(command, env=os.environ | {"TMPDIR": str(place)}, timeout=60, check=False)
+        assert done.returncode == (0 if end == "by itself" else -signal.SIGKILL)
+        assert len(list(place.iterdir())) == left

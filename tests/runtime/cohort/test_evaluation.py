@@ -6,6 +6,7 @@ import io
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,8 @@ import pytest
 from support.nifti_cases import only_case
 from support.predictions import predicted
 
-from ctpdeploy.errors import InputError
-from ctpdeploy.runtime import Case, Prediction, find_cases
+from ctpdeploy.errors import BatchError, InputError, UsageError
+from ctpdeploy.runtime import Case, CaseRef, Prediction, find_cases
 from ctpdeploy.runtime.cohort.evaluation import (
     GROUPS,
     METRICS,
@@ -199,7 +200,7 @@ def test_json_has_an_object_for_each_case():
 class Miss:
     """Stands for a pipeline: finds nothing."""
 
-    config = CONFIG
+    config, perfusion = CONFIG, None
 
     def predict(self, case: Case) -> Prediction:
         return predicted(np.zeros(case.series.shape[1:], dtype=bool))
@@ -219,11 +220,60 @@ def test_folders_are_evaluated_into_three_files(phantom_folder: Path, tmp_path: 
     assert "Research use" in summary["intended_use"]
 
 
-def test_a_case_that_fails_leaves_no_scores(phantom_folder: Path, tmp_path: Path):
-    unlabelled = tmp_path / "case_9"
-    shutil.copytree(phantom_folder / "case_1", unlabelled)
-    shutil.rmtree(next(unlabelled.glob("*OT*")))
-    cases = [only_case(phantom_folder / "case_1"), only_case(unlabelled)]
+@pytest.fixture
+def unlabelled(phantom_folder: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "case_9"
+    shutil.copytree(phantom_folder / "case_1", folder)
+    shutil.rmtree(next(folder.glob("*OT*")))
+    return folder
+
+
+def test_a_case_that_fails_costs_no_other_its_scores(phantom_folder: Path, unlabelled: Path, tmp_path: Path):
+    cases = [only_case(phantom_folder / "case_1"), only_case(unlabelled), only_case(phantom_folder / "case_2")]
+    told = []
+    summary = evaluate_cases(Miss(), cases, tmp_path / "out", on_case=lambda done, of: told.append((done, of)))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert summary["cases"] == 2
+    assert list(summary["refused"]) == ["case_9"]
+    assert "case_9 has no lesion mask" in summary["refused"]["case_9"]
+    alone = evaluate_cases(Miss(), [cases[0], cases[2]], tmp_path / "alone")
+    assert alone == summary | {"refused": {}}
+    for name in ("scores.csv", "scores.json"):
+        assert (tmp_path / "out" / name).read_text() == (tmp_path / "alone" / name).read_text()
+
+
+def test_cases_that_all_fail_leave_no_scores(unlabelled: Path, tmp_path: Path):
+    case = only_case(unlabelled)
     with pytest.raises(InputError, match="case_9 has no lesion mask"):
-        evaluate_cases(Miss(), cases, tmp_path / "out")
+        evaluate_cases(Miss(), [case], tmp_path / "out")
+    with pytest.raises(BatchError, match=r"All 2 cases failed .* case_9 has no lesion mask"):
+        evaluate_cases(Miss(), [case, replace(case, name="case_8")], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_an_evaluation_that_is_interrupted_is_not_complete(
+    phantom_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """An earlier summary is never beside new scores."""
+    cases = find_cases(phantom_folder)[:1]
+    evaluate_cases(Miss(), cases, tmp_path)
+    replaced = []
+
+    def replace_until(path: Path, target: Path) -> Path:
+        if len(replaced) == 1:
+            raise KeyboardInterrupt
+        replaced.append(target.name)
+        return as_ever(path, target)
+
+    as_ever = Path.replace
+    monkeypatch.setattr(Path, "replace", replace_until)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_cases(Miss(), cases, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["scores.csv", "scores.json"]
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_the_first_case(tmp_path: Path):
+    (tmp_path / "file").touch()
+    case = CaseRef(name="a", layout="", folder=tmp_path, files={}, reader=lambda _: pytest.fail("read"))
+    with pytest.raises(UsageError, match="cannot be written"):
+        evaluate_cases(Miss(), [case], tmp_path / "file")

@@ -52,6 +52,22 @@ def test_a_subject_is_one_case_with_its_lesion_and_dwi_in_the_space_of_the_plain
     assert {found.code for found in implausible(case)} == {"tmax-high"}  # no hemisphere of the maps is healthy
 
 
+@pytest.mark.parametrize("which", ["derived", "raw"])
+def test_a_lesion_named_for_another_space_is_no_second_one(folders: tuple[Path, Path], which: str):
+    """Beside the one of the case's own space; alone it is the lesion, whatever its name."""
+    raw, derived = folders
+    folder, own, other = (derived, "_space-ncct", "") if which == "derived" else (raw, "", "_space-ncct")
+    for space in (own, other):
+        path = folder / "ses-02" / f"sub-stroke0001_ses-02{space}_lesion-msk.nii.gz"
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+        (case,) = find_cases(folder)
+        assert not case.fault
+    assert case.files["lesion"].name == f"sub-stroke0001_ses-02{own}_lesion-msk.nii.gz"
+    case.files["lesion"].unlink()
+    assert find_cases(folder)[0].files["lesion"].name == f"sub-stroke0001_ses-02{other}_lesion-msk.nii.gz"
+
+
 def test_maps_are_in_their_units_and_zero_outside_the_brain(folders: tuple[Path, Path]):
     for folder, shape in zip(folders, (isles2024_cases.RAW_SHAPE, isles2024_cases.NCCT_SHAPE), strict=True):
         read, stored = read_case(folder).maps, isles2024_cases.maps(shape)
@@ -170,9 +186,9 @@ def test_masks_that_read_almost_one_are_lesion(folders: tuple[Path, Path]):
     assert_array_equal(lesion, to_ras(truth) > 0)
 
 
-def test_both_names_of_the_lesion_at_once_are_refused(folders: tuple[Path, Path]):
+def test_two_lesions_in_one_space_are_refused(folders: tuple[Path, Path]):
     path = nifti_cases.files_of(folders[1])["lesion"]
-    path.with_name(path.name.replace("_space-ncct", "")).write_bytes(path.read_bytes())
+    path.with_name(path.name.replace("_ses-02", "_ses-03")).write_bytes(path.read_bytes())
     with pytest.raises(InputError, match="two LESION files"):
         read_case(folders[1])
 

@@ -12,8 +12,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from support import nifti_cases
 
 from ctpdeploy.errors import InputError
+from ctpdeploy.runtime import PerfusionConfig, case_from_arrays, perfusion_maps
 from ctpdeploy.runtime.data.case import MAP_NAMES, Case
 from ctpdeploy.runtime.io.cases import read_case
+from ctpdeploy.runtime.io.layout import case_of_files
 from ctpdeploy.runtime.io.nifti import read_volume
 from ctpdeploy.runtime.io.nifti_case import read_nifti_case
 from ctpdeploy.runtime.perfusion.brain import tissue
@@ -297,6 +299,20 @@ def test_without_any_map_they_are_computed_from_the_series(phantom_folder: Path)
     brain = (given.maps["cbf"] > 0) & (computed.maps["cbf"] > 0)
     assert brain.mean() > 0.1
     assert np.corrcoef(given.maps["tmax"][brain], computed.maps["tmax"][brain])[0, 1] > 0.8
+
+
+def test_maps_are_computed_as_whoever_reads_the_case_says(phantom_folder: Path):
+    files = {"ctp": nifti_cases.files_of(phantom_folder / "case_2")["ctp"]}
+    ref, onset = case_of_files("raw", files), PerfusionConfig(tmax="onset")
+    usual, other = ref.read(), ref.read(onset)
+    assert (usual.perfusion, other.perfusion) == (PerfusionConfig(), onset)
+    expected = perfusion_maps(other.series, other.times, other.geometry.spacing, onset).maps
+    assert_array_equal(other.maps["tmax"], expected["tmax"])
+    assert (usual.maps["tmax"] != other.maps["tmax"]).any()
+    arrays = case_from_arrays(other.series, other.times, spacing=other.geometry.spacing, perfusion=onset)
+    assert arrays.perfusion == onset
+    assert_array_equal(arrays.maps["tmax"], expected["tmax"])
+    assert read_case(phantom_folder / "case_2", onset).perfusion is None, "it has maps of its own"
 
 
 def test_a_series_that_gives_no_maps_is_refused_by_name(tmp_path: Path):

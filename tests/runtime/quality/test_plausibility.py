@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ctpdeploy.runtime import Case
+from ctpdeploy.runtime import Case, PerfusionConfig
 from ctpdeploy.runtime.quality.plausibility import implausible
 
 
@@ -33,6 +33,13 @@ def test_delay_of_the_healthier_hemisphere(phantom_case: Case, healthy: float, c
     assert all(f"is {healthy:.2g} s, " in one.sentence for one in found)
 
 
+def test_an_onset_of_none_is_no_sign_of_a_vein(phantom_case: Case):
+    maps = dict(phantom_case.maps) | {"tmax": np.zeros_like(phantom_case.maps["tmax"])}
+    for tmax, codes in (("maximum", ["tmax-low"]), ("onset", [])):
+        case = dataclasses.replace(phantom_case, maps=maps, perfusion=PerfusionConfig(tmax=tmax))
+        assert [one.code for one in implausible(case)] == codes
+
+
 def test_a_scan_of_one_hemisphere_has_no_other(phantom_case: Case):
     half = phantom_case.maps["tmax"].shape[2] // 2
     maps = {name: volume.copy() for name, volume in phantom_case.maps.items()}
@@ -40,3 +47,11 @@ def test_a_scan_of_one_hemisphere_has_no_other(phantom_case: Case):
         volume[..., :half] = 0.0
     maps["tmax"][..., half:] = 3.0
     assert implausible(dataclasses.replace(phantom_case, maps=maps)) == ()
+
+
+@pytest.mark.parametrize(("factor", "said"), [(1.0, False), (10.0, True)])
+def test_tmax_in_tenths_is_longer_than_its_series(phantom_case: Case, factor: float, said: bool):
+    late = np.maximum(phantom_case.maps["tmax"], 0.3 * np.linspace(0, 24, phantom_case.maps["tmax"].shape[2]))
+    maps = {**phantom_case.maps, "tmax": factor * late.astype(np.float32)}
+    codes = {one.code for one in implausible(dataclasses.replace(phantom_case, maps=maps))}
+    assert ("tmax-too-long" in codes) == said

@@ -1,5 +1,6 @@
 import json
-from dataclasses import replace
+import re
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import nibabel as nib
@@ -13,7 +14,7 @@ from support.predictions import predicted
 from ctpdeploy import INTENDED_USE
 from ctpdeploy.atomic import atomic_folder
 from ctpdeploy.errors import InputError, UsageError
-from ctpdeploy.runtime import Case, Pipeline, read_case, write_prediction
+from ctpdeploy.runtime import Case, PerfusionConfig, Pipeline, read_case, write_prediction
 from ctpdeploy.runtime.data.prediction import Provenance
 from ctpdeploy.runtime.io.nifti_case import read_nifti_case
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, from_network_grid, to_network_grid
@@ -113,6 +114,21 @@ def test_the_report_says_what_was_found_and_what_ran(tmp_path: Path, phantom_cas
     assert report["perfusion_window"]["start_frame"] in range(20)
 
 
+@pytest.mark.parametrize("settings", [None, PerfusionConfig(method="osvd")])
+def test_the_report_says_how_maps_were_computed_and_how_late_healthy_tissue_is(
+    tmp_path: Path, phantom_case: Case, settings: PerfusionConfig | None
+):
+    late = dict(phantom_case.maps) | {"tmax": np.full_like(phantom_case.maps["tmax"], 5.25)}
+    case = replace(phantom_case, maps=late, perfusion=settings)
+    pipeline = Pipeline(Threshold(), CONFIG, SOURCE, settings)
+    report = json.loads((write_prediction(tmp_path, case, pipeline.predict(case)) / "report.json").read_text())
+    stated = report["perfusion_maps"]
+    assert stated["healthy_tmax_s"] == 5.25
+    assert [found["code"] for found in report["findings"]] == ["tmax-high"]
+    assert f"is {stated['healthy_tmax_s']:.2g} s" in report["findings"][0]["sentence"]
+    assert stated["computed_with"] == (None if settings is None else asdict(settings.stated()))
+
+
 def test_the_overview_is_a_picture_and_shows_the_lesion(tmp_path: Path, phantom_case: Case):
     pixels = np.asarray(Image.open(write(tmp_path, phantom_case) / "overview.png").convert("RGB")).astype(int)
     assert min(pixels.shape[:2]) > 400
@@ -146,9 +162,9 @@ def test_the_overview_copes_with_few_and_many_slices_and_no_lesion(tmp_path: Pat
 
 def test_an_earlier_result_is_replaced_whole(tmp_path: Path, phantom_case: Case):
     folder = write(tmp_path, phantom_case)
-    (folder / "stale.txt").write_text("x")
+    (folder / "sub-case1_desc-pseudo_dwi.nii.gz").rename(folder / "sub-stale_desc-pseudo_dwi.nii.gz")
     write(tmp_path, phantom_case)
-    assert not (folder / "stale.txt").exists()
+    assert not (folder / "sub-stale_desc-pseudo_dwi.nii.gz").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["case_1"]
 
 
@@ -199,6 +215,25 @@ def test_only_earlier_results_are_replaced(tmp_path: Path, phantom_case: Case, k
         write(tmp_path, phantom_case)
     assert [path.name for path in tmp_path.iterdir()] == [place.name]
     assert kind != "folder" or (place / "series.nii").exists()
+
+
+@pytest.mark.parametrize("stranger", ["notes.txt", "sub-case1_desc-lesion_mask_edited.nii.gz", "folder"])
+def test_nothing_is_lost_that_somebody_put_beside_a_result(tmp_path: Path, phantom_case: Case, stranger: str):
+    place = write(tmp_path, phantom_case)
+    (place / ".DS_Store").touch()
+    write(tmp_path, phantom_case)
+    (place / stranger).mkdir() if stranger == "folder" else (place / stranger).write_text("precious")
+    with pytest.raises(UsageError, match=rf"also holds {re.escape(stranger)}, not written by ctpdeploy"):
+        write(tmp_path, phantom_case)
+    assert (place / stranger).exists()
+
+
+def test_a_link_to_a_result_is_not_replaced(tmp_path: Path, phantom_case: Case):
+    place = write(tmp_path / "elsewhere", phantom_case)
+    (tmp_path / place.name).symlink_to(place)
+    with pytest.raises(UsageError, match="holds no results of ctpdeploy"):
+        write(tmp_path, phantom_case)
+    assert (place / "report.json").exists()
 
 
 def test_a_prediction_of_another_case_is_refused(tmp_path: Path, phantom_case: Case):

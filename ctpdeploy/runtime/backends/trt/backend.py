@@ -14,7 +14,7 @@ from ctpdeploy.runtime.backends.ort_cpu import in_float32
 from ctpdeploy.runtime.backends.packages import refusal_of
 from ctpdeploy.runtime.backends.trt.build import require_capabilities
 from ctpdeploy.runtime.backends.trt.callbacks import Progress
-from ctpdeploy.runtime.backends.trt.engine_cache import user_engine_cache
+from ctpdeploy.runtime.backends.trt.engine_cache import spare_engine_cache
 from ctpdeploy.runtime.backends.trt.last_warmup import last_build_options
 from ctpdeploy.runtime.backends.trt.network import TensorRTNetwork
 from ctpdeploy.runtime.backends.trt.packages import TENSORRT_PACKAGES, TensorRTPackage, cuda_of, load
@@ -35,14 +35,15 @@ def cannot_run_because(package: TensorRTPackage) -> str | None:
 def open_engine(package: TensorRTPackage, bundle: Bundle) -> CudaEngine:
     """Load the engine of a bundle; one that is not in the cache is built, which takes minutes and is logged.
 
+    Where there is no place for a cache it is built each time.
+
     Raises:
         OutOfMemoryError: the GPU has not enough memory.
         BackendError: the package, PyCUDA, the driver or the GPU is missing or does not fit, or an engine is refused.
         InputError: the bundle is damaged.
-        UsageError: the cache cannot be written.
     """
     trt, driver = _require(package)
-    gpu, cache = driver.gpus[0], user_engine_cache()
+    gpu, cache = driver.gpus[0], spare_engine_cache()
     options = last_build_options(bundle, package, cache)
     warm = warm_up(bundle, package, options, cache, _logged(f"for {bundle.source} on {gpu.name}"))
     if warm.rebuilt_because:

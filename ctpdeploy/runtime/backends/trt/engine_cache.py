@@ -12,6 +12,7 @@ it to its name: a sound entry that is renamed to stand for another is refused to
 import hashlib
 import hmac
 import json
+import logging
 import os
 import stat
 import struct
@@ -21,14 +22,15 @@ from functools import reduce
 from operator import or_
 from pathlib import Path
 from typing import Any, BinaryIO, Final
-from uuid import uuid4
 
-import platformdirs
-
+from ctpdeploy.atomic import atomic_replace
+from ctpdeploy.caches import cache_folder, user_data_folder
 from ctpdeploy.errors import BackendError, UsageError
 from ctpdeploy.runtime.backends.trt.cache_key import user_signing_key
 
-__all__ = ["EngineCache", "Entry", "user_engine_cache"]
+__all__ = ["EngineCache", "Entry", "SpareCache", "spare_engine_cache", "user_engine_cache"]
+
+_log = logging.getLogger(__name__)
 
 _MAGIC: Final = b"CTPENG1\n"
 _LENGTH: Final = struct.Struct("<Q")
@@ -89,20 +91,14 @@ class EngineCache:
             UsageError: the folder cannot be written.
         """
         file = self.file(key)
-        partial = file.with_name(f".{uuid4().hex}.partial")
         text = json.dumps(facts, sort_keys=True).encode()
         parts = (_MAGIC, _LENGTH.pack(len(text)), text, content)
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            try:
+            with atomic_replace(file, private=True) as partial:
                 descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
                 with os.fdopen(descriptor, "wb") as stream:
                     stream.writelines([*parts, self._tag(key, *parts)])
-                    stream.flush()
-                    os.fsync(stream.fileno())  # or a power failure leaves the name without the content
-                partial.replace(file)
-            finally:
-                partial.unlink(missing_ok=True)
         except OSError as error:
             raise UsageError(f"{self._folder} cannot be written ({error.strerror}): name another --cache.") from error
         return Entry(file=file, facts=json.loads(text), content=content)
@@ -131,14 +127,57 @@ class EngineCache:
         return tag.digest()
 
 
+class SpareCache(EngineCache):
+    """The cache of whoever can do without one: what cannot be kept is logged, and used all the same.
+
+    Args:
+        kept: the cache behind it; None where there is no place for one.
+    """
+
+    def __init__(self, kept: EngineCache | None) -> None:
+        self._kept = kept
+
+    def file(self, key: str) -> Path:
+        """File of the entry of a key, whether or not it exists, or can."""
+        return self._kept.file(key) if self._kept else Path(f"{key}.engine")
+
+    def read(self, key: str) -> Entry | None:
+        """The entry of a key, or None.
+
+        Raises:
+            BackendError: there is one that must not be used.
+        """
+        return self._kept.read(key) if self._kept else None
+
+    def write(self, key: str, facts: Mapping[str, Any], content: bytes) -> Entry:
+        """Keep an entry where that is possible."""
+        if self._kept:
+            try:
+                return self._kept.write(key, facts, content)
+            except UsageError as error:
+                _log.warning("An engine is built and not kept. %s", error)
+        return Entry(file=self.file(key), facts=json.loads(json.dumps(facts)), content=content)
+
+
 def user_engine_cache(folder: Path | None = None) -> EngineCache:
     """The cache of this user, in the system's folder for caches unless another is named.
 
     Raises:
-        UsageError: there is no place for the secret key.
+        UsageError: there is no place for it or for the secret key.
     """
-    signing_key = user_signing_key(platformdirs.user_data_path("ctpdeploy", appauthor=False) / "engine-secret")
-    return EngineCache(folder or platformdirs.user_cache_path("ctpdeploy", appauthor=False) / "engines", signing_key)
+    data, place = user_data_folder(), folder or cache_folder()
+    if data is None or place is None:
+        raise UsageError("This user has no home, where the key lies that signs engines: warm up as one who has.")
+    return EngineCache(folder or place / "engines", user_signing_key(data / "engine-secret"))
+
+
+def spare_engine_cache() -> SpareCache:
+    """The cache of this user, or what stands for it where there is no place."""
+    try:
+        return SpareCache(user_engine_cache())
+    except UsageError as error:
+        _log.warning("Engines are built and not kept. %s", error)
+        return SpareCache(None)
 
 
 def _open_unlinked(file: Path) -> int:

@@ -60,7 +60,8 @@ def show_cases(
         InputError: a case or a checkpoint cannot be read.
         GuardError: a network returned NaN or infinity.
     """
-    cases = [ref.read() for ref in refs]
+    perfusion = next((run.perfusion for run in runs.values()), None)
+    cases = [ref.read(perfusion) for ref in refs]
     device = device or default_device()
     predictions: list[dict[str, Prediction]] = [{} for _ in cases]
     for i, (system, run) in enumerate(runs.items()):

@@ -10,6 +10,7 @@ from typing import Any
 from ctpdeploy.errors import InputError
 from ctpdeploy.paper.systems import SYSTEMS
 from ctpdeploy.runtime.cohort.evaluation import METRICS, SUMMARY, CaseScore
+from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 from ctpdeploy.train.run_folder import RunFolder
 
@@ -25,12 +26,14 @@ class EvaluatedRun:
         seen: cases that it was trained on or that chose its best epoch.
         scores: of the test cases.
         preprocess: constants of its preprocessing.
+        perfusion: how maps are computed where a case has none.
     """
 
     folder: Path
     seen: frozenset[str]
     scores: tuple[CaseScore, ...]
     preprocess: PreprocessConfig
+    perfusion: PerfusionConfig
 
 
 def evaluated_runs(reproduction: Path, seed: int) -> dict[str, EvaluatedRun]:
@@ -52,14 +55,15 @@ def evaluated_runs(reproduction: Path, seed: int) -> dict[str, EvaluatedRun]:
 
 def _open(folder: Path) -> EvaluatedRun:
     run = RunFolder(folder)
-    preprocess, split = run.config().preprocess, run.split()
+    config, split = run.config(), run.split()
     try:
         scores = json.loads((folder / "evaluation" / "scores.json").read_text(encoding="utf-8"))
         return EvaluatedRun(
             folder=folder,
             seen=frozenset([*split.train, *split.validation]),
             scores=tuple(_score(score) for score in scores),
-            preprocess=preprocess,
+            preprocess=config.preprocess,
+            perfusion=config.perfusion,
         )
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(

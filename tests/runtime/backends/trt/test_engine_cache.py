@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ctpdeploy.errors import BackendError, UsageError
-from ctpdeploy.runtime.backends.trt.engine_cache import EngineCache
+from ctpdeploy.runtime.backends.trt.engine_cache import EngineCache, SpareCache, spare_engine_cache, user_engine_cache
 
 KEY, OTHER = "a" * 64, "b" * 64
 SECRET = bytes(range(32))
@@ -132,3 +132,26 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path):
     (tmp_path / "taken").write_text("")
     with pytest.raises(UsageError, match="taken cannot be written"):
         EngineCache(tmp_path / "taken", SECRET).write(KEY, {}, ENGINE)
+
+
+def test_whoever_can_do_without_a_cache_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """A service without a home; and one whose cache cannot be written, where what is kept is still read."""
+    monkeypatch.chdir(tmp_path)
+    for place in ("user_cache_path", "user_data_path"):
+        monkeypatch.setattr(f"platformdirs.{place}", lambda *_, **__: Path("~/ctpdeploy"))
+    with pytest.raises(UsageError, match="no home"):
+        user_engine_cache()
+    homeless = spare_engine_cache()
+    assert homeless.read(KEY) is None
+    assert homeless.write(KEY, {"slices": (1, 2)}, ENGINE).content == ENGINE
+    assert homeless.read(KEY) is None
+    assert list(tmp_path.iterdir()) == []
+    kept = EngineCache(tmp_path / "engines", SECRET)
+    kept.write(KEY, {}, ENGINE)
+    monkeypatch.setattr(kept, "write", lambda *_: (_ for _ in ()).throw(UsageError("read only")))
+    spare = SpareCache(kept)
+    assert spare.read(KEY) == kept.read(KEY)
+    assert spare.write(OTHER, {}, b"other").content == b"other"
+    assert "An engine is built and not kept. read only" in caplog.text

@@ -1,0 +1,105 @@
+"""The seal of a result: digests of the files that it was made of and of those that it consists of.
+
+``digests.json`` lies in the folder of a result and is written last. Where it holds, the result is whole, unharmed, and
+of these very inputs, whatever their names and dates are.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from ctpdeploy.atomic import atomic_replace
+from ctpdeploy.errors import InputError
+from ctpdeploy.runtime.report.writers import DIGESTS, own_files
+
+__all__ = ["InputState", "digests_of", "seal", "seal_holds"]
+
+
+class InputState:
+    """The files of a case at one moment, to tell whether what was read is what was digested.
+
+    Args:
+        files: by what they hold; a folder stands for all files in it.
+
+    Attributes:
+        digests: SHA-256 of each.
+
+    Raises:
+        OSError: one cannot be read.
+    """
+
+    def __init__(self, files: Mapping[str, Path]) -> None:
+        self._files = files
+        self._marks = _marks(files)
+        self.digests = digests_of(files)
+
+    def require_same(self) -> None:
+        """Refuse files that have changed since.
+
+        Raises:
+            InputError: they have.
+        """
+        if _marks(self._files) != self._marks:
+            names = ", ".join(sorted({str(path.parent) for path in self._files.values()}))
+            raise InputError(f"Files in {names} changed while they were read: run it again when they are complete.")
+
+
+def digests_of(files: Mapping[str, Path]) -> dict[str, str]:
+    """SHA-256 of the content of each file; of a folder, over the names and contents of all files in it.
+
+    Raises:
+        OSError: one cannot be read.
+    """
+    return {part: _digest(path) for part, path in files.items()}
+
+
+def seal(result: Path, inputs: Mapping[str, str]) -> None:
+    """Seal a result as it is now.
+
+    Args:
+        result: its folder.
+        inputs: digests of the files that it was made of.
+    """
+    content = {"inputs": dict(inputs), "files": digests_of(_files(result))}
+    with atomic_replace(result / DIGESTS) as partial:
+        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def seal_holds(result: Path, files: Mapping[str, Path]) -> bool:
+    """Whether a result was made of files with these contents, and none of its own is missing, changed or new.
+
+    What others have put beside them does not matter.
+
+    Args:
+        result: its folder.
+        files: of the case, by what they hold.
+
+    Raises:
+        OSError: one of them cannot be read.
+    """
+    try:
+        sealed = json.loads((result / DIGESTS).read_text(encoding="utf-8"))
+        unharmed = sealed["files"] == digests_of(_files(result))
+        made_of = sealed["inputs"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return unharmed and made_of == digests_of(files)
+
+
+def _files(result: Path) -> dict[str, Path]:
+    """What is sealed: all that was written but the seal."""
+    return {path.name: path for path in own_files(result) if path.name != DIGESTS}
+
+
+def _digest(path: Path) -> str:
+    if path.is_dir():
+        content = {str(file.relative_to(path)): _digest(file) for file in path.rglob("*") if file.is_file()}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _marks(files: Mapping[str, Path]) -> list[tuple[int, int, int]]:
+    states = [path.stat() for path in files.values()]
+    return [(state.st_ino, state.st_size, state.st_mtime_ns) for state in states]

@@ -1,0 +1,101 @@
+"""Block-circulant deconvolution: from tissue curves and the arterial input to perfusion parameters.
+
+The tracer's conservation gives, for a voxel with flow F and residue function R (Ostergaard et al. 1996)::
+
+    C(t) = (rho / k_H) F  integral AIF(s) R(t - s) ds        C, AIF in HU above baseline
+
+Discretised on T frames of dt seconds and padded to 2T, the integral is a circulant matrix (Wu et al. 2003), so
+that delays of either sign are allowed. A circulant is diagonal in Fourier space: its singular values are
+``abs(FFT(aif)) dt``, and a regularised inverse is one matrix, the same for all voxels: ``K = P C``. Under oSVD each
+voxel has its own (:mod:`ctpdeploy.runtime.perfusion.oscillation`).
+"""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+
+from ctpdeploy.runtime.data.case import MAP_NAMES, FloatArray
+from ctpdeploy.runtime.data.perfusion_config import THRESHOLDS, PerfusionConfig
+from ctpdeploy.runtime.perfusion.oscillation import steady_residue
+
+__all__ = ["DENSITY", "HAEMATOCRIT_RATIO", "block_circulant_inverse", "deconvolve"]
+
+DENSITY = 1.04
+"""rho, density of brain tissue in g/ml."""
+
+HAEMATOCRIT_RATIO = (1.0 - 0.45) / (1.0 - 0.25)
+"""k_H: plasma share in large vessels over that in capillaries (haematocrit 0.45 and 0.25)."""
+
+EARLIEST_LAG = -5.0
+"""s. The artery found may lie downstream of a voxel's own; more than this is noise."""
+
+_ONSET = 0.95
+"""Share of the maximum at which a residue function has arrived."""
+
+
+def deconvolve(
+    curves: FloatArray, aif: FloatArray, dt: float, config: PerfusionConfig | None = None
+) -> dict[str, FloatArray]:
+    """Perfusion parameters of tissue curves.
+
+    CBF = 6000 k_H/rho max K, CBV = 100 k_H/rho sum C / sum AIF, MTT = 60 CBV / CBF, and Tmax the time of the maximum
+    of K or of its onset, as configured, negative times set to 0.
+
+    Args:
+        curves: HU above baseline, ``(T, N)``.
+        aif: arterial input function, HU above baseline, ``(T,)``.
+        dt: frame interval in s.
+        config: method and threshold; defaults to ``PerfusionConfig()``.
+
+    Returns:
+        ``cbf`` ml/100g/min, ``cbv`` ml/100g, ``mtt`` s, ``tmax`` s, each ``(N,)`` in the dtype of ``curves``.
+    """
+    config = config or PerfusionConfig()
+    lags = np.arange(int(np.ceil(EARLIEST_LAG / dt)), len(aif))
+    if config.method == "osvd":
+        residue = steady_residue(curves, aif, dt, config.limit, lags)
+    else:
+        inverse = block_circulant_inverse(aif, dt, method=config.method, threshold=config.limit)
+        residue = inverse[lags % (2 * len(aif))].astype(curves.dtype) @ curves
+    peak = np.argmax(residue, axis=0)
+    cbf = 6000.0 * HAEMATOCRIT_RATIO / DENSITY * np.clip(residue.max(axis=0), 0.0, None)
+    cbv = 100.0 * HAEMATOCRIT_RATIO / DENSITY * np.clip(curves.sum(axis=0) / aif.sum(), 0.0, None)
+    mtt = np.divide(60.0 * cbv, cbf, out=np.zeros_like(cbv), where=cbf > 0)
+    if config.tmax == "onset":
+        frame = lags[np.argmax(residue >= _ONSET * residue.max(axis=0), axis=0)]
+    else:
+        frame = lags[peak] + _parabola(residue, peak)
+    tmax = np.clip(frame * dt, 0.0, None)
+    return {name: value.astype(curves.dtype) for name, value in zip(MAP_NAMES, (cbf, cbv, mtt, tmax), strict=True)}
+
+
+def block_circulant_inverse(
+    aif: FloatArray, dt: float, *, method: Literal["tsvd", "tikhonov"] = "tsvd", threshold: float = THRESHOLDS["tsvd"]
+) -> NDArray[np.float64]:
+    """The regularised inverse P of the block-circulant convolution with the AIF.
+
+    With A = FFT(aif, 2T) dt and m = threshold * max(abs(A)), the diagonal of the inverse in Fourier space is
+    ``1 / A`` where ``abs(A) >= m`` and 0 elsewhere (tsvd), or ``conj(A) / (abs(A)^2 + m^2)`` (tikhonov).
+
+    Returns:
+        P, float64 ``(2T, T)``: ``P @ curve`` is F R rho/k_H in 1/s at lags 0, dt, ..., then -T dt, ..., -dt.
+    """
+    spectrum = np.fft.fft(np.asarray(aif, dtype=np.float64), 2 * len(aif)) * dt
+    power = np.abs(spectrum) ** 2
+    floor = threshold**2 * power.max()
+    if method == "tsvd":
+        inverse = np.divide(spectrum.conj(), power, out=np.zeros_like(spectrum), where=power >= floor)
+    else:
+        inverse = spectrum.conj() / (power + floor)
+    return linalg.circulant(np.fft.ifft(inverse).real)[:, : len(aif)]
+
+
+def _parabola(residue: FloatArray, peak: NDArray[np.int64]) -> FloatArray:
+    """Offset in frames, within ±0.5, of the vertex through each maximum and its two neighbours."""
+    inner = np.clip(peak, 1, len(residue) - 2)
+    left, centre, right = (np.take_along_axis(residue, (inner + shift)[None], axis=0)[0] for shift in (-1, 0, 1))
+    bend = left - 2.0 * centre + right
+    offset = np.divide(0.5 * (left - right), bend, out=np.zeros_like(bend), where=bend < 0)
+    return np.where(peak == inner, np.clip(offset, -0.5, 0.5), 0.0)
