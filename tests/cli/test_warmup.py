@@ -5,13 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import bundles
 
 from ctpdeploy.cli import run
 from ctpdeploy.errors import ExitCode
 from ctpdeploy.runtime import Bundle
 from ctpdeploy.runtime.backends.cuda.driver import Driver, Gpu
 from ctpdeploy.runtime.backends.trt import TENSORRT_PACKAGES, build_options, last_build_options, user_engine_cache
-from ctpdeploy.runtime.bundle.bundle import FileDigest
 from ctpdeploy.runtime.gate.reference import FILE as REFERENCE
 from ctpdeploy.runtime.gate.reference import Reference
 
@@ -119,9 +119,7 @@ def test_a_backend_that_fails_the_gate_is_not_ranked(bundle_folder: Path, tmp_pa
     copy = Path(shutil.copytree(bundle_folder, tmp_path / "copy.ctpbundle"))
     reference = Reference.load(copy / REFERENCE, called=copy)
     dataclasses.replace(reference, outputs={k: v + 0.1 for k, v in reference.outputs.items()}).save(copy / REFERENCE)
-    manifest = json.loads((copy / "bundle.json").read_text())
-    manifest["files"][REFERENCE] = vars(FileDigest.of(copy / REFERENCE))
-    (copy / "bundle.json").write_text(json.dumps(manifest))
+    bundles.reseal(copy)
     assert run(["warmup", str(copy)]) == ExitCode.GUARD
     assert not (tmp_path / "cache").exists() or not list((tmp_path / "cache").rglob("speeds/*"))
 

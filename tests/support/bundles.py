@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ctpdeploy import __version__
 from ctpdeploy.runtime.bundle.bundle import PIPELINE, VERIFICATION, Bundle, FileDigest, Network
+from ctpdeploy.runtime.bundle.manifest import seal_manifest
 from ctpdeploy.runtime.gate.reference import FILE as REFERENCE
 from ctpdeploy.runtime.gate.reference import Reference
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
@@ -75,10 +77,12 @@ def reference() -> Reference:
 
 
 def edit_manifest(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """Change ``bundle.json``."""
+    """Change ``bundle.json`` and hide it from its digest."""
     manifest = folder / "bundle.json"
     content = json.loads(manifest.read_text())
     change(content)
+    with suppress(ValueError):  # NaN cannot be sealed, nor read
+        content = seal_manifest(content)
     manifest.write_text(json.dumps(content))
 
 

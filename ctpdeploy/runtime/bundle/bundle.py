@@ -23,7 +23,7 @@ from ctpdeploy import INTENDED_USE
 from ctpdeploy.config import to_dict
 from ctpdeploy.errors import InputError, UsageError
 from ctpdeploy.runtime.bundle.archive import Unpacked
-from ctpdeploy.runtime.bundle.manifest import MANIFEST, SCHEMA, read_manifest
+from ctpdeploy.runtime.bundle.manifest import MANIFEST, SCHEMA, read_manifest, seal_manifest
 from ctpdeploy.runtime.bundle.onnx_check import check_onnx
 from ctpdeploy.runtime.bundle.signature import SIGNATURE, check_signature
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig, stored_perfusion
@@ -196,7 +196,7 @@ class Bundle:
             "perfusion": to_dict(self.perfusion.stated()),
             "provenance": dict(self.provenance),
         }
-        text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+        text = json.dumps(seal_manifest(content), indent=2, allow_nan=False) + "\n"
         (self.folder / MANIFEST).write_text(text, encoding="utf-8")
 
     def network_content(self, name: str) -> bytes:

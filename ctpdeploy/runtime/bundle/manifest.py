@@ -1,23 +1,26 @@
 """``bundle.json`` from an untrusted source: bounded, strict JSON, and valid by the published schema."""
 
 import functools
+import hashlib
 import importlib.resources
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.bundle.json_schema import first_error
 
-__all__ = ["MANIFEST", "SCHEMA", "manifest_schema", "read_manifest"]
+__all__ = ["MANIFEST", "SCHEMA", "manifest_schema", "read_manifest", "seal_manifest"]
 
 MANIFEST: Final = "bundle.json"
 SCHEMA: Final = 3
 """Version of the manifest that this code reads and writes."""
 
 MAX_BYTES: Final = 2**20
+
+_DIGEST: Final = "digest"
 
 
 @functools.cache
@@ -30,6 +33,17 @@ def manifest_schema() -> dict[str, Any]:
     return schema
 
 
+def seal_manifest(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of a manifest with a digest of itself, so that no edit goes unseen.
+
+    The digest is SHA-256 of the rest as JSON with sorted keys and without blanks. It keeps off accidents; who edits
+    with intent makes another, and a signature tells.
+    """
+    rest = {key: value for key, value in content.items() if key != _DIGEST}
+    text = json.dumps(rest, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return {**rest, _DIGEST: hashlib.sha256(text.encode("utf-8")).hexdigest()}
+
+
 def read_manifest(folder: Path, source: Path) -> dict[str, Any]:
     """Read and check the manifest of a bundle.
 
@@ -38,7 +52,7 @@ def read_manifest(folder: Path, source: Path) -> dict[str, Any]:
         source: path of the bundle in error messages.
 
     Raises:
-        InputError: it is missing, too large, not JSON, of another schema, or not valid.
+        InputError: it is missing, too large, not JSON, of another schema, not valid, or changed.
     """
     path, called = folder / MANIFEST, source / MANIFEST
     if not path.is_file():
@@ -58,6 +72,8 @@ def read_manifest(folder: Path, source: Path) -> dict[str, Any]:
     error_found = first_error(content, manifest_schema())
     if error_found is not None:
         raise InputError(f"{called} is damaged ({_short(error_found)}): copy or export the bundle again.")
+    if _DIGEST in content and content != seal_manifest(content):  # bundles made before it have none
+        raise InputError(f"{called} was changed after it was sealed: copy or export the bundle again.")
     return content
 
 

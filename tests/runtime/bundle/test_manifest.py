@@ -15,7 +15,7 @@ from ctpdeploy.config import to_dict
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.bundle.bundle import Bundle, FileDigest, Network
 from ctpdeploy.runtime.bundle.json_schema import first_error
-from ctpdeploy.runtime.bundle.manifest import SCHEMA, manifest_schema
+from ctpdeploy.runtime.bundle.manifest import SCHEMA, manifest_schema, read_manifest, seal_manifest
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 
@@ -139,3 +139,41 @@ def test_constants_of_another_type_are_refused(tmp_path: Path):
     bundles.edit_manifest(folder, lambda content: content["preprocess"].update(run_length=5.0))
     with pytest.raises(ValueError, match="run_length"):
         Bundle.open(folder)
+
+
+def test_no_edit_goes_unseen(tmp_path: Path):
+    """One thing changed, removed or added anywhere, 400 times; what is valid by the schema too."""
+    folder = bundles.write_bundle(tmp_path / "small.ctpbundle")
+    sealed = (folder / "bundle.json").read_text()
+    chance, unseen = random.Random(5), 0
+    assert read_manifest(folder, folder)["digest"] == json.loads(sealed)["digest"]
+    for _ in range(400):
+        content = json.loads(sealed)
+        container, key = chance.choice(places(content))
+        before = copy.deepcopy(container[key])
+        if isinstance(before, bool) or not isinstance(before, int | float):
+            container[key] = copy.deepcopy(chance.choice(ODD))
+        else:
+            container[key] = before + chance.choice([1, -1, 0.5])
+        if container[key] == before:
+            continue
+        (folder / "bundle.json").write_text(json.dumps(content))
+        with pytest.raises(InputError):
+            read_manifest(folder, folder)
+        content.pop("digest", None)
+        unseen += first_error(content, manifest_schema()) is None
+    assert unseen > 50, "of what the schema alone lets pass"
+
+
+def test_bundles_made_before_there_was_a_digest_are_read(tmp_path: Path):
+    folder = bundles.write_bundle(tmp_path / "small.ctpbundle")
+    content = json.loads((folder / "bundle.json").read_text())
+    del content["digest"]
+    (folder / "bundle.json").write_text(json.dumps(content))
+    assert read_manifest(folder, folder) == content
+    (folder / "bundle.json").write_text(json.dumps(seal_manifest(content), sort_keys=True))
+    assert read_manifest(folder, folder)["digest"]
+    content["preprocess"]["frames"] = 8
+    (folder / "bundle.json").write_text(json.dumps({**content, "digest": seal_manifest({})["digest"]}))
+    with pytest.raises(InputError, match="was changed after it was sealed"):
+        read_manifest(folder, folder)
