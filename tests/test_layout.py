@@ -68,6 +68,7 @@ TOGETHER: dict[str, tuple[str, ...]] = {
     "runtime/io/test_nifti_case.py": (
         *("runtime/data/case.py", "runtime/data/source.py", "runtime/io/assembly.py", "runtime/io/nifti.py"),
     ),
+    "runtime/io/test_nifti_space.py": ("runtime/io/nifti_forms.py",),
     "runtime/report/test_writers.py": (
         *("runtime/report/overview.py", "runtime/report/overview_columns.py", "runtime/report/report_json.py"),
         *("runtime/report/slice_view.py",),

@@ -36,6 +36,7 @@ def write_every_nth_frame(case: CaseRef, step: int, target: Path) -> Path:
         copy.parent.mkdir(parents=True, exist_ok=True)
         if part == "ctp":
             image = nib.Nifti1Image.from_filename(file)
+            image.header["pixdim"][4] *= step
             nib.save(nib.Nifti1Image(np.asanyarray(image.dataobj)[..., ::step], image.affine, image.header), copy)
         else:
             copy.symlink_to(file.absolute())

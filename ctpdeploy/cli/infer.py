@@ -1,5 +1,6 @@
 """``ctpdeploy infer``: from a case on disk to a lesion mask on disk."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,6 +33,9 @@ def infer(
     cbv: Annotated[Path | None, typer.Option(help="CBV map; integers are tenths of ml/100g.")] = None,
     mtt: Annotated[Path | None, typer.Option(help="MTT map in s.")] = None,
     tmax: Annotated[Path | None, typer.Option(help="Tmax map in s.")] = None,
+    frame_interval: Annotated[
+        float | None, typer.Option(help="Seconds between frames, 0.2 to 10, whatever the files state.")
+    ] = None,
     name: Annotated[str, typer.Option(help="Name of the case given by --ctp.")] = "case",
     backend: Annotated[
         str,
@@ -63,8 +67,11 @@ def infer(
     given = {key: path for key, path in files.items() if path is not None}
     if bool(given) == bool(inputs):
         raise UsageError("Give either cases or the files of one case (--ctp ...), for example: infer BUNDLE CASE.")
+    if resume and frame_interval is not None:
+        raise UsageError("--resume keeps results of other intervals: leave it or --frame-interval out.")
     planned = None if submission is None else Submission(submission)
     cases = _explicit(name, given) if given else _found(inputs or [])
+    cases = [replace(case, frame_interval=frame_interval) for case in cases]
     require_places(cases, out, planned, inputs=inputs or ())
     _require_apart_from_bundle(bundle, out)
     cohort = infer_with_progress(

@@ -25,7 +25,7 @@ from ctpdeploy.train.prepared_case import PreparedCase, pack, prepare, unpack
 
 __all__ = ["CaseCache", "default_cache"]
 
-PREPARATION: Final = 2
+PREPARATION: Final = 3
 """Version of all that lies between the files of a case and its entry: reading, perfusion maps, preprocessing, and the
 layout of the entry. To be raised with any change after which the same files may give another entry, be it in a last
 bit: once too often costs a preparation, once too seldom trains on what no longer holds."""
@@ -82,7 +82,8 @@ class CaseCache:
         """Digest of all that the case is made of; part and unit of the files are in their names."""
         contents = {part: [path.name, _digest(path)] for part, path in ref.files.items()}
         settings = {"preprocess": asdict(config), "perfusion": asdict(perfusion.stated())}
-        parts = {"case": ref.name, "files": contents, **settings, "versions": _versions()}
+        given = {"case": ref.name, "files": contents, "frame_interval": ref.frame_interval}
+        parts = {**given, **settings, "versions": _versions()}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def _keep(self, entry: Path, case: PreparedCase) -> None:

@@ -30,5 +30,6 @@ def test_slices_are_taken_from_the_middle(phantom_case: Case):
 def test_frames_are_thinned_and_all_else_stays(phantom_folder: Path, phantom_case: Case, tmp_path: Path):
     thinned = read_case(write_every_nth_frame(only_case(phantom_folder / "case_1"), 4, tmp_path / "thinned"))
     np.testing.assert_array_equal(thinned.series, phantom_case.series[::4])
+    np.testing.assert_allclose(thinned.times, phantom_case.times[::4], rtol=1e-6)
     np.testing.assert_array_equal(thinned.maps["tmax"], phantom_case.maps["tmax"])
     assert thinned.geometry.spacing == phantom_case.geometry.spacing

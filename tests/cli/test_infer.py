@@ -24,7 +24,7 @@ def case(tmp_path: Path) -> Path:
 def test_infer_on_a_case_of_another_hospital(bundle_folder: Path, tmp_path: Path, capsys):  # noqa: ANN001
     """22 slices, 64 frames, other ids and voxels, uint16 flow, float64 times, and contrast that never washes out."""
     case = nifti_cases.write_isles(
-        tmp_path / "in" / "case_7", shape=(70, 66, 22), frames=64, zooms=(1.1, 1.1, 4.0), falls=False
+        tmp_path / "in" / "case_7", shape=(70, 66, 22), frames=64, zooms=(1.3, 1.3, 4.0), falls=False
     )
     out = tmp_path / "out"
     assert run(["infer", str(bundle_folder), str(case), "--out", str(out), "--json"]) == ExitCode.DONE
@@ -34,7 +34,7 @@ def test_infer_on_a_case_of_another_hospital(bundle_folder: Path, tmp_path: Path
     mask = nifti_cases.load(out / "case_7" / "sub-case7_desc-lesion_mask.nii.gz")
     assert mask.shape == (70, 66, 22)
     assert set(np.unique(mask)) <= {0, 1}
-    assert report["input"]["spacing_mm"] == pytest.approx([4.0, 1.1, 1.1])
+    assert report["input"]["spacing_mm"] == pytest.approx([4.0, 1.3, 1.3])
     assert any("falling" in warning for warning in report["warnings"])
     assert report["perfusion_window"]["end_frame"] == 63
 
@@ -71,6 +71,20 @@ def test_one_bad_case_of_a_folder_does_not_stop_the_others(bundle_folder: Path, 
     printed = json.loads(capsys.readouterr().out)
     assert [report["case"] for report in printed["cases"]] == ["case_7"]
     assert "lacks MTT" in printed["refused"]["case_8"]
+
+
+def test_the_frame_interval_given_overrules_the_files(bundle_folder: Path, case: Path, tmp_path: Path, capsys):  # noqa: ANN001
+    nifti_cases.patch(nifti_cases.find(case, "CT_4DPWI"), pixdim={4: 1e-30})
+    arguments = ["infer", str(bundle_folder), str(case), "--out", str(tmp_path / "out"), "--json"]
+    assert run(arguments) == ExitCode.INPUT
+    assert "give the right one, for NIfTI files as --frame-interval" in capsys.readouterr().err
+    assert run([*arguments, "--frame-interval", "2.5"]) == ExitCode.DONE
+    report = json.loads(capsys.readouterr().out)["cases"][0]
+    assert report["input"]["frame_interval_s"] == 2.5
+    assert report["input"]["frame_interval_source"] == "frame_interval"
+    assert report["perfusion_window"]["end_s"] == 2.5 * report["perfusion_window"]["end_frame"]
+    assert run([*arguments, "--frame-interval", "0.1"]) == ExitCode.INPUT
+    assert run([*arguments, "--frame-interval", "2.5", "--resume"]) == ExitCode.USAGE
 
 
 def test_resume_skips_what_is_done(bundle_folder: Path, case: Path, tmp_path: Path, capsys):  # noqa: ANN001

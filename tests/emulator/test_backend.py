@@ -75,7 +75,7 @@ def test_it_is_listed_nowhere(bundle: Bundle, capsys: pytest.CaptureFixture[str]
 def test_from_files_to_files(host_library: Path, bundle_folder: Path, tmp_path: Path, capsys):  # noqa: ANN001
     """9 slices of other voxels and an odd size, in two batches: the mask of ``ort-cpu``."""
     del host_library
-    case = nifti_cases.write_isles(tmp_path / "in" / "case_7", shape=(70, 66, 9), frames=12, zooms=(1.1, 1.1, 4.0))
+    case = nifti_cases.write_isles(tmp_path / "in" / "case_7", shape=(70, 66, 9), frames=16, zooms=(1.3, 1.3, 4.0))
     reports = {}
     for backend in ("ort-cpu", "cuda-host"):
         out = tmp_path / backend

@@ -40,7 +40,7 @@ def write_case(folder: Path, seed: int, modalities: tuple[str, ...] = MODALITIES
         path = folder / f"SMIR.Brain.XX.O.{modality}.{seed * 10 + number}.nii"
         path.parent.mkdir(parents=True, exist_ok=True)
         image = nib.Nifti1Image(content[modality], np.eye(4))
-        image.header.set_zooms((1.0, 1.0, 5.0, 1.0)[: content[modality].ndim])
+        image.header.set_zooms((6.0, 6.0, 5.0, 1.0)[: content[modality].ndim])
         nib.save(image, path)
     return folder
 

@@ -7,7 +7,7 @@ as the source's affine states them). The geometry is the way back to the source'
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,14 @@ from ctpdeploy.runtime.data.geometry import Geometry
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.data.source import Source
 
-__all__ = ["MAP_NAMES", "MAP_UNITS", "BoolArray", "Case", "FloatArray", "require_case_name"]
+__all__ = ["MAP_NAMES", "MAP_UNITS", "BoolArray", "Case", "FloatArray", "IntervalSource", "require_case_name"]
 
 FloatArray = NDArray[np.floating[Any]]
 BoolArray = NDArray[np.bool_]
+
+IntervalSource = Literal["pixdim", "xyzt_units", "frame_interval", "assumed", "times"]
+"""What stated the time between frames: a NIfTI header without a unit or with one, ``--frame-interval`` or the argument
+of that name, nobody, or the times of the frames themselves."""
 
 MAP_NAMES = ("cbf", "cbv", "mtt", "tmax")
 """The perfusion maps F_o, in the order in which every network takes them."""
@@ -41,6 +45,7 @@ class Case:
         series: raw spatiotemporal CT ``(T, D, H, W)`` in HU, int16 or float32, T >= 2.
         maps: CBF, CBV, MTT and Tmax by their names in ``MAP_NAMES``, each ``(D, H, W)`` float32 in ``MAP_UNITS``.
         times: frame times ``(T,)`` in s, from 0.
+        interval_source: what stated them.
         geometry: voxel size and the way back to the source's axes.
         source: what it came from; None where it was made of arrays.
         perfusion: how the maps were computed from the series; None where they were given.
@@ -57,6 +62,7 @@ class Case:
     maps: Mapping[str, FloatArray]
     times: FloatArray
     geometry: Geometry
+    interval_source: IntervalSource = "times"
     source: Source | None = None
     perfusion: PerfusionConfig | None = None
     slice_times: FloatArray | None = None
@@ -64,6 +70,11 @@ class Case:
     lesion: BoolArray | None = None
     files: Mapping[str, str] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+
+    @property
+    def frame_interval(self) -> float:
+        """Median time between two frames in s."""
+        return float(np.median(np.diff(self.times)))
 
 
 def require_case_name(name: object) -> None:

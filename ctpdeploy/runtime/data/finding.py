@@ -57,6 +57,12 @@ CODES: Final[dict[str, Code]] = {
     "series-clipped": Code("serious", "over a hundredth of the voxels share the greatest value, as in a window"),
     "series-without-baseline": Code("serious", "the series begins when contrast agent has come already"),
     "lesion-outside-tissue": Code("serious", "over a tenth of the lesion lies in air, fat or bone"),
+    "sides-not-stated": Code("serious", "no form code of a header is set; where it is the series', no side is named"),
+    "sides-contradict": Code(
+        "serious", "fields of a header disagree on left, front or top; where it is the series', no side is named"
+    ),
+    "sizes-contradict": Code("serious", "the affine and pixdim state voxel sizes over 1 % apart; the affine is taken"),
+    "bytes-left-over": Code("serious", "a file is longer than its header says; voxels may be shifted"),
     "maps-of-another": Code(
         "serious", "a map does not go with what the series shows; another scan's, of another kind, mirrored or shifted"
     ),
@@ -69,6 +75,12 @@ CODES: Final[dict[str, Code]] = {
         "serious", "the arterial input is less than 2.5 s before the brain: it may be no artery, and Tmax too short"
     ),
     "tmax-high": Code("caution", "the median Tmax of the healthier hemisphere is over 4.5 s; the delay may be global"),
+    "forms-contradict": Code("caution", "sform and qform lay voxels over half of one apart; the sform is taken"),
+    "bits-contradict": Code("caution", "the bits a voxel in a header are not those of its type, which is taken"),
+    "unit-unknown": Code("caution", "a header counts lengths in a unit that does not exist; mm are taken"),
+    "interval-unit-contradicts": Code(
+        "caution", "the frame interval is impossible in the unit stated; it is taken in the one in which it is possible"
+    ),
     "interval-assumed": Code("caution", "the file does not state how far apart the frames are; 1 s is assumed"),
     "no-vein": Code("caution", "no vein was found, so the arterial input is not corrected for partial volume"),
     "arterial-input-weak": Code("caution", "arteries are faint, less than 40 HU or found on averages of voxels"),

@@ -12,6 +12,9 @@ __all__ = ["Geometry"]
 _CANONICAL: Final = np.array([[0, 1], [1, 1], [2, 1]])
 """nibabel's orientation of right, anterior, superior."""
 
+_UPRIGHT: Final = 1 - 1e-6
+"""Of a sine: slices on less of a slant are rounded."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Geometry:
@@ -20,9 +23,10 @@ class Geometry:
     Attributes:
         affine: float64 ``(4, 4)``, from voxel indices of the source to RAS+ coordinates in mm.
         shape: number of voxels of the source ``(X, Y, Z)``.
-        spacing: voxel size ``(dz, dy, dx)`` in mm along the axes of the case.
-        spacing_source: where the voxel size was taken from: ``"pixdim"`` where the affine is the identity (ISLES
-            2018), else ``"affine"``.
+        spacing: voxel size ``(dz, dy, dx)`` in mm along the axes of the case, dz from slice to slice.
+        spacing_source: where the voxel size was taken from: ``"pixdim"`` where the file's affine is the identity (ISLES
+            2018) or missing, else ``"affine"``.
+        sides_stated: whether the source says, without contradiction, where left and right are.
     """
 
     affine: NDArray[np.float64]
@@ -30,28 +34,40 @@ class Geometry:
     spacing: tuple[float, float, float]
     spacing_source: str = "affine"
 
+    sides_stated: bool = True
+
     @classmethod
     def of_affine(
         cls,
         affine: NDArray[np.float64],
         shape: tuple[int, int, int],
         *,
-        sizes: tuple[float, float, float] | None = None,
         spacing_source: str = "affine",
+        sides_stated: bool = True,
     ) -> "Geometry":
         """The geometry of a source.
+
+        A voxel is a box of ``|det affine|``: where slices lie on a slant, as under a tilted gantry, ``dz`` is their
+        distance and not the way from one voxel to that above it, which is longer by ``1 / cos(tilt)``.
 
         Args:
             affine: as the attribute.
             shape: as the attribute.
-            sizes: of a voxel in mm along ``(X, Y, Z)``; those of the affine where it is None.
             spacing_source: as the attribute.
+            sides_stated: as the attribute.
         """
-        x, y, z = np.linalg.norm(affine[:3, :3], axis=0) if sizes is None else sizes
+        sides = np.linalg.norm(affine[:3, :3], axis=0)
         along = np.empty(3)
-        along[io_orientation(affine)[:, 0].astype(int)] = x, y, z  # source axis -> right, anterior, superior
+        along[io_orientation(affine)[:, 0].astype(int)] = sides  # source axis -> right, anterior, superior
+        upright = abs(float(np.linalg.det(affine[:3, :3]))) / float(sides.prod())
         dx, dy, dz = along.tolist()
-        return cls(affine=affine, shape=shape, spacing=(dz, dy, dx), spacing_source=spacing_source)
+        return cls(
+            affine=affine,
+            shape=shape,
+            spacing=(dz * upright if upright < _UPRIGHT else dz, dy, dx),
+            spacing_source=spacing_source,
+            sides_stated=sides_stated,
+        )
 
     @property
     def voxel_ml(self) -> float:

@@ -65,12 +65,13 @@ class Component:
     Attributes:
         volume_ml: its volume.
         centroid: slice, row and column of its centre, in voxels of the case.
-        side: the patient's ``"left"`` or ``"right"`` half of the image, by its centroid.
+        side: the patient's ``"left"`` or ``"right"`` half of the image, by its centroid; None where the source does not
+            state them.
     """
 
     volume_ml: float
     centroid: tuple[float, float, float]
-    side: str
+    side: Literal["left", "right"] | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,8 @@ class NiftiSource:
     """A NIfTI file.
 
     Attributes:
-        header: of the series, reduced to three dimensions; results are written with it, so that they overlay the
-            series in any viewer.
+        header: with the geometry of the series in three dimensions and nothing else of it, no name and no description;
+            results are written with it, so that they overlay the series in any viewer.
     """
 
     header: "nib.Nifti1Header"

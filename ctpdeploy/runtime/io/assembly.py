@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctpdeploy.errors import InputError
-from ctpdeploy.runtime.data.case import Case, FloatArray
+from ctpdeploy.runtime.data.case import Case, FloatArray, IntervalSource
 from ctpdeploy.runtime.data.finding import Finding, finding
 from ctpdeploy.runtime.data.geometry import Geometry
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.data.source import Source
+from ctpdeploy.runtime.io.limits import require_limits
 from ctpdeploy.runtime.quality.inspection import inspect
 
 __all__ = ["assemble_case"]
@@ -25,6 +26,7 @@ def assemble_case(
     *,
     maps: Mapping[str, FloatArray] | None,
     called: str,
+    interval_source: IntervalSource = "times",
     perfusion: PerfusionConfig | None = None,
     slice_times: FloatArray | None = None,
     dwi: NDArray[Any] | None = None,
@@ -45,6 +47,7 @@ def assemble_case(
         times: frame times ``(T,)`` in s, from 0, ascending.
         maps: all of ``MAP_NAMES`` in ``MAP_UNITS``, float32 ``(X, Y, Z)``; None to have them computed.
         called: name of the series in error messages.
+        interval_source: what stated the times.
         perfusion: how they are computed; defaults to ``PerfusionConfig()``.
         slice_times: ``(T, D)`` in s, slices from foot to head, where the source has them.
         dwi: ``(X, Y, Z)`` in its own units.
@@ -54,9 +57,11 @@ def assemble_case(
         findings: of reading so far.
 
     Raises:
-        InputError: the series is no head in HU with a bolus, the maps cannot be of it, or none can be computed.
+        InputError: a limit is not kept, the series is no head in HU with a bolus, the maps cannot be of it, or none can
+            be computed.
     """
     oriented, volumes = geometry.to_case(series), None
+    require_limits(called, oriented.shape[1:], geometry.spacing, times)
     if maps is not None:
         volumes = {name: np.maximum(geometry.to_case(values), np.float32(0.0)) for name, values in maps.items()}
     findings = (*findings, *inspect(oriented, geometry.spacing, volumes, called=called))
@@ -77,6 +82,7 @@ def assemble_case(
         series=oriented,
         maps=volumes,
         times=times,
+        interval_source=interval_source,
         slice_times=slice_times,
         geometry=geometry,
         source=source,

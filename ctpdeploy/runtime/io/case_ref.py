@@ -22,6 +22,7 @@ class CaseRef:
         files: its files by what they hold: ``ctp``, ``cbf``, ``cbv``, ``mtt``, ``tmax``, ``dwi``, ``lesion``; what is
             missing is left out.
         reader: of the case, called with this reference.
+        frame_interval: for the reader, seconds between frames whatever the files state; None for what they state.
         perfusion: for the reader, how to compute maps where the case has none; None for ``PerfusionConfig()``.
         fault: why the files found make no case, one sentence; empty where they do.
     """
@@ -31,6 +32,7 @@ class CaseRef:
     folder: Path
     files: Mapping[str, Path]
     reader: Callable[["CaseRef"], Case] = field(repr=False)
+    frame_interval: float | None = None
     perfusion: PerfusionConfig | None = None
     fault: str = ""
 

@@ -53,13 +53,16 @@ def find_cases(folder: Path | str) -> list[CaseRef]:
     return cases
 
 
-def read_case(folder: Path | str, perfusion: PerfusionConfig | None = None) -> Case:
+def read_case(
+    folder: Path | str, perfusion: PerfusionConfig | None = None, *, frame_interval: float | None = None
+) -> Case:
     """Read the one case in ``folder``.
 
     Args:
         folder: of the case.
         perfusion: how its maps are computed if it has none, as networks have it in ``Pipeline.perfusion``; defaults to
             ``PerfusionConfig()``.
+        frame_interval: seconds between frames, whatever its files state; None for what they state.
 
     Raises:
         InputError: there is none or more than one, or it cannot be read.
@@ -67,7 +70,7 @@ def read_case(folder: Path | str, perfusion: PerfusionConfig | None = None) -> C
     cases = find_cases(folder)
     if len(cases) > 1:
         raise InputError(f"{folder} holds {len(cases)} cases: name one of them, as {cases[0].folder}.")
-    return cases[0].read(perfusion)
+    return replace(cases[0], frame_interval=frame_interval).read(perfusion)
 
 
 @dataclass(frozen=True, kw_only=True)

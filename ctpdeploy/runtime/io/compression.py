@@ -12,10 +12,13 @@ try:
 except ImportError:  # no wheel for this platform
     import gzip  # type: ignore[no-redef]
 
-__all__ = ["IGZIP", "gzip_bytes", "open_gzip"]
+__all__ = ["IGZIP", "MOST_EXPANSION", "gzip_bytes", "open_gzip"]
 
 IGZIP: Final = "isal" in gzip.__name__
 """Whether igzip is at work."""
+
+MOST_EXPANSION: Final = 1032
+"""Bytes that a compressed one can stand for: deflate repeats up to 258 of them by a pair of codes of one bit each."""
 
 _LEVEL: Final = 1
 """Of 0 to 3 in igzip, of 0 to 9 in zlib: where this is about as small as any, more only takes longer."""

@@ -26,7 +26,8 @@ class Layout(Protocol):
         * names of files are enough for most layouts; one may open files where they are not;
         * files that make no case, such as two series, give a reference with a ``fault``: it is refused when its turn
           comes, and stops no other case;
-        * a file that is of no case is left alone.
+        * a file that is of no case is left alone;
+        * a reader takes the ``frame_interval`` of its reference, where there is one, for that of the files.
 
     Attributes:
         EXAMPLE: name of a series, for the sentence on a folder without cases.
@@ -133,7 +134,13 @@ def _reference(layout: str, folder: Path, parts: Iterable[tuple[str, Path]], rea
 
 
 def _read(case: CaseRef, *, integer_unit: float) -> Case:
-    return read_nifti_case(case.name, case.files, integer_unit=integer_unit, perfusion=case.perfusion)
+    return read_nifti_case(
+        case.name,
+        case.files,
+        integer_unit=integer_unit,
+        perfusion=case.perfusion,
+        frame_interval=case.frame_interval,
+    )
 
 
 def case_of_files(name: str, files: Mapping[str, Path]) -> CaseRef:

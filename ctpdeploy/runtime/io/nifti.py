@@ -8,18 +8,17 @@ from typing import Any, Final
 
 import nibabel as nib
 import numpy as np
-from nibabel.orientations import io_orientation
 from numpy.typing import NDArray
 
 from ctpdeploy.errors import InputError
-from ctpdeploy.runtime.io.compression import open_gzip
+from ctpdeploy.runtime.data.finding import Finding, finding
+from ctpdeploy.runtime.io.compression import MOST_EXPANSION, open_gzip
+from ctpdeploy.runtime.io.nifti_clock import Clock
+from ctpdeploy.runtime.io.nifti_header import geometry_header, grid_of, read_header
+from ctpdeploy.runtime.io.nifti_space import Space
 from ctpdeploy.runtime.io.nifti_voxels import Rescaling, read_voxels
 
 __all__ = ["Volume", "read_volume"]
-
-_MILLISECONDS_ABOVE: Final = 20.0
-"""No CT perfusion study samples more slowly than every 20 s, nor faster than every 20 ms: a larger step is in
-milliseconds, any other in seconds. The unit in ``xyzt_units`` is ignored, since files exist that contradict it."""
 
 _CHUNK: Final = 2**20
 """Bytes read at once where they are not kept."""
@@ -34,54 +33,43 @@ class Volume:
         data: ``(X, Y, Z)`` or ``(X, Y, Z, T)``, as the header rescales it: int16 where the values are small whole
             numbers, else float32.
         counts: whether the file holds integers, and its header leaves them as they are.
-        header: its header, reduced to three dimensions.
-        time_step: seconds between frames; 0 if the header has none or there is one frame only.
+        space: where its voxels lie.
+        clock: what the header says of time.
+        header: for results on its voxels: its geometry in three dimensions, and nothing else of the file.
+        findings: fields of the header that contradict one another, or the length of the file; each sentence is about
+            this file and does not name it.
     """
 
     path: Path
     data: NDArray[Any]
     counts: bool
+    space: Space
+    clock: Clock
     header: nib.Nifti1Header
-    time_step: float
-
-    @property
-    def affine(self) -> NDArray[np.float64]:
-        """The file's affine ``(4, 4)``."""
-        return self.header.get_best_affine()
-
-    @property
-    def spacing(self) -> tuple[float, float, float]:
-        """Voxel size ``(dx, dy, dz)`` in mm: from pixdim where the affine is the identity, else from the affine."""
-        if self.has_identity_affine:
-            x, y, z = self.header.get_zooms()[:3]
-        else:
-            x, y, z = nib.affines.voxel_sizes(self.affine)
-        return float(x), float(y), float(z)
-
-    @property
-    def has_identity_affine(self) -> bool:
-        """Whether the affine is the identity, as in all of ISLES 2018, and so carries no information."""
-        return bool(np.allclose(self.affine, np.eye(4)))
+    findings: tuple[Finding, ...] = ()
 
 
 def read_volume(path: Path) -> Volume:
     """Read a ``.nii`` or ``.nii.gz`` file into memory, where it takes no more than its voxels take.
 
-    Axes of length one behind the third are dropped.
+    It is of NIfTI-1 or NIfTI-2. Axes of length one behind the third are dropped.
 
     Raises:
-        InputError: the file is missing, not NIfTI, truncated, does not match its checksum, has no voxels, holds NaN or
-            infinity, or has an affine that gives its axes no directions.
+        InputError: the file is missing, not NIfTI, truncated, longer by voxels than it says, does not match its
+            checksum, has no voxels, holds NaN or infinity, or its header gives its axes no directions or its voxels
+            sizes that no scan of a head has.
     """
+    if any(suffix.lower() in (".hdr", ".img") for suffix in path.suffixes[-2:]):
+        raise InputError(f"{path} is one of a .hdr and .img pair: convert the pair to one .nii file.")
     try:
         with _open(path) as stream:
-            header = nib.Nifti1Header.from_fileobj(stream)
-            affine, stored = header.get_best_affine(), header.get_data_dtype()
-            _require_numbers(header.get_data_shape(), stored, path)
+            header, findings = read_header(stream, path)
+            space = Space.of(header, path)
+            _require_room(header, path)
+            stored = header.get_data_dtype()
             counts = stored.kind in "iu" and Rescaling.of(header).is_identity
             data, not_finite = read_voxels(stream, header)
-            while stream.read(_CHUNK):
-                pass  # the checksum of a compressed file stands at its end
+            findings += (*space.findings, *_rest(stream, header, path))
     except InputError:
         raise
     except FileNotFoundError as error:
@@ -93,16 +81,14 @@ def read_volume(path: Path) -> Volume:
         raise InputError(
             f"{path} holds NaN or infinity in {not_finite} voxels: make it again, with 0 outside the brain."
         )
-    _require_directions(affine, path)
-    time_step = _time_step(header)
-    header.set_data_shape(data.shape[:3])
-    header.set_slope_inter(None, None)  # done
     return Volume(
         path=path,
         data=data.reshape(data.shape[:3] + tuple(n for n in data.shape[3:] if n > 1), order="F"),
         counts=counts,
-        header=header,
-        time_step=time_step,
+        space=space,
+        clock=Clock.of(header),
+        header=geometry_header(header, np.array(space.sizes) / space.unit_mm),
+        findings=findings,
     )
 
 
@@ -113,25 +99,32 @@ def _open(path: Path) -> RawIOBase | BufferedIOBase:
     return path.open("rb", buffering=0)  # blocks are large: a buffer would be a copy more
 
 
-def _require_numbers(shape: tuple[int, ...], stored: np.dtype[Any], path: Path) -> None:
-    """Refuse what is no volume, before memory is taken for it."""
-    if len(shape) < 3 or min(shape) < 1 or stored.kind not in "iuf":
-        raise InputError(
-            f"{path} holds an array of shape {shape} and type {stored}, not a volume of numbers: "
-            "give a NIfTI file with at least three axes."
-        )
+def _require_room(header: nib.Nifti1Header, path: Path) -> None:
+    """Refuse a header that describes more than the file can hold, before memory is taken for it.
+
+    Raises:
+        EOFError: it does.
+    """
+    described = int(header["vox_offset"]) + math.prod(grid_of(header)) * header.get_data_dtype().itemsize
+    if described > path.stat().st_size * (MOST_EXPANSION if path.suffix.lower() == ".gz" else 1):
+        raise EOFError("the file ends before the last voxel")
 
 
-def _require_directions(affine: NDArray[np.float64], path: Path) -> None:
-    """Refuse an affine that is not finite, or that lays two axes on one line or gives one no length."""
-    if not np.isfinite(affine).all() or np.isnan(io_orientation(affine)).any():
-        raise InputError(f"{path} has an affine that gives its axes no directions: correct its sform or qform.")
+def _rest(stream: RawIOBase | BufferedIOBase, header: nib.Nifti1Header, path: Path) -> tuple[Finding, ...]:
+    """Finding where bytes are left behind the last voxel; the checksum of a compressed file stands behind them.
 
-
-def _time_step(header: nib.Nifti1Header) -> float:
-    """Seconds between frames, from the last axis longer than one behind the third."""
-    shape, zooms = header.get_data_shape(), header.get_zooms()
-    steps = [float(zoom) for n, zoom in zip(shape[3:], zooms[3:], strict=True) if n > 1]
-    if not steps or not math.isfinite(steps[-1]) or steps[-1] <= 0:
-        return 0.0
-    return steps[-1] / 1000.0 if steps[-1] > _MILLISECONDS_ABOVE else steps[-1]
+    Raises:
+        InputError: they are enough for a row, column, slice or frame more, so that the shape or the type is wrong and
+            no voxel is where the header says.
+    """
+    shape, left = grid_of(header), 0
+    another = math.prod(shape) // max(shape) * header.get_data_dtype().itemsize
+    while chunk := stream.read(_CHUNK):
+        left += len(chunk)
+        if left >= another:
+            raise InputError(
+                f"{path} goes on behind the last voxel of {' x '.join(map(str, shape))} that its header describes: "
+                "its shape or its type is wrong; convert it again."
+            )
+    sentence = f"{left} bytes follow the last voxel: if they belong before the first one, voxels are shifted."
+    return (finding("bytes-left-over", sentence),) if left else ()

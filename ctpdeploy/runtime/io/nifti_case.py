@@ -1,7 +1,7 @@
 """A case from NIfTI files on one grid."""
 
-import itertools
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,21 +9,20 @@ from nibabel.orientations import aff2axcodes
 
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.case import MAP_NAMES, Case, FloatArray
-from ctpdeploy.runtime.data.finding import Finding, finding
+from ctpdeploy.runtime.data.finding import Finding
 from ctpdeploy.runtime.data.geometry import Geometry
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.data.source import NiftiSource
 from ctpdeploy.runtime.io.assembly import assemble_case
+from ctpdeploy.runtime.io.limits import INTERVAL
 from ctpdeploy.runtime.io.nifti import Volume, read_volume
+from ctpdeploy.runtime.io.nifti_clock import Interval
+from ctpdeploy.runtime.io.nifti_space import SIZE_TOLERANCE, offset_mm
 
 __all__ = ["TENTHS", "read_nifti_case"]
 
 TENTHS = 0.1
 """Unit of integer CBF and CBV maps of ISLES 2018, in ml/100g/min and ml/100g."""
-
-_SPACING_TOLERANCE = 0.01
-_OFFSET_TOLERANCE = 0.5
-"""Of the smallest side of a voxel: beyond half of it a voxel's neighbour is nearer."""
 
 
 def read_nifti_case(
@@ -31,6 +30,7 @@ def read_nifti_case(
     paths: Mapping[str, Path],
     *,
     integer_unit: float = TENTHS,
+    frame_interval: float | None = None,
     perfusion: PerfusionConfig | None = None,
 ) -> Case:
     """Read and check the files of one case.
@@ -43,11 +43,12 @@ def read_nifti_case(
         paths: ``"ctp"`` (the raw series); all of ``MAP_NAMES``, or none, then they are computed from the series;
             optionally ``"dwi"`` and ``"lesion"``.
         integer_unit: unit of CBF and CBV maps of an integer type, in ml/100g/min and ml/100g.
+        frame_interval: seconds between frames; None for what the series' header states.
         perfusion: how maps are computed where there are none; defaults to ``PerfusionConfig()``.
 
     Raises:
-        InputError: a file is unreadable, some but not all maps are there, shapes or geometries differ, or the
-            series has fewer than two frames.
+        InputError: a file is unreadable, some but not all maps are there, shapes or geometries differ, the series has
+            fewer than two frames, or one of :mod:`ctpdeploy.runtime.io.limits` is not kept.
     """
     missing = [name for name in MAP_NAMES if name not in paths]
     if "ctp" not in paths:
@@ -61,17 +62,15 @@ def read_nifti_case(
     for volume in others.values():
         _check_same_grid(volume, series)
 
-    findings: tuple[Finding, ...] = ()
-    step = series.time_step
-    if step == 0.0:
-        step = 1.0
-        sentence = "The header does not state how far apart the frames are: 1 s is assumed."
-        findings = (finding("interval-assumed", sentence),)
+    interval = series.clock.interval()
+    if frame_interval is not None:
+        interval = Interval(seconds=frame_interval, source="frame_interval")
+    INTERVAL.require(interval.seconds, str(series.path))
     return assemble_case(
         identifier,
         series.data,
         _geometry(series),
-        np.arange(series.data.shape[3]) * step,
+        np.arange(series.data.shape[3]) * interval.seconds,
         maps=None if missing else {name: _map_values(name, others[name], integer_unit) for name in MAP_NAMES},
         called=str(series.path),
         perfusion=perfusion,
@@ -79,7 +78,8 @@ def read_nifti_case(
         lesion=others["lesion"].data if "lesion" in others else None,
         source=NiftiSource(header=series.header),
         files={name: path.name for name, path in paths.items()},
-        findings=findings,
+        interval_source=interval.source,
+        findings=(*interval.findings, *_by_part({"ctp": series, **others})),
     )
 
 
@@ -88,8 +88,6 @@ def _check_series(series: Volume) -> None:
         raise InputError(f"{series.path} is one 3D volume: CT perfusion needs a 4D series of at least two frames.")
     if series.data.ndim > 4:
         raise InputError(f"{series.path} has shape {series.data.shape}: CT perfusion needs (X, Y, Z, T).")
-    if min(series.spacing) <= 0:
-        raise InputError(f"{series.path} states the voxel size {series.spacing} mm: correct pixdim or the affine.")
 
 
 def _check_same_grid(volume: Volume, series: Volume) -> None:
@@ -100,29 +98,39 @@ def _check_same_grid(volume: Volume, series: Volume) -> None:
             f"{volume.path} has shape {volume.data.shape}, the series {series.path.name} {grid}: "
             "resample it onto the series."
         )
-    if aff2axcodes(volume.affine) != aff2axcodes(series.affine) or not np.allclose(
-        volume.spacing, series.spacing, rtol=_SPACING_TOLERANCE
-    ):
+    here, there = volume.space, series.space
+    turned = "none" not in (here.form, there.form) and aff2axcodes(here.affine) != aff2axcodes(there.affine)
+    if turned or not np.allclose(here.sizes, there.sizes, rtol=SIZE_TOLERANCE):
         raise InputError(
             f"{volume.path} has other axes or voxel sizes than the series {series.path.name}: "
             "resample it onto the series."
         )
-    if volume.has_identity_affine or series.has_identity_affine:
-        return
-    corners = np.array([[*corner, 1] for corner in itertools.product(*((0, n - 1) for n in grid))], dtype=float).T
-    offset = np.linalg.norm((volume.affine - series.affine) @ corners, axis=0).max()
-    if offset > _OFFSET_TOLERANCE * min(series.spacing):
+    if {here.form, there.form} <= {"sform", "qform"} and there.is_apart(here.affine, grid):
         raise InputError(
-            f"{volume.path} lies up to {offset:.1f} mm away from the series {series.path.name}: "
-            "register it to the series and resample it onto its voxels."
+            f"{volume.path} lies up to {offset_mm(here.affine, there.affine, grid):.1f} mm away from the series "
+            f"{series.path.name}: register it to the series and resample it onto its voxels."
         )
 
 
 def _geometry(series: Volume) -> Geometry:
     """The geometry of the series."""
     x, y, z = series.data.shape[:3]
-    source = "pixdim" if series.has_identity_affine else "affine"
-    return Geometry.of_affine(series.affine, (x, y, z), sizes=series.spacing, spacing_source=source)
+    space = series.space
+    return Geometry.of_affine(
+        space.affine,
+        (x, y, z),
+        spacing_source="affine" if space.form in ("sform", "qform") else "pixdim",
+        sides_stated=space.sides_stated,
+    )
+
+
+def _by_part(volumes: Mapping[str, Volume]) -> tuple[Finding, ...]:
+    """Findings on the files of a case, those that several share once, with the parts that they are on."""
+    parts: dict[Finding, list[str]] = {}
+    for part, volume in volumes.items():
+        for found in volume.findings:
+            parts.setdefault(found, []).append(part.upper())
+    return tuple(replace(found, sentence=f"{', '.join(on)}: {found.sentence}") for found, on in parts.items())
 
 
 def _map_values(name: str, volume: Volume, integer_unit: float) -> FloatArray:

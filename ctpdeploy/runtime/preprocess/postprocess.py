@@ -69,7 +69,7 @@ def components_of(mask: BoolArray, case: Case) -> tuple[Component, ...]:
         Component(
             volume_ml=float(sizes[i] * case.geometry.voxel_ml),
             centroid=tuple(float(x) for x in centroids[i]),  # type: ignore[arg-type]
-            side="right" if centroids[i][2] > middle else "left",
+            side=("right" if centroids[i][2] > middle else "left") if case.geometry.sides_stated else None,
         )
         for i in np.argsort(-sizes, kind="stable")
     )

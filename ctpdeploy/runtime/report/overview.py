@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from ctpdeploy import INTENDED_USE
-from ctpdeploy.runtime.data.case import BoolArray, Case
+from ctpdeploy.runtime.data.case import BoolArray, Case, IntervalSource
 from ctpdeploy.runtime.data.finding import Severity
 from ctpdeploy.runtime.data.prediction import Prediction
 from ctpdeploy.runtime.report.canvas import Canvas, wrapped
@@ -23,6 +23,13 @@ _MOST_SLICES: Final = 5
 _MOST_FINDINGS: Final = 3
 """Findings shown; more where more are serious."""
 _MARKS: Final[dict[Severity, str]] = {"serious": "!!", "caution": "!", "note": "-"}
+_STATED: Final[dict[IntervalSource, str]] = {
+    "pixdim": "pixdim[4], no unit stated",
+    "xyzt_units": "pixdim[4] in its unit",
+    "frame_interval": "given by hand",
+    "assumed": "assumed",
+    "times": "times of the frames",
+}
 _SIDE: Final = 175
 """Width and height of one picture in pixels."""
 _HEAD: Final = 65
@@ -60,7 +67,7 @@ def write_overview(path: Path, case: Case, prediction: Prediction) -> None:
         )
         frame = _draw_column(canvas, column, room, view.aspect)
         if j == 0:
-            _label(canvas, frame, view.slices)
+            _label(canvas, frame, view.slices, sides=case.geometry.sides_stated)
     curve = Frame(left=round(0.02 * width), top=height - _CURVE, width=round(0.44 * width), height=_CURVE)
     draw_curve(canvas, curve, case, prediction.outputs.window)
     for i, line in enumerate(lines):
@@ -95,13 +102,14 @@ def _draw_scale(canvas: Canvas, scale: Frame, column: Column) -> None:
     canvas.write(column.unit, scale.left + scale.width / 2, scale.top + 31, size=7, anchor="ms")
 
 
-def _label(canvas: Canvas, frame: Frame, slices: Sequence[int]) -> None:
-    """Number the slices, and mark the sides of the patient."""
+def _label(canvas: Canvas, frame: Frame, slices: Sequence[int], *, sides: bool) -> None:
+    """Number the slices, and mark the sides of the patient where they are known."""
     for i, z in enumerate(slices):
         y = frame.top + (i + 0.5) * frame.height / len(slices)
         canvas.write(f"slice {z + 1}", frame.left - 3, y, size=8, anchor="rm", upwards=True)
-        canvas.write("R", frame.left + 1, y, size=8)
-        canvas.write("L", frame.right - 1, y, size=8, anchor="rm")
+        if sides:
+            canvas.write("R", frame.left + 1, y, size=8)
+            canvas.write("L", frame.right - 1, y, size=8, anchor="rm")
 
 
 def _choose_slices(mask: BoolArray) -> list[int]:
@@ -122,7 +130,11 @@ def _summary(case: Case, prediction: Prediction) -> list[str]:
     ]
     if case.lesion is not None:
         lines[0] += f"; drawn on DWI {case.lesion.sum() * case.geometry.voxel_ml:.1f} ml (green)"
-    lines += [f"    {c.volume_ml:.1f} ml, {c.side} side, about slice {c.centroid[0] + 1:.0f}" for c in pieces[:3]]
+    lines += [
+        f"    {c.volume_ml:.1f} ml{f', {c.side} side' if c.side else ''}, about slice {c.centroid[0] + 1:.0f}"
+        for c in pieces[:3]
+    ]
+    lines.append(f"{len(case.series)} frames, one every {case.frame_interval:.4g} s ({_STATED[case.interval_source]})")
     engine, seconds = prediction.outputs.engine, prediction.outputs.seconds
     lines.append(f"{engine.backend}, {engine.precision}, networks {seconds['networks']:.2f} s")
     serious = [found for found in prediction.findings if found.severity == "serious"]
@@ -130,6 +142,6 @@ def _summary(case: Case, prediction: Prediction) -> list[str]:
     lines += [f"{_MARKS[found.severity]} {found}" for found in prediction.findings[:shown]]
     if (more := len(prediction.findings) - shown) > 0:
         lines.append(f"and {more} more, in report.json")
-    if case.geometry.spacing_source == "pixdim":
+    if case.geometry.spacing_source == "pixdim" and case.geometry.sides_stated:
         lines.append("The affine is the identity: left and right are as in RAS+, as the file states.")
     return lines

@@ -69,9 +69,12 @@ def build_report(
         "input": {
             "files": dict(case.files),
             "frames": len(case.series),
+            "frame_interval_s": round(case.frame_interval, 6),
+            "frame_interval_source": case.interval_source,
             "slices_rows_columns": list(case.series.shape[1:]),
             "spacing_mm": list(geometry.spacing),
             "spacing_source": geometry.spacing_source,
+            "sides_stated": geometry.sides_stated,
         },
         "seconds": {stage: round(value, 4) for stage, value in seconds.items()},
         "outputs": dict(outputs),

@@ -23,7 +23,7 @@ TIMES = np.arange(nifti_cases.FRAMES, dtype=float)
 @pytest.mark.parametrize("codes", ["RAS", "LPS", "PIR", "SAL"])
 def test_any_affine_gives_the_case_of_a_file_with_it(tmp_path: Path, codes: str):
     affine = nib.orientations.inv_ornt_aff(nib.orientations.axcodes2ornt(codes), nifti_cases.SHAPE) @ np.diag(
-        [0.9, 0.8, 6.0, 1.0]
+        [9.0, 8.0, 27.0, 1.0]
     )
     paths = {"ctp": nifti_cases.save(tmp_path / "ctp.nii", nifti_cases.bolus_series(), affine=affine)}
     for name, values in MAPS.items():
@@ -44,29 +44,29 @@ def test_any_affine_gives_the_case_of_a_file_with_it(tmp_path: Path, codes: str)
 
 
 def test_a_case_with_a_dicom_source_is_written_without_a_header_of_its_own(tmp_path: Path):
-    found = case_from_arrays(SERIES, TIMES, spacing=np.array((6.0, 0.8, 0.9)), maps=MAPS)
+    found = case_from_arrays(SERIES, TIMES, spacing=np.array((27.0, 8.0, 9.0)), maps=MAPS)
     instances = tuple(tuple(f"1.2.{t}.{z}" for z in range(SHAPE[0])) for t in range(len(TIMES)))
     source = DicomSource(study_uid="1.2", series_uid="1.3", frame_of_reference_uid="1.4", instance_uids=instances)
     write_volume(tmp_path / "x.nii.gz", found.maps["cbf"], Case(**{**vars(found), "source": source}))
-    assert_allclose(nib.load(tmp_path / "x.nii.gz").header.get_zooms(), (0.9, 0.8, 6.0), rtol=1e-6)
+    assert_allclose(nib.load(tmp_path / "x.nii.gz").header.get_zooms(), (9.0, 8.0, 27.0), rtol=1e-6)
 
 
 def test_numbers_keep_the_type_that_the_kernels_take():
     whole = np.rint(SERIES).astype(np.int64)
-    assert case_from_arrays(whole, TIMES, spacing=(6, 1, 1), maps=MAPS).series.dtype == np.int16
+    assert case_from_arrays(whole, TIMES, spacing=(6, 9, 9), maps=MAPS).series.dtype == np.int16
     deep = np.where(whole < -500, -100_000, whole)  # air that fits into no 16 bits
-    assert case_from_arrays(deep, TIMES, spacing=(6, 1, 1), maps=MAPS).series.dtype == np.float32
-    assert case_from_arrays(SERIES.astype(float), TIMES, spacing=(6, 1, 1), maps=MAPS).series.dtype == np.float32
+    assert case_from_arrays(deep, TIMES, spacing=(6, 9, 9), maps=MAPS).series.dtype == np.float32
+    assert case_from_arrays(SERIES.astype(float), TIMES, spacing=(6, 9, 9), maps=MAPS).series.dtype == np.float32
 
 
 def test_times_begin_at_zero_and_may_be_those_of_slices():
     of_slices = 40.0 + TIMES[:, None] + np.array([0.0, 0.3, 0.1])
-    upside_down = np.diag([1.0, 1.0, -6.0, 1.0])  # slices from head to foot
+    upside_down = np.diag([9.0, 9.0, -6.0, 1.0])  # slices from head to foot
     found = case_from_arrays(SERIES, of_slices, affine=upside_down, maps=MAPS)
     assert found.slice_times is not None
     assert_allclose(found.slice_times, TIMES[:, None] + np.array([0.1, 0.3, 0.0]))
     assert_allclose(found.times, TIMES + 0.4 / 3)
-    assert case_from_arrays(SERIES, TIMES + 3, spacing=(6, 1, 1), maps=MAPS).times[0] == 0.0
+    assert case_from_arrays(SERIES, TIMES + 3, spacing=(6, 9, 9), maps=MAPS).times[0] == 0.0
 
 
 def test_lesion_and_dwi_come_along_and_maps_are_computed_where_there_are_none(phantom_folder: Path):
@@ -117,7 +117,7 @@ BAD = {
 @pytest.mark.parametrize("kind", BAD)
 def test_arrays_that_make_no_case_are_refused_in_a_sentence(kind: str):
     change, message = BAD[kind]
-    given = {"series": SERIES, "times": TIMES, "spacing": (6.0, 0.9, 0.9), "maps": MAPS, **change}
+    given = {"series": SERIES, "times": TIMES, "spacing": (6.0, 9.0, 9.0), "maps": MAPS, **change}
     with pytest.raises(InputError, match=message) as refusal:
         case_from_arrays(given.pop("series"), given.pop("times"), **given)
     assert "\n" not in str(refusal.value)

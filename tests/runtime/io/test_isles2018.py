@@ -35,7 +35,7 @@ def test_values_units_and_axes(case: Path):
         assert_allclose(read.maps[name], stored[file].T / 10, rtol=1e-6)
     assert_allclose(read.maps["mtt"], stored["CT_MTT"].T, rtol=1e-6)
     assert all(volume.dtype == np.float32 for volume in read.maps.values())
-    assert_allclose(read.geometry.spacing, (6.0, 0.9, 0.9), rtol=1e-6)
+    assert_allclose(read.geometry.spacing, (6.0, 9.0, 9.0), rtol=1e-6)
     assert read.geometry.spacing_source == "pixdim"
     assert_array_equal(read.times, np.arange(nifti_cases.FRAMES))
     assert read.lesion is not None
@@ -48,7 +48,7 @@ def test_values_units_and_axes(case: Path):
 def test_names_of_the_first_release_and_compression(tmp_path: Path, suffix: str):
     case = nifti_cases.write_isles(tmp_path / "case_1", prefix="MR_", suffix=suffix)
     dwi = "SMIR.Brain.XX.O.MR_DWI.339201"
-    nifti_cases.save(case / dwi / f"{dwi}{suffix}", nifti_cases.bolus_series()[..., 3], zooms=(0.9, 0.9, 6.0))
+    nifti_cases.save(case / dwi / f"{dwi}{suffix}", nifti_cases.bolus_series()[..., 3], zooms=(9.0, 9.0, 6.0))
     read = read_case(case)
     assert read.dwi is not None
     assert_array_equal(read.dwi, nifti_cases.bolus_series()[..., 3].T)
@@ -57,13 +57,13 @@ def test_names_of_the_first_release_and_compression(tmp_path: Path, suffix: str)
 def test_two_slices_and_singleton_axes(tmp_path: Path):
     case = nifti_cases.write_isles(tmp_path / "case_1", shape=(24, 20, 2))
     path = nifti_cases.find(case, "CT_4DPWI")
-    nifti_cases.save(path, nifti_cases.bolus_series((24, 20, 2))[:, :, :, None], zooms=(0.9, 0.9, 12.0, 1.0, 1.0))
+    nifti_cases.save(path, nifti_cases.bolus_series((24, 20, 2))[:, :, :, None], zooms=(9.0, 9.0, 12.0, 1.0, 1.0))
     cbf = nifti_cases.find(case, "CT_CBF")
-    nifti_cases.save(cbf, nifti_cases.maps((24, 20, 2))["CT_CBF"][..., None], zooms=(0.9, 0.9, 12.0))
+    nifti_cases.save(cbf, nifti_cases.maps((24, 20, 2))["CT_CBF"][..., None], zooms=(9.0, 9.0, 12.0))
     for name in ("CT_CBV", "CT_MTT", "CT_Tmax", "OT"):
         old = nifti_cases.find(case, name)
         data = nifti_cases.load(old)
-        nifti_cases.save(old, data, zooms=(0.9, 0.9, 12.0))
+        nifti_cases.save(old, data, zooms=(9.0, 9.0, 12.0))
     read = read_case(case)
     assert read.series.shape == (nifti_cases.FRAMES, 2, 20, 24)
     assert read.maps["cbf"].shape == (2, 20, 24)
@@ -82,7 +82,7 @@ def test_a_missing_frame_interval_is_one_second_and_said(case: Path):
 
 def test_milliseconds_are_recognised(case: Path):
     path = nifti_cases.find(case, "CT_4DPWI")
-    nifti_cases.save(path, nifti_cases.bolus_series(), zooms=(0.9, 0.9, 6.0, 1500.0))
+    nifti_cases.save(path, nifti_cases.bolus_series(), zooms=(9.0, 9.0, 6.0, 1500.0))
     assert_allclose(read_case(case).times[1], 1.5)
 
 

@@ -46,7 +46,7 @@ def test_a_subject_is_one_case_with_its_lesion_and_dwi_in_the_space_of_the_plain
     assert_array_equal(case.lesion, to_ras(isles2024_cases.lesion(isles2024_cases.NCCT_SHAPE)) > 0)
     assert case.dwi is not None
     assert_array_equal(case.dwi, to_ras(nifti_cases.bolus_series(isles2024_cases.NCCT_SHAPE)[..., 3]))
-    assert_allclose(case.geometry.spacing, (2.0, 0.45, 0.45), rtol=1e-5)
+    assert_allclose(case.geometry.spacing, (2.0, 4.5, 4.5), rtol=1e-5)
     assert case.geometry.spacing_source == "affine"
     assert case.findings == ()
     assert {found.code for found in implausible(case)} == {"tmax-high"}  # no hemisphere of the maps is healthy
@@ -91,7 +91,7 @@ def test_the_raw_set_is_a_case_without_lesion_and_without_the_dwi_of_another_gri
     case = read_case(raw)
     assert case.lesion is None
     assert case.dwi is None
-    assert_allclose(case.geometry.spacing, (5.0, 1.0, 1.0), rtol=1e-5)
+    assert_allclose(case.geometry.spacing, (5.0, 9.0, 9.0), rtol=1e-5)
 
 
 def test_the_raw_set_stands_in_where_no_series_is_derived(tmp_path: Path):
@@ -132,7 +132,7 @@ def test_where_both_sets_lie_in_one_folder_the_derived_one_is_taken_whole(tmp_pa
     [
         ("lesion", isles2024_cases.MR_SHAPE, (0, 0, 0), "has shape"),
         ("dwi", isles2024_cases.MR_SHAPE, (0, 0, 0), "has shape"),
-        ("lesion", isles2024_cases.NCCT_SHAPE, (0.3, 0, 0), "lies up to 0.3 mm away"),
+        ("lesion", isles2024_cases.NCCT_SHAPE, (1.3, 0, 0), "lies up to 1.3 mm away"),
         ("dwi", isles2024_cases.NCCT_SHAPE, (0, 0, 2.0), "lies up to 2.0 mm away"),
     ],
 )
@@ -216,17 +216,20 @@ def test_swapped_names_are_noticed(folders: tuple[Path, Path]):
 
 
 @pytest.mark.parametrize(("step", "seconds"), [(1000.0, 1.0), (1500.0, 1.5), (1.0, 1.0), (2.5, 2.5)])
-def test_frame_times_are_seconds_whatever_the_header_counts_in(tmp_path: Path, step: float, seconds: float):
+@pytest.mark.parametrize("unit", ["sec", "msec", "unknown"])
+def test_frame_times_are_seconds_whatever_the_header_counts_in(tmp_path: Path, step: float, seconds: float, unit: str):
     raw, _ = isles2024_cases.write_subject(tmp_path, derived=False, step=step)
     path = nifti_cases.files_of(raw)["ctp"]
-    for unit in ("sec", "msec", "unknown"):
-        image = nib.load(path, mmap=False)
-        image.header.set_xyzt_units("mm", unit)
-        nib.save(nib.Nifti1Image(np.asanyarray(image.dataobj), None, image.header), path)
-        assert nib.load(path).header.get_xyzt_units()[1] == unit
-        case = read_case(raw)
-        assert_allclose(case.times[:2], [0.0, seconds])
-        assert case.findings == ()
+    image = nib.load(path, mmap=False)
+    image.header.set_xyzt_units("mm", unit)
+    nib.save(nib.Nifti1Image(np.asanyarray(image.dataobj), None, image.header), path)
+    assert nib.load(path).header.get_xyzt_units()[1] == unit
+    case = read_case(raw)
+    assert_allclose(case.times[:2], [0.0, seconds])
+    believed = unit == ("msec" if step > 10 else "sec")
+    assert case.interval_source == ("xyzt_units" if believed else "pixdim")
+    contradicted = not believed and unit != "unknown"
+    assert [found.code for found in case.findings] == ["interval-unit-contradicts"] * contradicted
 
 
 def test_a_session_named_from_within_is_its_subject(folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch):

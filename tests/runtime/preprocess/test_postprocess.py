@@ -1,6 +1,7 @@
 """Components, volumes and sides of a mask, and results that are no mask."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -49,6 +50,13 @@ def test_components_volumes_and_sides(phantom_case: Case):
     assert found.components[0].centroid == (0.0, 14.5, 44.5)
     assert found.volume_ml == pytest.approx(132 * voxel)
     assert set(found.outputs.seconds) == {"preprocess", "networks", "postprocess"}
+
+
+def test_no_side_is_named_where_the_source_states_none(phantom_case: Case):
+    case = replace(phantom_case, geometry=replace(phantom_case.geometry, sides_stated=False))
+    found = components_of(blocks(case.series.shape[1:]) > 0.5, case)
+    assert [c.side for c in found] == [None, None]
+    assert [c.centroid for c in found] == [c.centroid for c in components_of(blocks((2, 64, 64)) > 0.5, phantom_case)]
 
 
 def test_corners_connect_across_slices(phantom_case: Case):

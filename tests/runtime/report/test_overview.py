@@ -5,7 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pytest
@@ -14,7 +14,9 @@ from PIL import Image
 from support.predictions import predicted
 
 from ctpdeploy.runtime import Case, Prediction
+from ctpdeploy.runtime.data.case import IntervalSource
 from ctpdeploy.runtime.data.finding import Finding, by_severity, finding
+from ctpdeploy.runtime.data.prediction import Component
 from ctpdeploy.runtime.data.slices import PerfusionWindow
 from ctpdeploy.runtime.report.canvas import Canvas
 from ctpdeploy.runtime.report.colours import Scale, colour_table
@@ -89,6 +91,43 @@ def test_every_serious_finding_stands_on_the_page(
     assert (f"and {more} more, in report.json" in text) == bool(more)
     assert text.count("! Caution") == caution - more
     assert max(y for _, y in written) < len(page)
+
+
+@pytest.fixture
+def words(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """All that is written on pages from now on."""
+    written: list[str] = []
+
+    def write(canvas: Canvas, text: str, x: float, y: float, **style: Any) -> None:
+        written.append(text)
+        draw(canvas, text, x, y, **style)
+
+    draw = Canvas.write
+    monkeypatch.setattr(Canvas, "write", write)
+    return written
+
+
+@pytest.mark.parametrize("source", get_args(IntervalSource))
+def test_the_interval_and_what_stated_it_stand_on_the_page(
+    tmp_path: Path, phantom_case: Case, prediction: Prediction, words: list[str], source: IntervalSource
+):
+    case = replace(phantom_case, times=1.25 * np.arange(20.0), interval_source=source)
+    overview(tmp_path, case, prediction)
+    (line,) = [text for text in words if text.startswith("20 frames, one every 1.25 s (")]
+    assert line.endswith(")")
+
+
+@pytest.mark.parametrize("stated", [True, False])
+def test_sides_are_named_where_they_are_stated(
+    tmp_path: Path, phantom_case: Case, prediction: Prediction, words: list[str], stated: bool
+):
+    case = replace(phantom_case, geometry=replace(phantom_case.geometry, sides_stated=stated))
+    side: Literal["left"] | None = "left" if stated else None
+    piece = Component(volume_ml=3.0, centroid=(1.0, 2.0, 3.0), side=side)
+    overview(tmp_path, case, replace(prediction, components=(piece,)))
+    assert ("R" in words, "L" in words) == (stated, stated)
+    assert any("left and right" in text for text in words) == stated
+    assert ("    3.0 ml, left side, about slice 2" if stated else "    3.0 ml, about slice 2") in words
 
 
 @pytest.mark.parametrize("scale", get_args(Scale))

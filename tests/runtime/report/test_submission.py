@@ -74,7 +74,7 @@ def test_the_archive_holds_the_masks_and_nothing_else(case: Path, mask: Path, tm
 def test_singleton_axes_and_compression_of_the_map_are_not_taken_over(case: Path, mask: Path, tmp_path: Path):
     path = nifti_cases.files_of(case)["mtt"]
     packed = path.with_name(path.name + ".gz")
-    nifti_cases.save(packed, nifti_cases.maps()["CT_MTT"][..., None], zooms=(0.9, 0.9, 6.0))
+    nifti_cases.save(packed, nifti_cases.maps()["CT_MTT"][..., None], zooms=(9.0, 9.0, 6.0))
     submission = Submission("x")
     submission.admit("case_7", packed)
     files = submission.write(tmp_path / "submission", {"case_7": mask})

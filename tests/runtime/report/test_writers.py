@@ -79,7 +79,7 @@ def test_equal_results_are_equal_files(tmp_path: Path, phantom_case: Case):
 def test_a_mask_lies_on_the_voxels_of_any_orientation(tmp_path: Path):
     """Written for a file stored in another order of axes, the mask overlays that file."""
     affine = nib.orientations.inv_ornt_aff(nib.orientations.axcodes2ornt("LPS"), nifti_cases.SHAPE) @ np.diag(
-        [0.9, 0.9, 6.0, 1.0]
+        [9.0, 9.0, 6.0, 1.0]
     )
     paths = {"ctp": nifti_cases.save(tmp_path / "ctp.nii", nifti_cases.bolus_series(), affine=affine)}
     for name, data in nifti_cases.maps().items():
@@ -103,6 +103,9 @@ def test_the_report_says_what_was_found_and_what_ran(tmp_path: Path, phantom_cas
     assert report["schema"] == 2
     assert report["warnings"] == [found["sentence"] for found in report["findings"]]
     assert report["input"]["frames"] == 20
+    assert report["input"]["frame_interval_s"] == pytest.approx(phantom_case.times[1])
+    assert report["input"]["frame_interval_source"] == "pixdim"
+    assert report["input"]["sides_stated"]
     assert report["lesion"]["volume_ml"] == pytest.approx(
         sum(c["volume_ml"] for c in report["lesion"]["components"]), abs=0.01
     )
