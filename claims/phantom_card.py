@@ -96,8 +96,9 @@ TAIL = """
   stroke does not know how many slices will be scanned.
 
 Known differences beside these: peaks of the artery in 2 and 4 slices are 1.3 and 1.6 times the real medians, which are
-means over a cluster of another finder; `claims/arteries.py` tests the finder on narrower vessels. Real figures of depth and of mean Tmax and MTT are read off or derived, as their column
-says. What each constant rests on stands beside it in `ctpdeploy/phantom/`.
+means over a cluster of another finder; `claims/arteries.py` tests the finder on narrower vessels. Real figures of depth
+and of mean Tmax and MTT are read off or derived, as their column says. What each constant rests on stands beside it in
+`ctpdeploy/phantom/`.
 """
 
 
