@@ -67,8 +67,6 @@ def infer(
     given = {key: path for key, path in files.items() if path is not None}
     if bool(given) == bool(inputs):
         raise UsageError("Give either cases or the files of one case (--ctp ...), for example: infer BUNDLE CASE.")
-    if resume and frame_interval is not None:
-        raise UsageError("--resume keeps results of other intervals: leave it or --frame-interval out.")
     planned = None if submission is None else Submission(submission)
     cases = _explicit(name, given) if given else _found(inputs or [])
     cases = [replace(case, frame_interval=frame_interval) for case in cases]

@@ -84,7 +84,18 @@ def test_the_frame_interval_given_overrules_the_files(bundle_folder: Path, case:
     assert report["input"]["frame_interval_source"] == "frame_interval"
     assert report["perfusion_window"]["end_s"] == 2.5 * report["perfusion_window"]["end_frame"]
     assert run([*arguments, "--frame-interval", "0.1"]) == ExitCode.INPUT
-    assert run([*arguments, "--frame-interval", "2.5", "--resume"]) == ExitCode.USAGE
+
+
+def test_resume_keeps_no_result_of_another_interval(bundle_folder: Path, case: Path, tmp_path: Path):
+    report = tmp_path / "out" / case.name / "report.json"
+    arguments = ["infer", str(bundle_folder), str(case), "--out", str(tmp_path / "out"), "--resume"]
+    made = []
+    for interval in ([], ["--frame-interval", "1.5"], ["--frame-interval", "1.5"], ["--frame-interval", "2"], []):
+        assert run([*arguments, *interval]) == ExitCode.DONE
+        made.append((report.stat().st_ino, json.loads(report.read_text())["input"]["frame_interval_s"]))
+    assert made[1] == made[2]
+    assert len(set(made)) == 4
+    assert [interval for _, interval in made[1:4]] == [1.5, 1.5, 2.0]
 
 
 def test_resume_skips_what_is_done(bundle_folder: Path, case: Path, tmp_path: Path, capsys):  # noqa: ANN001

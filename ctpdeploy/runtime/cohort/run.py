@@ -227,9 +227,15 @@ def _finished(folder: Path, case: CaseRef, pipeline: Pipeline) -> dict[str, Any]
             pipeline.engine.info.backend,
         ):
             return None
-        return report if seal_holds(folder, case.files) else None
+        return report if _interval_of(report) == case.frame_interval and seal_holds(folder, case.files) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _interval_of(report: Mapping[str, Any]) -> float | None:
+    """The frame interval that a result was told, whatever its files state."""
+    found = report["input"]
+    return found["frame_interval_s"] if found["frame_interval_source"] == "frame_interval" else None
 
 
 def _put_aside(out: Path, name: str) -> str:
