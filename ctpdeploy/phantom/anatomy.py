@@ -7,15 +7,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ctpdeploy.errors import UnknownKeyError
-from ctpdeploy.optional import require
+from ctpdeploy.phantom.crop import Crop
 from ctpdeploy.phantom.fields import Grid, smooth_noise
-from ctpdeploy.phantom.head import BRAIN_CENTRE, Brain, Head, Place
+from ctpdeploy.phantom.head import AIR_HU, BRAIN_AXES, BRAIN_CENTRE, Brain, Head, Place
 from ctpdeploy.phantom.mni import mni_brain
 from ctpdeploy.phantom.procedural import procedural_brain
 from ctpdeploy.phantom.skull import baseline_hu
 
-__all__ = ["ANATOMIES", "check_anatomy", "make_head"]
+__all__ = ["ANATOMIES", "make_head"]
 
 ANATOMIES: dict[str, Callable[[Place, Grid, np.random.Generator], Brain]] = {
     "procedural": procedural_brain,
@@ -23,35 +22,27 @@ ANATOMIES: dict[str, Callable[[Place, Grid, np.random.Generator], Brain]] = {
 }
 """From places to the brain that lies there, by name."""
 
-PACKAGES = {"mni": "nilearn"}
-"""Package that an anatomy needs; its extra has the anatomy's name."""
-
 WARP_SIGMA, WARP_MM = 25.0, 3.0
+
+HEAD_SCALE = 1.25
+"""Of the brain's axes: beyond lies air, whatever a patient's skull and scalp."""
 
 BRAIN_SCALE, SCALE_SPREAD = 0.90, 0.05
 """Of the anatomies' axes, which are longer than most brains' as MNI space is: scaled, a brain with its fluid takes up
 1.3 l (intracranial volume of adults 1385 +- 135 ml, brain 1201 +- 143 ml, doi:10.1007/s00276-010-0650-4)."""
 
 
-def check_anatomy(name: str) -> None:
-    """See that an anatomy can be had, before anything is made with it.
-
-    Raises:
-        UnknownKeyError: there is none of this name.
-        MissingPackageError: its package is not installed.
-    """
-    if name not in ANATOMIES:
-        raise UnknownKeyError(name, ANATOMIES, "the phantom's anatomies")
-    if name in PACKAGES:
-        require(PACKAGES[name], extra=name)
-
-
-def make_head(grid: Grid, rng: np.random.Generator, anatomy: str) -> Head:
-    """Draw a head on a grid."""
-    place = _coordinates(grid, rng)
+def make_head(grid: Grid, rng: np.random.Generator, anatomy: str) -> tuple[Head, Crop]:
+    """Draw a head, on the part of the grid that holds it."""
+    x, y, z = _coordinates(grid, rng)
+    (middle_x, middle_y, _), (half_x, half_y, _) = BRAIN_CENTRE, BRAIN_AXES
+    around = Crop.around((abs(x - middle_x) < HEAD_SCALE * half_x) & (abs(y - middle_y) < HEAD_SCALE * half_y))
+    x, y, z = place = around.cut(x), around.cut(y), around.cut(z)
+    grid = grid.cropped(around.rows, around.columns)
     brain = ANATOMIES[anatomy](place, grid, rng)
-    x, y, z = place
-    return Head(grid=grid, x=x, y=y, z=z, hu=baseline_hu(brain, place, grid, rng), **vars(brain))
+    head = Head(grid=grid, x=x, y=y, z=z, hu=baseline_hu(brain, place, grid, rng), **vars(brain))
+    close = Crop.around(head.hu > AIR_HU)
+    return head.cropped(close), close.within(around)
 
 
 def _coordinates(grid: Grid, rng: np.random.Generator) -> Place:

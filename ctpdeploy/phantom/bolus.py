@@ -19,16 +19,17 @@ HU at the end. So q(t) does not fall up to the last frame, and the perfusion win
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, special
 
 from ctpdeploy.phantom.fields import Volume
+from ctpdeploy.phantom.settings import Residue
 from ctpdeploy.runtime.perfusion.deconvolution import DENSITY, HAEMATOCRIT_RATIO
 
-__all__ = ["DELAYS", "RESIDUES", "TRANSIT_TIMES", "Bolus", "Residue", "artery_rows", "draw_bolus", "tissue_rows"]
+__all__ = ["DELAYS", "RESIDUES", "TRANSIT_TIMES", "Bolus", "artery_rows", "draw_bolus", "tissue_rows"]
 
 Curve = NDArray[np.floating[Any]]
 
@@ -41,8 +42,6 @@ START_S = (4.0, 8.0)  # later, a scan of 43 s would end before the tail
 VENOUS_TAU = 1.4
 PERMEABILITY = 0.15  # 1/min, of scalp and neck, which have no blood-brain barrier
 PLATEAU, PLATEAU_TAU = 0.27, 9.0  # of the peak, and how slowly it is reached in s
-
-Residue = Literal["gamma", "exponential", "box"]
 
 RESIDUES: dict[Residue, Callable[[Curve, float], Curve]] = {
     "gamma": lambda u, shape: special.gammaincc(shape, shape * u),

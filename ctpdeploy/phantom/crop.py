@@ -27,6 +27,14 @@ class Crop:
         rows, columns = (_span(np.asarray(mask.any(axis=axes))) for axes in ((0, 2), (0, 1)))
         return cls(rows=rows, columns=columns, shape=(height, width))
 
+    def within(self, outer: "Crop") -> "Crop":
+        """The same part of a larger field, of which ``outer`` is the part that this one's field is."""
+        rows, columns = (
+            slice(inner.start + start, inner.stop + start)
+            for inner, start in ((self.rows, outer.rows.start), (self.columns, outer.columns.start))
+        )
+        return Crop(rows=rows, columns=columns, shape=outer.shape)
+
     def cut(self, array: NDArray[Any]) -> NDArray[Any]:
         """The part of ``(..., H, W)``, contiguous."""
         return np.ascontiguousarray(array[..., self.rows, self.columns])

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, sparse
 
-from ctpdeploy.phantom.bolus import DELAYS, Bolus, artery_rows, tissue_rows
+from ctpdeploy.phantom.bolus import DELAYS, TRANSIT_TIMES, Bolus, artery_rows, tissue_rows
 from ctpdeploy.phantom.fields import Grid, Volume
 from ctpdeploy.phantom.head import Head
 from ctpdeploy.phantom.ischaemia import Tissue
@@ -66,35 +66,6 @@ class IdealSeries:
         return (with_baseline.T @ weights).reshape(-1, *self.baseline.shape)
 
 
-class _Mixture:
-    """Weights of a basis in the series' voxels, to which fine voxels add curves."""
-
-    def __init__(self, grid: Grid, coefficients: NDArray[np.float32]) -> None:
-        self.grid = grid
-        self.coefficients = coefficients
-        depth, height, width = grid.shape
-        self.weights = np.zeros((depth * height * width, coefficients.shape[1]), dtype=np.float32)
-
-    def add(self, fine: NDArray[np.int64], curves: NDArray[np.int32] | int, weights: Volume) -> None:
-        """Add ``curves`` with ``weights`` ``([k,] N)`` to fine voxels ``(N,)``, ascending."""
-        _, height, width = self.grid.shape
-        slices, pixels = np.divmod(fine, height * width)
-        voxels = slices // self.grid.subslices * (height * width) + pixels
-        rows = np.atleast_2d(np.broadcast_to(curves, weights.shape))
-        count, shape = len(rows), (len(fine), len(self.coefficients))
-        parts = (weights.reshape(rows.shape).T.ravel(), rows.T.ravel(), np.arange(0, rows.size + 1, count))
-        added = sparse.csr_array(parts, shape=shape) @ self.coefficients
-        places = slices % self.grid.subslices
-        for place in range(self.grid.subslices):  # within one of them no voxel comes twice
-            here = places == place
-            self.weights[voxels[here]] += added[here]
-
-    @property
-    def volume(self) -> Volume:
-        """The weights ``(r, D, H, W)``."""
-        return np.ascontiguousarray(self.weights.T).reshape(-1, *self.grid.shape) / np.float32(self.grid.subslices)
-
-
 def ideal_series(
     head: Head, tissue: Tissue, stroke: Stroke, bolus: Bolus, times: FloatArray, rng: np.random.Generator
 ) -> IdealSeries:
@@ -102,27 +73,46 @@ def ideal_series(
     table = bolus.table()
     late = rng.uniform(*LATE_AMPLITUDE) * bolus.late(rng.uniform(*LATE_DELAY), rng.uniform(*LATE_TAU))
     curves = bolus.at(np.concatenate([table, [bolus.vof(), late, bolus.aif(), bolus.leaked()]]), times)
-    venous, collateral, arterial, leaked = range(len(table), len(curves))
     basis = _basis(curves)
-    mixture, blood = _Mixture(head.grid, curves @ basis.T), np.zeros(head.hu.size, dtype=np.float32)
-    for vessel, side, fine, share in tubes(head, rng):
+    coefficients = curves @ basis.T
+    venous, collateral, arterial, leaked = shares = np.zeros((OTHERS, *head.hu.shape), dtype=np.float32)
+    blood = np.zeros_like(head.hu)
+    for vessel, side, box, share in tubes(head, rng):
         cut_off = side == stroke.side and vessel.name in BEHIND.get(stroke.site, ())
-        share = np.minimum(share, 1 - blood[fine])  # where tubes meet
-        blood[fine] += share
-        mixture.add(fine, venous if vessel.vein else collateral if cut_off else arterial, share)
-    pial = np.minimum(pial_fraction(head, rng).ravel(), 1 - blood)
-    small = np.flatnonzero(pial > 0)
-    rows, weights = artery_rows(_pial_delay(tissue)[small])
-    mixture.add(small, rows, weights * pial[small])
+        share = np.minimum(share, 1 - blood[box])  # where tubes meet
+        blood[box] += share
+        (venous if vessel.vein else collateral if cut_off else arterial)[box] += share
+    pial = np.minimum(pial_fraction(head, rng), 1 - blood)
     blood += pial
-    soft = np.flatnonzero((head.depth < -SKULL_MM) & (head.hu > SOFT_HU[0]) & (head.hu < SOFT_HU[1]))
-    mixture.add(soft, leaked, np.ones(len(soft), dtype=np.float32))
-    living = np.flatnonzero(tissue.cbf > 0)
-    rows, weights = tissue_rows(tissue.mtt.ravel()[living], tissue.delay.ravel()[living])
-    mixture.add(living, rows, weights * (tissue.cbf.ravel()[living] * (1 - blood[living])))
-    share = blood.reshape(head.hu.shape)
-    baseline = head.grid.average((head.hu + tissue.hu) * (1 - share) + BLOOD_HU * share)
-    return IdealSeries(baseline=_blurred(baseline), weights=_blurred(mixture.volume), curves=basis)
+    leaked[:] = (head.depth < -SKULL_MM) & (head.hu > SOFT_HU[0]) & (head.hu < SOFT_HU[1])
+    weights = _perfused(head.grid, tissue, pial, blood) @ coefficients[:-OTHERS]
+    weights += np.stack([head.grid.average(share).ravel() for share in shares], axis=1) @ coefficients[-OTHERS:]
+    baseline = head.grid.average((head.hu + tissue.hu) * (1 - blood) + BLOOD_HU * blood)
+    by_curve = np.ascontiguousarray(weights.T).reshape(-1, *baseline.shape)
+    return IdealSeries(baseline=_blurred(baseline), weights=_blurred(by_curve), curves=basis)
+
+
+def _perfused(grid: Grid, tissue: Tissue, pial: Volume, blood: Volume) -> sparse.csr_array:
+    """Weights of the table's curves ``(D * H * W, n)`` in each voxel, the sum of its fine voxels' over their number.
+
+    Tissue and pial arteries have no fine voxel in common.
+    """
+    delay = np.where(pial > 0, _pial_delay(tissue), tissue.delay)
+    amount = (pial + tissue.cbf * (1 - blood)) / np.float32(grid.subslices)
+    depth, height, width = grid.shape
+    stacked = (depth, grid.subslices, height * width)  # fine voxels of a voxel lie one after another then
+    amount, delay, mtt, pial = (
+        np.ascontiguousarray(volume.reshape(stacked).swapaxes(1, 2)).ravel()
+        for volume in (amount, delay, tissue.mtt, pial)
+    )
+    fine = np.flatnonzero(amount)
+    rows, weights = tissue_rows(mtt[fine], delay[fine])
+    small = np.flatnonzero(pial[fine])
+    rows[:2, small], weights[:2, small] = artery_rows(delay[fine[small]])  # the others are 0, as the MTT is
+    weights *= amount[fine]
+    starts = np.searchsorted(fine, np.arange(0, amount.size + 1, grid.subslices))
+    shape = (depth * height * width, len(TRANSIT_TIMES) * len(DELAYS) + len(DELAYS))
+    return sparse.csr_array((weights.T.ravel(), rows.T.ravel(), len(rows) * starts), shape=shape)
 
 
 def _basis(curves: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -141,10 +131,10 @@ def _pial_delay(tissue: Tissue) -> NDArray[np.float32]:
     """Delay in s of the surface's small arteries: that of the tissue around, in a box of 7 fine voxels."""
     known = (tissue.cbf > 0).astype(np.float32)
     around = [ndimage.uniform_filter(volume, (0, 7, 7)) for volume in (tissue.delay, known)]
-    return np.divide(around[0], around[1], out=np.zeros_like(known), where=around[1] > 0.01).ravel()
+    return np.divide(around[0], around[1], out=np.zeros_like(known), where=around[1] > 0.01)
 
 
 def _blurred(volume: Volume) -> Volume:
     """The point spread function, applied in the plane."""
     widths = (0.0,) * (volume.ndim - 2) + (PSF_SIGMA, PSF_SIGMA)
-    return ndimage.gaussian_filter(volume, widths)
+    return ndimage.gaussian_filter(volume, widths, radius=(0,) * (volume.ndim - 2) + (1, 1))

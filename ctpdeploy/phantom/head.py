@@ -12,7 +12,18 @@ from numpy.typing import NDArray
 from ctpdeploy.phantom.crop import Crop
 from ctpdeploy.phantom.fields import Grid, Volume
 
-__all__ = ["BRAIN_AXES", "BRAIN_CENTRE", "BRAIN_POWER", "TOP_Z", "Brain", "Head", "Place", "Point", "ellipsoid"]
+__all__ = [
+    "AIR_HU",
+    "BRAIN_AXES",
+    "BRAIN_CENTRE",
+    "BRAIN_POWER",
+    "TOP_Z",
+    "Brain",
+    "Head",
+    "Place",
+    "Point",
+    "ellipsoid",
+]
 
 Point = tuple[float, float, float]
 Place = tuple[Volume, Volume, Volume]
@@ -22,6 +33,8 @@ BRAIN_AXES = (68.0, 86.0, 70.0)
 BRAIN_CENTRE = (0.0, -17.0, 12.0)
 BRAIN_POWER = 2.3
 """The superellipsoid |x / a|^p + |y / b|^p + |z / c|^p = 1 that a brain nearly fills, in mm."""
+
+AIR_HU = -1000.0
 
 TOP_Z = 92.0
 """The vertex of the skull in mm, beyond which no slab extends."""

@@ -97,7 +97,7 @@ def make_tissue(
         "old": old,
         "hu": oedema + old * (OLD_INFARCT_HU - head.hu),
     }
-    return Tissue(**{name: (value * alive).astype(np.float32) for name, value in values.items()})
+    return Tissue(**{name: (value * alive).astype(np.float32, copy=False) for name, value in values.items()})
 
 
 def _healthy(head: Head, rng: np.random.Generator) -> tuple[Volume, Volume, Volume]:

@@ -94,8 +94,11 @@ def displace(image: Volume, offset: Offset, pixel: float) -> Volume:
     """An image ``(D, H, W)`` shifted in the plane, by cubic splines; ``pixel`` in mm."""
     if not (offset.right_mm or offset.front_mm):
         return image
-    shift = (0.0, offset.front_mm / pixel, offset.right_mm / pixel)
-    return np.stack([ndimage.shift(part, shift[1:], order=3, mode="nearest") for part in image])
+    rows, columns = (
+        ndimage.shift(np.eye(size, dtype=np.float32), (mm / pixel, 0.0), order=3, mode="nearest")
+        for size, mm in zip(image.shape[1:], (offset.front_mm, offset.right_mm), strict=True)
+    )
+    return rows @ image @ columns.T
 
 
 def _motion(places: Volume) -> Motion:

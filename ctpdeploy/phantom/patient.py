@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 from ctpdeploy.errors import InputError
 from ctpdeploy.phantom.anatomy import make_head
 from ctpdeploy.phantom.bolus import Bolus, draw_bolus
-from ctpdeploy.phantom.crop import Crop
 from ctpdeploy.phantom.diffusion import draw_lesion, make_dwi, rician
 from ctpdeploy.phantom.enhancement import ideal_series
 from ctpdeploy.phantom.head import Head
 from ctpdeploy.phantom.ischaemia import Tissue, make_tissue
 from ctpdeploy.phantom.motion import Motion, Offset, displace, draw_motion, draw_offset, move
 from ctpdeploy.phantom.protocol import draw_protocol, interpolation
-from ctpdeploy.phantom.scanner import AIR_HU, Dose, measure, plain_ct, workstation_maps
+from ctpdeploy.phantom.scanner import Dose, measure, plain_ct, workstation_maps
 from ctpdeploy.phantom.settings import PhantomConfig
 from ctpdeploy.phantom.stroke import Stroke, draw_stroke
 from ctpdeploy.phantom.territories import make_territories
@@ -129,10 +128,8 @@ def _draw(seed: np.random.SeedSequence, config: PhantomConfig, attempt: int) -> 
     grid, times, native = protocol.grid, protocol.times, protocol.native
     stroke = draw_stroke(config, (float(grid.z[0]), float(grid.z[-1])), rngs["plan"], rngs["extras"])
     bolus = draw_bolus(rngs["plan"], float(native[-1]), config.residue)
-    head = make_head(grid, rngs["head"], config.anatomy)
-    crop = Crop.around(head.hu > AIR_HU)
-    head, pixel = head.cropped(crop), grid.spacing[2]
-    grid = head.grid
+    head, crop = make_head(grid, rngs["head"], config.anatomy)
+    grid, pixel = head.grid, grid.spacing[2]
     territories = make_territories(head, rngs["territories"])
     tissue = make_tissue(head, stroke, territories, rngs["tissue"], config.info_gap)
     offset = draw_offset(rngs["misregistration"], config.misregistration)
@@ -145,17 +142,18 @@ def _draw(seed: np.random.SeedSequence, config: PhantomConfig, attempt: int) -> 
     frames = ideal.frames(blend) if motion is None else np.tensordot(blend, move(ideal.frames(), motion, pixel), 1)
     series = measure(frames, crop, blend, pixel, dose, rngs["noise"])
     try:
-        maps, vessels = workstation_maps(series[..., crop.rows, crop.columns], times, grid.spacing)
+        maps, vessels = workstation_maps(series, times, grid.spacing)
     except InputError:
         return None
-    dwi = crop.paste(displace(make_dwi(head, tissue, stroke.onset_hours, rngs["dwi"], offset.up_mm), offset, pixel))
+    dwi = make_dwi(head, tissue, stroke.onset_hours, rngs["dwi"], offset.up_mm)
+    dwi, share = np.split(crop.paste(displace(np.concatenate([dwi, lesion]), offset, pixel)), 2)
     return Patient(
         series=series,
         times=times,
         ct=plain_ct(ideal.baseline, crop, pixel, dose, rngs["plain"]),
-        maps={name: crop.paste(value) for name, value in maps.items()},
+        maps=maps,
         dwi=rician(dwi, rngs["dwi"]),
-        lesion=crop.paste(displace(lesion.astype(np.float32), offset, pixel) > 0.5),
+        lesion=share > 0.5,
         spacing=grid.spacing,
         stroke=stroke,
         bolus=bolus,

@@ -23,14 +23,15 @@ def procedural_brain(place: Place, grid: Grid, rng: np.random.Generator) -> Brai
     x, y, z = place
     depth = _depth(place)
     csf, cortex = _sulci(place, depth, grid, rng)
+    right = (abs(x), y, z)
     ventricle_scale = rng.uniform(0.85, 1.3)
     for centre, axes in VENTRICLES:
-        csf |= ellipsoid((abs(x), y, z), centre, axes) < ventricle_scale
+        csf |= ellipsoid(right, centre, axes) < ventricle_scale
     brain = depth > 0
     csf &= brain
     grey = cortex & brain
     for centre, axes in DEEP_GREY:
-        grey |= ellipsoid((abs(x), y, z), centre, axes) < 1.0
+        grey |= ellipsoid(right, centre, axes) < 1.0
     grey &= ~csf
     return Brain(depth=depth, grey=grey, white=brain & ~csf & ~grey, csf=csf)
 
@@ -56,7 +57,7 @@ def _sulci(
     opening = np.float32(0.16) * np.clip(1 - depth / 22, 0, None)
     csf = (field < opening) | (depth < 1.2)
     csf |= (abs(x) < 1.1) & ((depth < 34) | (abs(y) > 45))
-    sylvian = 36 + 0.25 * np.hypot(y - 8, 8)
+    sylvian = 36 + 0.25 * np.sqrt((y - 8) ** 2 + 64)
     csf |= (abs(abs(x) - sylvian) < 1.6) & (y > -18) & (y < 32) & (z < 12)
     cortex = (field < opening + 0.42 * np.clip((32 - depth) / 10, 0, 1)) & (depth < 32) | (depth < 4.4)
     return csf, cortex | ((abs(x) < 4.2) & (depth < 30))

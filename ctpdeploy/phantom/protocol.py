@@ -16,9 +16,8 @@ THICKNESS = {2: (10.0, 12.0), 4: (5.0, 6.0), 8: (5.0, 5.0), 16: (10.0, 10.0), 22
 """Slice thickness in mm for each number of slices in ISLES 2018."""
 
 BOTTOM = {2: (4.0, 32.0), 4: (0.0, 28.0), 8: (-12.0, 14.0), 16: (-68.0, -68.0), 22: (-20.0, 0.0)}
-"""Lower end of the slab in mm for each number of slices: 16 slices hold all of the head,
-thin slabs lie above the circle of Willis, as their weak
-arterial peaks in ISLES 2018 show (42 HU with 2 slices, 272 with 16)."""
+"""Lower end of the slab in mm for each number of slices: 16 slices hold all of the head, thin slabs lie above the
+circle of Willis, as their weak arterial peaks in ISLES 2018 show (42 HU with 2 slices, 272 with 16)."""
 
 FINE_MM = 3.0
 """Thickness at most of the fine slices that make a slice."""

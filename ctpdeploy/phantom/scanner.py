@@ -14,6 +14,7 @@ from scipy import fft, ndimage
 from ctpdeploy.errors import InputError
 from ctpdeploy.phantom.crop import Crop
 from ctpdeploy.phantom.fields import Volume
+from ctpdeploy.phantom.head import AIR_HU
 from ctpdeploy.phantom.settings import Noise
 from ctpdeploy.runtime.data.case import MAP_NAMES, BoolArray, FloatArray
 from ctpdeploy.runtime.perfusion.arteries import VascularInput, baseline_frames, find_vascular_input
@@ -21,9 +22,8 @@ from ctpdeploy.runtime.perfusion.brain import brain_mask
 from ctpdeploy.runtime.perfusion.deconvolution import block_circulant_inverse, deconvolve
 from ctpdeploy.runtime.perfusion.smoothing import smooth_in_plane
 
-__all__ = ["AIR_HU", "Dose", "measure", "plain_ct", "workstation_maps"]
+__all__ = ["Dose", "measure", "plain_ct", "workstation_maps"]
 
-AIR_HU = -1000.0
 UNIFORM_VARIANCE = 12.0  # 1 / variance of numbers uniform within an interval of 1
 NOISE_BAND = 0.35  # 1/mm
 JITTER_LIMIT, JITTER_SIGMA = 0.05, 0.03  # HU
@@ -71,14 +71,16 @@ def measure(
         rng: source of the noise.
     """
     scanned = blend.shape[1]
-    offsets = blend @ _offsets(scanned, rng)
-    series = np.full((*frames.shape[:2], *crop.shape), AIR_HU, dtype=np.float32)
+    offsets = np.float32(AIR_HU) + blend @ _offsets(scanned, rng)
+    series = np.empty((*frames.shape[:2], *crop.shape), dtype=np.float32)
     noise = _coloured_noise((scanned, *series.shape[1:]), pixel, dose, rng)
+    seen = np.zeros(len(series), dtype=bool)
     for index, image in enumerate(noise):
         for time in np.flatnonzero(blend[:, index]):
-            series[time] += image if blend[time, index] == 1 else blend[time, index] * image
-    for shown, frame, offset in zip(series, frames, offsets, strict=True):
-        shown += offset
+            weighted = image if blend[time, index] == 1 else blend[time, index] * image
+            np.add(series[time] if seen[time] else offsets[time], weighted, out=series[time])
+            seen[time] = True
+    for shown, frame in zip(series, frames, strict=True):
         shown[..., crop.rows, crop.columns] += frame - np.float32(AIR_HU)
     return series
 
@@ -100,17 +102,18 @@ def workstation_maps(
     Raises:
         InputError: no artery was found in the series.
     """
-    depth, height, width = series.shape[1:]
-    frames = series.reshape(len(series), -1)  # a copy where the series is a part of a larger one
-    frames = frames.copy() if np.may_share_memory(frames, series) else frames
-    weights = np.full(len(frames), 1 / len(frames), dtype=np.float32)
-    mean: Volume = (weights @ frames).reshape(depth, height, width)
-    brain = brain_mask(mean, spacing)
+    weights = np.full(len(series), 1 / len(series), dtype=np.float32)
+    mean: Volume = (weights @ series.reshape(len(series), -1)).reshape(series.shape[1:])
+    head = Crop.around(mean > AIR_HU / 2)
+    brain = head.paste(brain_mask(head.cut(mean), spacing))
     if not brain.any():
         raise InputError("No brain found in the phantom's series.")
+    crop = Crop.around(brain)
+    mean, brain = crop.cut(mean), crop.cut(brain)
+    enhancement = series[..., crop.rows, crop.columns].copy()
+    frames = enhancement.reshape(len(series), -1)
     onset = baseline_frames(frames @ brain.ravel().astype(np.float32))
     frames -= frames[:onset].mean(axis=0)
-    enhancement = frames.reshape(series.shape)
     found = find_vascular_input(enhancement, brain, float(times[1] - times[0]), onset)
     values = _deconvolved(enhancement, brain, found.scaling * found.aif, float(times[1] - times[0]), spacing)
     footprint = (1, *(int(MEDIAN_MM / size) | 1 for size in spacing[1:]))
@@ -121,7 +124,7 @@ def workstation_maps(
     for name in MAP_NAMES:
         value = np.clip(ndimage.median_filter(values[name], footprint), 0.0, CEILINGS[name]) * shown
         step = STEPS.get(name)
-        maps[name] = (np.rint(value / step) * step if step else value).astype(np.float32)
+        maps[name] = crop.paste((np.rint(value / step) * step if step else value).astype(np.float32))
     return maps, found
 
 
@@ -136,7 +139,8 @@ def _deconvolved(
     """
     basis = _read_by(block_circulant_inverse(aif, dt))
     read = (basis.T @ enhancement.reshape(len(enhancement), -1)).reshape(-1, *brain.shape)
-    curves = basis @ smooth_in_plane(read, brain, spacing, SMOOTHING_FWHM_MM)[:, brain]
+    smooth = smooth_in_plane(read, brain, spacing, SMOOTHING_FWHM_MM).reshape(len(read), -1)
+    curves = basis @ smooth.take(np.flatnonzero(brain), axis=1)
     maps = {}
     for name, values in deconvolve(curves, aif, dt).items():
         maps[name] = np.zeros(brain.shape, dtype=np.float32)

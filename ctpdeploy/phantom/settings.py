@@ -4,13 +4,17 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from ctpdeploy.errors import UnknownKeyError, UsageError
-from ctpdeploy.phantom.anatomy import check_anatomy
-from ctpdeploy.phantom.bolus import RESIDUES, Residue
+from ctpdeploy.optional import require
 
-__all__ = ["Noise", "PhantomConfig"]
+__all__ = ["Noise", "PhantomConfig", "Residue"]
 
 Noise = Literal["ramp", "white"]
 NOISES: tuple[Noise, ...] = get_args(Noise)
+Residue = Literal["gamma", "exponential", "box"]
+RESIDUES: tuple[Residue, ...] = get_args(Residue)
+PACKAGES = {"procedural": None, "mni": "nilearn"}
+"""Package that an anatomy needs, if any; its extra has the anatomy's name."""
+
 STRENGTHS = ("motion", "misregistration", "emboli", "leukoaraiosis")
 
 
@@ -64,7 +68,11 @@ class PhantomConfig:
     healthy: bool = False
 
     def __post_init__(self) -> None:
-        check_anatomy(self.anatomy)
+        if self.anatomy not in PACKAGES:
+            raise UnknownKeyError(self.anatomy, PACKAGES, "the phantom's anatomies")
+        package = PACKAGES[self.anatomy]
+        if package is not None:
+            require(package, extra=self.anatomy)
         for name, known in (("residue", RESIDUES), ("noise", NOISES)):
             if getattr(self, name) not in known:
                 raise UnknownKeyError(getattr(self, name), known, f"'{name}' of the phantom")

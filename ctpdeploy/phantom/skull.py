@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctpdeploy.phantom.fields import Grid, Volume, smooth_noise
-from ctpdeploy.phantom.head import BRAIN_AXES, BRAIN_CENTRE, BRAIN_POWER, Brain, Place
+from ctpdeploy.phantom.head import AIR_HU, BRAIN_AXES, BRAIN_CENTRE, BRAIN_POWER, Brain, Place
 
 __all__ = ["baseline_hu"]
 
@@ -32,7 +32,7 @@ def baseline_hu(brain: Brain, place: Place, grid: Grid, rng: np.random.Generator
         (outside < skull + scalp, 30.0),
         *_neck(*place),
     ]
-    hu = np.full(brain.depth.shape, -1000.0, dtype=np.float32)
+    hu = np.full(brain.depth.shape, AIR_HU, dtype=np.float32)
     for where, value in reversed(layers):  # the first layer wins
         np.copyto(hu, np.asarray(value, dtype=np.float32), where=where)
     return hu + smooth_noise(rng, 10.0, grid) * (brain.depth > 0)
@@ -40,9 +40,7 @@ def baseline_hu(brain: Brain, place: Place, grid: Grid, rng: np.random.Generator
 
 def _neck(x: Volume, y: Volume, z: Volume) -> list[tuple[NDArray[np.bool_], float]]:
     """Below its widest level the head does not taper with the brain: skull base, muscle, and the spine behind."""
-    section = (abs(x / BRAIN_AXES[0]) ** BRAIN_POWER + abs((y - BRAIN_CENTRE[1]) / BRAIN_AXES[1]) ** BRAIN_POWER) ** (
-        1.0 / BRAIN_POWER
-    )
+    section = abs(x / BRAIN_AXES[0]) ** BRAIN_POWER + abs((y - BRAIN_CENTRE[1]) / BRAIN_AXES[1]) ** BRAIN_POWER
     below = z < BRAIN_CENTRE[2]
-    spine = below & (np.hypot(x, y - SPINE_Y) < SPINE_RADIUS)
-    return [(spine, 600.0), (below & (section < NECK_SECTION), 45.0)]
+    spine = below & (x**2 + (y - SPINE_Y) ** 2 < SPINE_RADIUS**2)
+    return [(spine, 600.0), (below & (section < NECK_SECTION**BRAIN_POWER), 45.0)]

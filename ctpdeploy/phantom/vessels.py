@@ -12,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctpdeploy.phantom.fields import Volume, smooth_noise
-from ctpdeploy.phantom.head import Head, Point
+from ctpdeploy.phantom.head import Head, Place, Point
 
 __all__ = ["VESSELS", "Vessel", "pial_fraction", "tubes"]
 
 Ranges = tuple[tuple[Volume, Volume], ...]
 """Least and largest coordinate in mm, by index along z, y and x."""
+
+Box = tuple[slice, slice, slice]
+"""Fine voxels, by index along z, y and x."""
 
 JITTER_MM = 1.2
 BRANCH_RADIUS = 0.5
@@ -97,21 +100,29 @@ VESSELS = (
 )
 
 
-def tubes(head: Head, rng: np.random.Generator) -> Iterator[tuple[Vessel, int, NDArray[np.int64], Volume]]:
-    """Every vessel of a patient: the vessel, its side (+1 right, -1 left), fine voxels and its share of them.
+def tubes(head: Head, rng: np.random.Generator) -> Iterator[tuple[Vessel, int, Box, Volume]]:
+    """Every vessel in the slab: the vessel, its side (+1 right, -1 left), a box of fine voxels and its share of them.
 
     The share is ``clip((radius - distance) / pixel + 1/2, 0, 1)``, the partial volume at the wall.
     """
     pixel = head.grid.spacing[2]
-    ranges = _ranges(head)
+    ranges, shares = _ranges(head), np.zeros(head.x.shape, dtype=np.float32)
     for vessel in VESSELS:
         for side in (1, -1) if vessel.paired else (1,):
             line = np.array(vessel.points, dtype=np.float64)
             line[1:-1] += rng.normal(0.0, JITTER_MM, size=(len(line) - 2, 3))
             line[:, 0] *= side
-            voxels, distance = _near(head, ranges, line, vessel.radius + pixel)
-            share = np.clip((vessel.radius - distance) / pixel + 0.5, 0, 1).astype(np.float32)
-            yield vessel, side, voxels[share > 0], share[share > 0]
+            reach = vessel.radius + pixel
+            for segment in pairwise(line):
+                near = _box(ranges, np.array(segment), reach)
+                if near is not None:
+                    distance = _segment_distance((head.x[near], head.y[near], head.z[near]), *segment)
+                    share = np.clip((vessel.radius - distance) / pixel + 0.5, 0, 1)
+                    np.maximum(shares[near], share, out=shares[near])
+            box = _box(ranges, line, reach)
+            if box is not None:
+                yield vessel, side, box, shares[box].copy()
+                shares[box] = 0
 
 
 def pial_fraction(head: Head, rng: np.random.Generator) -> Volume:
@@ -126,28 +137,24 @@ def _ranges(head: Head) -> Ranges:
     return tuple((volume.min(axis=others), volume.max(axis=others)) for volume, others in axes)
 
 
-def _near(
-    head: Head, ranges: Ranges, line: NDArray[np.float64], reach: float
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Fine voxels around a polyline, ascending, and their distance to it in mm."""
+def _box(ranges: Ranges, line: NDArray[np.float64], reach: float) -> Box | None:
+    """The box that holds all fine voxels within ``reach`` mm of points on a polyline, if there are any."""
     low, high = line.min(axis=0) - reach, line.max(axis=0) + reach
-    bounds = zip(ranges, low[::-1], high[::-1], strict=True)
-    spans = [np.flatnonzero((least < top) & (most > bottom)) for (least, most), bottom, top in bounds]
-    if not all(span.size for span in spans):
-        return np.empty(0, dtype=np.int64), np.empty(0)
-    box = tuple(slice(int(span[0]), int(span[-1]) + 1) for span in spans)
-    places = np.stack([axis[box] for axis in (head.x, head.y, head.z)], axis=-1)
-    inside = ((places > low.astype(np.float32)) & (places < high.astype(np.float32))).all(axis=-1)
-    voxels = np.ravel_multi_index(tuple(np.argwhere(inside).T + [[part.start] for part in box]), head.x.shape)
-    chosen = places[inside].astype(np.float64)
-    segments = pairwise(line)
-    return voxels, np.min([_segment_distance(chosen, start, end) for start, end in segments], axis=0)
+    spans = []
+    for (least, most), bottom, top in zip(
+        ranges, low[::-1], high[::-1], strict=True
+    ):  # few lie in a thin slab: z first
+        near = np.flatnonzero((least < top) & (most > bottom))
+        if not near.size:
+            return None
+        spans.append(slice(int(near[0]), int(near[-1]) + 1))
+    z, y, x = spans
+    return z, y, x
 
 
-def _segment_distance(
-    places: NDArray[np.float64], start: NDArray[np.float64], end: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Distance of points ``(N, 3)`` to the segment from ``start`` to ``end``."""
-    along = end - start
-    share = np.clip((places - start) @ along / (along @ along), 0.0, 1.0)
-    return np.linalg.norm(places - start - share[:, None] * along, axis=1)
+def _segment_distance(place: Place, start: NDArray[np.float64], end: NDArray[np.float64]) -> Volume:
+    """Distance in mm to the segment from ``start`` to ``end``."""
+    along = (end - start).astype(np.float32)
+    from_start = [axis - np.float32(origin) for axis, origin in zip(place, start, strict=True)]
+    share = np.clip(sum(a * b for a, b in zip(from_start, along / (along @ along), strict=True)), 0, 1)
+    return np.sqrt(sum((a - share * b) ** 2 for a, b in zip(from_start, along, strict=True)))

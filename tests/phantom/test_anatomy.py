@@ -9,14 +9,23 @@ from ctpdeploy.phantom import Patient, PhantomConfig, make_patient
 from ctpdeploy.phantom.anatomy import ANATOMIES, make_head
 from ctpdeploy.phantom.fields import Grid
 from ctpdeploy.phantom.head import Head
+from ctpdeploy.phantom.settings import PACKAGES
 
 EACH = [pytest.param(name, marks=needs_nilearn if name == "mni" else ()) for name in ANATOMIES]
 
+GRID = Grid.centred(size=96, slices=70, subslices=1, fov=240.0, thickness=2.5, bottom=-70.0, centre_y=-17.0)
+
 
 def head_of(anatomy: str, seed: int = 0) -> Head:
-    """The whole head, on voxels of about 2.5 mm."""
-    grid = Grid.centred(size=96, slices=70, subslices=1, fov=240.0, thickness=2.5, bottom=-70.0, centre_y=-17.0)
-    return make_head(grid, np.random.default_rng(seed), anatomy)
+    """The whole head, on voxels of 2.5 mm."""
+    head, _ = make_head(GRID, np.random.default_rng(seed), anatomy)
+    return head
+
+
+def white_of(anatomy: str, seed: int) -> np.ndarray:
+    """White matter in the whole field of view."""
+    head, crop = make_head(GRID, np.random.default_rng(seed), anatomy)
+    return crop.paste(head.white)
 
 
 @pytest.fixture(scope="module", params=EACH)
@@ -27,7 +36,7 @@ def head(request: pytest.FixtureRequest) -> Head:
 def test_tissues_fill_the_brain_and_do_not_overlap(head: Head) -> None:
     tissues = head.grey.astype(int) + head.white + head.csf
     np.testing.assert_array_equal(tissues, head.depth > 0)
-    assert head.x.shape == head.depth.shape == head.hu.shape == (70, 96, 96)
+    assert head.x.shape == head.depth.shape == head.hu.shape == head.grid.shape
     assert {a.dtype for a in (head.x, head.y, head.z, head.depth, head.hu)} == {np.dtype(np.float32)}
     assert all(tissue.dtype == bool for tissue in (head.grey, head.white, head.csf))
 
@@ -53,10 +62,9 @@ def test_the_brain_lies_in_bone_and_bone_in_scalp(head: Head) -> None:
 
 @pytest.mark.parametrize("anatomy", EACH)
 def test_every_seed_is_another_brain(anatomy: str) -> None:
-    first, again, other = (head_of(anatomy, seed) for seed in (1, 1, 2))
-    np.testing.assert_array_equal(first.hu, again.hu)
-    either = first.white | other.white
-    assert 0.3 < (first.white & other.white).sum() / either.sum() < 0.85
+    first, again, other = (white_of(anatomy, seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert 0.3 < (first & other).sum() / (first | other).sum() < 0.85
 
 
 @pytest.mark.parametrize("anatomy", EACH)
@@ -80,3 +88,19 @@ def test_the_anatomy_asked_for_is_the_one_drawn(golden: Patient) -> None:
 def test_an_unknown_anatomy_names_the_nearest() -> None:
     with pytest.raises(UnknownKeyError, match="'mmi' in the phantom's anatomies: did you mean 'mni'"):
         PhantomConfig(anatomy="mmi")
+
+
+@pytest.mark.parametrize("anatomy", EACH)
+def test_nothing_of_a_head_lies_outside_of_its_crop(anatomy: str) -> None:
+    """Against heads made on the whole grid, to the voxel."""
+    for seed in range(6):
+        head, crop = make_head(GRID, np.random.default_rng(seed), anatomy)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("ctpdeploy.phantom.anatomy.HEAD_SCALE", np.inf)
+            whole, of_whole = make_head(GRID, np.random.default_rng(seed), anatomy)
+        assert crop == of_whole
+        np.testing.assert_allclose(head.hu, whole.hu, atol=0.01)
+
+
+def test_every_anatomy_of_the_settings_can_be_drawn() -> None:
+    assert set(ANATOMIES) == set(PACKAGES)

@@ -10,11 +10,11 @@ from ctpdeploy.phantom.bolus import (
     TRANSIT_TIMES,
     VENOUS_TAU,
     Bolus,
-    Residue,
     artery_rows,
     draw_bolus,
     tissue_rows,
 )
+from ctpdeploy.phantom.settings import Residue
 from ctpdeploy.runtime.perfusion.deconvolution import DENSITY, HAEMATOCRIT_RATIO
 
 BOLUS = Bolus(

@@ -16,6 +16,15 @@ def test_cut_and_paste_are_inverse_within_and_air_outside() -> None:
     assert (pasted == -1).sum() == field.size - crop.cut(field).size
 
 
+def test_a_part_of_a_part_is_a_part_of_the_whole() -> None:
+    field = np.random.default_rng(0).random((4, 30, 20))
+    outer = Crop(rows=slice(3, 27), columns=slice(5, 18), shape=(30, 20))
+    inner = Crop(rows=slice(2, 11), columns=slice(4, 13), shape=(24, 13))
+    both = inner.within(outer)
+    np.testing.assert_array_equal(both.cut(field), inner.cut(outer.cut(field)))
+    assert both.shape == (30, 20)
+
+
 def test_of_nothing_it_is_the_whole_field() -> None:
     crop = Crop.around(np.zeros((1, 5, 6), dtype=bool))
     assert (crop.rows, crop.columns) == (slice(0, 5), slice(0, 6))

@@ -1,13 +1,19 @@
 """The series of an ideal scanner: few curves stand for all, and frames in between are interpolated."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 from ctpdeploy.phantom import PhantomConfig, make_patient
-from ctpdeploy.phantom.bolus import draw_bolus
-from ctpdeploy.phantom.enhancement import OTHERS, USUAL_FLOW, IdealSeries, _basis
+from ctpdeploy.phantom.anatomy import make_head
+from ctpdeploy.phantom.bolus import DELAYS, TRANSIT_TIMES, artery_rows, draw_bolus, tissue_rows
+from ctpdeploy.phantom.enhancement import OTHERS, USUAL_FLOW, IdealSeries, _basis, _perfused, _pial_delay
+from ctpdeploy.phantom.fields import Grid
+from ctpdeploy.phantom.ischaemia import Tissue
 from ctpdeploy.phantom.protocol import interpolation
 from ctpdeploy.phantom.scanner import workstation_maps
+from ctpdeploy.phantom.vessels import JITTER_MM, VESSELS, tubes
 from ctpdeploy.runtime.perfusion.maps import perfusion_maps
 
 TIMES = np.arange(0.0, 61.0)
@@ -47,3 +53,54 @@ def test_maps_are_those_of_the_runtime_but_for_filter_mask_and_rounding() -> Non
     for name, tolerance in (("cbf", 4.0), ("cbv", 0.4), ("tmax", 0.8)):  # the median filter's
         assert np.median(abs(shown[name] - reference.maps[name])[inside]) < tolerance
     np.testing.assert_array_equal(shown["tmax"], patient.maps["tmax"])
+
+
+def test_perfused_voxels_add_up_their_fine_voxels() -> None:
+    """Tissue by bilinear, pial arteries by linear look-up in the table, one fine voxel after another, in float64."""
+    rng = np.random.default_rng(0)
+    grid = Grid.centred(size=12, slices=2, subslices=3, fov=24.0, thickness=6.0, bottom=0.0, centre_y=0.0)
+    fine = (6, 12, 12)
+    kind = rng.choice(3, size=fine)  # nothing, tissue, CSF with small arteries
+    blood = np.where(kind, 0.4 * rng.random(fine), 0).astype(np.float32)
+    pial = np.where(kind == 2, blood, 0).astype(np.float32)
+    cbf, mtt, delay = (
+        np.where(kind == 1, rng.uniform(low, high, fine), 0).astype(np.float32)
+        for low, high in ((10, 70), (1.5, 31.0), (0.0, 21.0))
+    )
+    rest = dict.fromkeys(("cbv", "core", "penumbra", "old", "hu"), np.zeros(fine, np.float32))
+    tissue = Tissue(cbf=cbf, mtt=mtt, delay=delay, **rest)
+    table = rng.random((len(TRANSIT_TIMES) * len(DELAYS) + len(DELAYS), 5))
+    expected, around = np.zeros((2, 12, 12, 5)), _pial_delay(tissue)
+    for z, y, x in np.argwhere(kind):
+        if kind[z, y, x] == 1:
+            rows, weights = tissue_rows(mtt[z, y, x, None], delay[z, y, x, None])
+            amount = cbf[z, y, x] * (1 - blood[z, y, x])
+        else:
+            rows, weights = artery_rows(around[z, y, x, None])
+            amount = pial[z, y, x]
+        expected[z // 3, y, x] += amount / 3 * (weights[:, 0].astype(float) @ table[rows[:, 0]])
+    found = _perfused(grid, tissue, pial, blood) @ table
+    np.testing.assert_allclose(found, expected.reshape(-1, 5), rtol=1e-4, atol=1e-4)
+    assert abs(_perfused(grid, tissue, pial, 0 * blood) @ table - found).max() > 1
+
+
+def test_a_tube_is_full_within_and_empty_beyond_its_wall() -> None:
+    """Against the distance of every fine voxel to the whole centre line, in float64."""
+    grid = Grid.centred(size=64, slices=12, subslices=3, fov=200.0, thickness=9.0, bottom=-40.0, centre_y=-17.0)
+    head, _ = make_head(grid, np.random.default_rng(0), "procedural")
+    pixel, found = head.grid.spacing[2], list(tubes(head, np.random.default_rng(1)))
+    assert len(found) == sum(1 + vessel.paired for vessel in VESSELS)
+    rng, places = np.random.default_rng(1), np.stack([head.x, head.y, head.z], axis=-1).astype(float)
+    for vessel, side, box, share in found:
+        line = np.array(vessel.points, dtype=float)
+        line[1:-1] += rng.normal(0.0, JITTER_MM, size=(len(line) - 2, 3))
+        line[:, 0] *= side
+        distance = np.inf
+        for start, end in pairwise(line):
+            along = end - start
+            part = np.clip((places - start) @ along / (along @ along), 0, 1)
+            distance = np.minimum(distance, np.linalg.norm(places - start - part[..., None] * along, axis=-1))
+        expected = np.clip((vessel.radius - distance) / pixel + 0.5, 0, 1)
+        np.testing.assert_allclose(share, expected[box], atol=1e-4)
+        expected[box] = 0
+        assert not expected.any(), vessel.name

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy.interpolate import BSpline
 
-from ctpdeploy.phantom.fields import Grid, logistic, smooth_noise
+from ctpdeploy.phantom.fields import LATTICE_BOX, Grid, _lattice, either, logistic, smooth_noise
 
 
 def grid(size: int = 64, *, slices: int = 4, subslices: int = 2) -> Grid:
@@ -38,6 +39,27 @@ def test_noise_is_a_function_of_place_not_of_the_grid() -> None:
     np.testing.assert_allclose(fine.x[1::3], coarse.x, atol=1e-9)
     at_coarse, at_fine = (smooth_noise(np.random.default_rng(3), 6.0, g) for g in (coarse, fine))
     np.testing.assert_allclose(at_fine[:, 1::3, 1::3], at_coarse, atol=1e-5)
+
+
+@pytest.mark.parametrize("sigma", [1.5, 6.0, 40.0])
+def test_a_field_is_a_sum_of_splines_on_the_lattice(sigma: float) -> None:
+    """Of SciPy's B-splines, in float64; some are evaluated along z first, some last."""
+    g = grid(24, slices=3, subslices=3)
+    pitch, key = np.sqrt(3) * sigma, int(np.random.default_rng(5).integers(2**63))
+    counts = [int(np.ceil((high - low) / pitch)) + 3 for low, high in LATTICE_BOX]
+    values = _lattice(key, slice(0, counts[0]), (counts[1], counts[2])).astype(float)
+    for axis, ((low, _), centres) in enumerate(zip(LATTICE_BOX, (g.z, g.y, g.x), strict=True)):
+        points = np.arange(counts[axis]) - 1
+        spline = BSpline.basis_element([-2, -1, 0, 1, 2], extrapolate=False)
+        weights = np.nan_to_num(spline(((centres - low) / pitch)[:, None] - points))
+        values = np.moveaxis(np.tensordot(weights, values, (1, axis)), 0, axis)
+    np.testing.assert_allclose(smooth_noise(np.random.default_rng(5), sigma, g), values, atol=1e-4)
+
+
+def test_one_of_two_numbers() -> None:
+    where = np.array([True, False])
+    np.testing.assert_allclose(either(where, 35.7, -1000.3), [35.7, -1000.3], rtol=1e-6)
+    assert either(where, 1, 2).dtype == np.float32
 
 
 def test_logistic_does_not_overflow() -> None:

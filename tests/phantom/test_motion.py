@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.ndimage import center_of_mass
+from scipy.ndimage import center_of_mass, shift
 
 from ctpdeploy.phantom import Patient, PhantomConfig, make_patient, write_dataset
 from ctpdeploy.phantom.fields import Grid
@@ -144,3 +144,13 @@ def test_the_truth_on_disk_tells_of_motion(tmp_path: Path) -> None:
     assert (moving["config"]["motion"], moving["config"]["anatomy"]) == (1.0, "procedural")
     assert still["motion"] is None
     assert not any(still["misregistration"].values())
+
+
+@pytest.mark.parametrize(("right", "front"), [(1.3, -0.4), (-2.0, 0.0), (0.0, 1.7)])
+def test_a_displacement_is_that_of_splines_on_each_slice(right: float, front: float) -> None:
+    images = np.random.default_rng(0).random((3, 40, 55), dtype=np.float32)
+    displaced = displace(images, Offset(right_mm=right, front_mm=front, up_mm=0.0), 1.6)
+    expected = [shift(image.astype(float), (front / 1.6, right / 1.6), order=3, mode="nearest") for image in images]
+    np.testing.assert_allclose(displaced, expected, atol=2e-6)
+    swapped = displace(images, Offset(right_mm=front, front_mm=right, up_mm=0.0), 1.6)
+    assert abs(swapped - np.stack(expected)).max() > 0.1

@@ -40,7 +40,8 @@ BALL = ((-34.0, -30.0, 24.0), 9.0)
 @cache
 def head() -> Head:
     grid = Grid.centred(size=96, slices=8, subslices=2, fov=220.0, thickness=5.0, bottom=0.0, centre_y=-17.0)
-    return make_head(grid, np.random.default_rng(0), "procedural")
+    whole, _ = make_head(grid, np.random.default_rng(0), "procedural")
+    return whole
 
 
 @cache

@@ -1,0 +1,94 @@
+"""One patient on disk, as ISLES 2018 has it: a folder for the case, one folder and one 6-digit number a volume.
+
+As there, the affine is the identity (sform code 2, qform code 0), voxel size and frame interval stand in ``pixdim``
+alone, volumes are not compressed, and CBF and CBV are whole numbers, ten times ml/100g/min and ml/100g.
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from ctpdeploy import __version__
+from ctpdeploy.atomic import atomic_folder
+from ctpdeploy.phantom.patient import Patient, make_patient
+from ctpdeploy.phantom.settings import PhantomConfig
+
+__all__ = ["write_case"]
+
+FLOW_SCALE = 10
+FIRST_ID, IDS_PER_CASE = 100_000, 10
+NO_EXTENSION = bytes(4)
+NOTICE = "Synthetic: made of equations by ctpdeploy.phantom; no patient's data."
+
+
+def write_case(out: Path, seed: int, config: PhantomConfig, number: int) -> Path:
+    """Make and write one case under a temporary name, then give it its own."""
+    patient = make_patient(np.random.SeedSequence(seed, spawn_key=(number,)), config)
+    folder = out / f"case_{number}"
+    with atomic_folder(folder) as partial_folder:
+        for offset, (name, volume) in enumerate(_volumes(patient).items()):
+            identifier = FIRST_ID + IDS_PER_CASE * number + offset
+            _write_volume(partial_folder, f"SMIR.Brain.XX.O.{name}.{identifier:06d}", volume, patient)
+        truth = json.dumps(_truth(patient, seed, number, config), indent=2, sort_keys=True)
+        (partial_folder / "truth.json").write_text(truth + "\n", encoding="utf-8")
+    return folder
+
+
+def _volumes(patient: Patient) -> dict[str, NDArray[Any]]:
+    """Volumes by ISLES' names and in its number formats, ``([T,] D, H, W)``."""
+    maps = patient.maps
+    return {
+        "CT_4DPWI": patient.series,
+        "CT": patient.ct,
+        "CT_CBF": np.rint(FLOW_SCALE * maps["cbf"]).astype(np.uint16),
+        "CT_CBV": np.rint(FLOW_SCALE * maps["cbv"]).astype(np.uint16),
+        "CT_MTT": maps["mtt"].astype(np.float64),
+        "OT": patient.lesion.astype(np.uint8),
+        "CT_Tmax": maps["tmax"].astype(np.float64),
+        "MR_DWI": patient.dwi,
+    }
+
+
+def _write_volume(case: Path, stem: str, volume: NDArray[Any], patient: Patient) -> None:
+    """Write ``([T,] D, H, W)`` as ``<stem>/<stem>.nii`` with axes ``(X, Y, Z[, T])``."""
+    header = nib.Nifti1Header()
+    header.set_data_dtype(volume.dtype)
+    header.set_data_shape(volume.shape[::-1])
+    dz, dy, dx = patient.spacing
+    interval = patient.times[1] - patient.times[0]
+    header.set_zooms((dx, dy, dz, interval)[: volume.ndim])
+    header["pixdim"][4] = interval
+    header.set_sform(np.eye(4), code=2)
+    header["magic"] = b"n+1"
+    header["vox_offset"] = header.single_vox_offset
+    folder = case / stem
+    folder.mkdir(parents=True)
+    with (folder / f"{stem}.nii").open("wb") as stream:
+        stream.write(header.binaryblock + NO_EXTENSION)
+        stream.write(np.ascontiguousarray(volume).data)  # x fastest: NIfTI's order
+
+
+def _truth(patient: Patient, seed: int, number: int, config: PhantomConfig) -> dict[str, Any]:
+    """Ground truth that no scan holds, for the side-car file."""
+    voxel_ml = float(np.prod(patient.spacing)) / 1000.0
+    volumes = {name: float(patient.truth[name].sum() * voxel_ml) for name in ("core", "penumbra", "old")}
+    return {
+        "notice": NOTICE,
+        "version": __version__,
+        "seed": seed,
+        "case": number,
+        "attempt": patient.attempt,
+        "config": asdict(config),
+        "stroke": asdict(patient.stroke),
+        "bolus": asdict(patient.bolus),
+        "motion": asdict(patient.motion) if patient.motion else None,
+        "misregistration": asdict(patient.misregistration),
+        "aif_hu": [round(float(value), 3) for value in patient.aif],
+        "lesion_ml": patient.lesion_ml,
+        "volumes_ml": volumes,
+    }
