@@ -140,7 +140,8 @@ assert points > 15, points
 @pytest.mark.parametrize(("steps", "stood"), [("one step", "new; old"), ("two steps", "new; nothing, old; old")])
 def test_killed_at_any_step_the_old_or_the_new_stands(tmp_path: Path, steps: str, stood: str):
     command = [sys.executable, "-c", KILLED, str(tmp_path), steps]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    paths = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, env=paths, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == stood
 

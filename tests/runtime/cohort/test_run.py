@@ -345,7 +345,8 @@ print(len(stood))
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system that forks")
 def test_killed_at_any_step_a_whole_result_stands(tmp_path: Path, phantom_folder: Path):
     command = [sys.executable, "-c", KILLED, str(phantom_folder / "case_1"), str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    paths = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, env=paths, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 20
 
