@@ -1,7 +1,6 @@
 """What no scan of a head has is refused, whatever it was read from."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,10 +8,8 @@ from support import nifti_cases
 
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime import Case, case_from_arrays
-from ctpdeploy.runtime.io.limits import DISTANCE, FIELD, INTERVAL, LENGTH, LIMITS, VOXEL, Limit, require_limits
+from ctpdeploy.runtime.io.limits import Limit, require_limits
 from ctpdeploy.runtime.io.nifti_case import read_nifti_case
-
-DOCUMENT = Path(__file__).parents[3] / "docs" / "files.md"
 
 SERIES = nifti_cases.bolus_series()
 MAPS = {name[3:].lower(): values.astype(np.float32) for name, values in nifti_cases.maps().items()}
@@ -68,10 +65,3 @@ def test_a_voxel_size_rounded_in_the_header_is_possible():
 
 def test_frames_farther_apart_at_the_end_are_possible():
     require_limits("x", (8, 256, 256), (5.0, 0.8, 0.8), np.array([*range(40), 55.0, 70.0]))
-
-
-def test_the_documents_list_every_limit():
-    text = DOCUMENT.read_text(encoding="utf-8")
-    assert {INTERVAL, LENGTH, FIELD, DISTANCE, VOXEL} == set(LIMITS)
-    for limit in LIMITS:
-        assert f"| {limit.what} | {limit.low:g} | {limit.high:g} | {limit.unit} |" in text
