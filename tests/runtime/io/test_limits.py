@@ -1,6 +1,7 @@
 """What no scan of a head has is refused, whatever it was read from."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from support import nifti_cases
 
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime import Case, case_from_arrays
-from ctpdeploy.runtime.io.limits import Limit, require_limits
+from ctpdeploy.runtime.io.limits import LIMITS, Limit, require_limits
 from ctpdeploy.runtime.io.nifti_case import read_nifti_case
 
 SERIES = nifti_cases.bolus_series()
