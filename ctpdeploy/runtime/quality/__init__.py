@@ -1,1 +1,1 @@
-"""Plausibility checks of a case: findings on contradictions in its maps and times."""
+"""What is believed of a case, looked at: its series, its maps beside it, its times, and the lesion that was drawn."""

@@ -84,19 +84,19 @@ def _disagreeing(maps: Mapping[str, FloatArray], seen: Blocks) -> Iterator[Findi
     if np.count_nonzero(blocks) < _FEWEST:
         return
     visible = _visible(seen.frames)
+    found = {name: rank_correlation(values[name][blocks], visible[name][blocks]) for name in _LEAST}
     for name, least in _LEAST.items():
-        found = rank_correlation(values[name][blocks], visible[name][blocks])
-        if found < least:
+        if found[name] < least:
             title, of = _MEANS[name]
             sentence = (
-                f"{title} does not go with {of} in the series (rank correlation {found:.2f}, {least:.2f} expected): "
-                "is it a map of this scan and this kind, in its place and not mirrored?"
+                f"{title} does not go with {of} in the series (rank correlation {found[name]:.2f}, {least:.2f} "
+                "expected): is it a map of this scan and this kind, in its place and not mirrored?"
             )
             yield finding("maps-of-another", sentence)
     turned = tissue[::-1] & seen.inside
     if len(tissue) > 1 and np.count_nonzero(turned) >= _FEWEST:
         upside_down = rank_correlation(values["cbf"][::-1][turned], visible["cbf"][turned])
-        if upside_down > rank_correlation(values["cbf"][blocks], visible["cbf"][blocks]):
+        if upside_down > found["cbf"]:
             sentence = "CBF goes better with the series upside down: are the slices of the maps in another order?"
             yield finding("maps-of-another", sentence)
     expected = values["cbv"][blocks] / values["cbf"][blocks]

@@ -64,7 +64,7 @@ def _ratio(wanted: float, side: float) -> int:
     return max(1, round(wanted / side))
 
 
-def _means(volume: NDArray[Any], size: tuple[int, ...]) -> NDArray[np.float32]:
+def _means(volume: NDArray[Any], size: tuple[int, int]) -> NDArray[np.float32]:
     """Means over squares of ``(D, h, w)``; what is left over at the ends is left out."""
     depth, height, width = volume.shape
     rows, columns = height // size[0], width // size[1]
