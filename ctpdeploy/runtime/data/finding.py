@@ -82,6 +82,10 @@ CODES: Final[dict[str, Code]] = {
         "caution", "the frame interval is impossible in the unit stated; it is taken in the one in which it is possible"
     ),
     "interval-assumed": Code("caution", "the file does not state how far apart the frames are; 1 s is assumed"),
+    "phase-dropped": Code("caution", "the last phase of a DICOM series lacks slices and is left out"),
+    "images-left-out": Code("caution", "a DICOM series holds images beside its CT perfusion scan; they are left out"),
+    "series-chosen": Code("note", "several DICOM series show one CT perfusion scan; one of them is taken"),
+    "images-twice": Code("note", "DICOM images were there twice; each is read once"),
     "no-vein": Code("caution", "no vein was found, so the arterial input is not corrected for partial volume"),
     "arterial-input-weak": Code("caution", "arteries are faint, less than 40 HU or found on averages of voxels"),
     "window-start": Code("caution", "q(t) has no rise of K steps; the perfusion window starts at the first frame"),

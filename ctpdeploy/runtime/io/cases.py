@@ -11,7 +11,7 @@ from typing import Final, Literal
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
-from ctpdeploy.runtime.io import isles2018, isles2024
+from ctpdeploy.runtime.io import dicom_study, isles2018, isles2024
 from ctpdeploy.runtime.io.case_ref import CaseRef
 from ctpdeploy.runtime.io.layout import Layout, walk
 
@@ -19,7 +19,11 @@ __all__ = ["LAYOUTS", "Inventory", "find_cases", "read_case", "take_inventory"]
 
 _log = logging.getLogger(__package__)
 
-LAYOUTS: Final[dict[str, Layout]] = {isles2018.NAME: isles2018, isles2024.NAME: isles2024}
+LAYOUTS: Final[dict[str, Layout]] = {
+    isles2018.NAME: isles2018,
+    isles2024.NAME: isles2024,
+    dicom_study.NAME: dicom_study.DicomStudies(),
+}
 """All layouts by name; one more is one more entry."""
 
 
