@@ -1,7 +1,8 @@
 """Phases: which planes of different places belong to one point in time.
 
-Places may be taken at times of their own, as where the table moves or swings from one slab to the next. Each is matched
-with the place that was taken most often: its times lie before or after those, always by less than an interval.
+Places may be taken at times of their own: some later than others, as where the table goes from slab to slab, or earlier
+and later in turns, as where it swings to and fro. The n-th image of a place is then always as far from the middle of all
+n-th images, or in turns; where an image is lost, those behind it are an interval late.
 """
 
 from collections.abc import Callable
@@ -15,9 +16,12 @@ from ctpdeploy.errors import InputError
 
 __all__ = ["Phases", "match_phases"]
 
-_OUT_OF_STEP: Final = 0.75
-"""Of an interval. At the end of a slab through which the table swings to and fro, times are half of one before and
-after the middle's in turns; a plane that is lost moves all that follow by a whole one."""
+_OUT_OF_STEP: Final = 0.3
+"""Of an interval. A lost image moves those behind it by a whole one, from what fits them best by a third or more."""
+
+
+_TIE: Final = 1e-6
+"""Of an interval: with an image less than others, half of one late is as likely half of one early, and the first lost."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,16 +53,21 @@ def match_phases(of_places: NDArray[np.int64], times: NDArray[np.float64], name:
     order = np.lexsort((times, of_places))
     columns = np.split(order, np.flatnonzero(np.diff(of_places[order])) + 1)
     counts = np.array([len(column) for column in columns])
-    longest = times[columns[int(counts.argmax())]]
-    count = int(counts.min())
-    for place, column in enumerate(columns):
-        _require_in_step(times[column], longest, place, name)
-    if len(longest) - count > 1:
+    count, most = int(counts.min()), int(counts.max())
+    middle = np.median([times[column[:count]] for column in columns if len(column) == most], axis=0)
+    pace = np.gradient(middle) if count > 1 else np.ones(count)
+    lags = [(times[column[:count]] - middle) / pace for column in columns]
+    usual = float(np.median([np.median(lag) for lag in lags]))
+    for place, (column, lag) in enumerate(zip(columns, lags, strict=True)):
+        lost = _lost(lag)
+        if lost is None and len(column) < most and np.median(lag) > usual + 0.5 - _TIE:
+            lost = 0
+        if lost is not None:
+            raise InputError(f"{name(place, float(middle[lost]))} is missing: send the series again.")
+    if most - count > 1:
         place = int(counts.argmin())
-        raise InputError(
-            f"{name(place, float(longest[count]))} and {len(longest) - count - 1} more images behind it are missing: "
-            "send the series again."
-        )
+        end = float(middle[-1])
+        raise InputError(f"{most - count} images behind {name(place, end)} are missing: send the series again.")
     planes = np.stack([column[:count] for column in columns], axis=1)
     return Phases(
         planes=planes,
@@ -67,20 +76,19 @@ def match_phases(of_places: NDArray[np.int64], times: NDArray[np.float64], name:
     )
 
 
-def _require_in_step(
-    times: NDArray[np.float64], longest: NDArray[np.float64], place: int, name: Callable[[int, float], str]
-) -> None:
-    """Refuse a place whose times leave those of the place with most of them.
+def _lost(lag: NDArray[np.float64]) -> int | None:
+    """The phase of which a place has no image; None if it has all but perhaps the first or the last.
 
-    Raises:
-        InputError: they do, where a plane is missing.
+    Args:
+        lag: of its images behind the middle of their phases, in intervals.
     """
-    if len(longest) < 2:
-        return
-    steps = np.diff(longest)
-    lag = times - longest[: len(times)]
-    local = np.minimum(np.append(steps, steps[-1]), np.append(steps[0], steps))[: len(times)]
-    late = np.abs(lag - np.median(lag)) > _OUT_OF_STEP * local
-    if late.any():
-        at = int(np.flatnonzero(late)[0]) if np.argmin(late) == 0 else 0
-        raise InputError(f"{name(place, float(longest[at]))} is missing: send the series again.")
+    if np.abs(_unexplained(lag)).max() <= _OUT_OF_STEP:
+        return None
+    late = np.tri(len(lag)).T  # from one phase on, each in turn
+    return int(np.argmin([np.abs(_unexplained(lag - shift)).sum() for shift in late]))
+
+
+def _unexplained(lag: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A lag without its mean and without what changes its sign from phase to phase."""
+    model = np.stack([np.ones(len(lag)), (-1.0) ** np.arange(len(lag))], axis=1)
+    return lag - model @ np.linalg.lstsq(model, lag, rcond=None)[0]

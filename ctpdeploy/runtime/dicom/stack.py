@@ -21,6 +21,9 @@ __all__ = ["Stack", "find_stacks"]
 _EVEN: Final = 0.02
 """How far the distance of two slices may be from the others', as a share of it or in mm, whichever is more."""
 
+_MOST_LOST: Final = 5
+"""Slices missing between two slabs of one spacing; from more on, they are two."""
+
 _ONE_TIME: Final = 0.02
 """Share of an interval by which the slices of a phase may be apart and count as taken at once."""
 

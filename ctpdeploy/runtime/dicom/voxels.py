@@ -7,6 +7,7 @@ The plain way is a read of a known length at a known offset, by as many threads 
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, Final
 
 import numpy as np
@@ -34,9 +35,19 @@ def read_voxels(stack: Stack) -> NDArray[Any]:
         MissingPackageError: pydicom is not installed and a file is compressed.
     """
     planes = [plane for phase in stack.planes for plane in phase]
-    whole = all(map(_is_whole, {(plane.slope, plane.intercept, plane.storage): plane for plane in planes}.values()))
-    voxels = np.empty(stack.shape, dtype=np.int16 if whole else np.float32)
-    flat = voxels.reshape(-1, *stack.shape[2:])
+    if all(plane.slope.is_integer() and plane.intercept.is_integer() for plane in planes):
+        with suppress(_OverflowError):
+            return _read(planes, stack.shape, np.int16)
+    return _read(planes, stack.shape, np.float32)
+
+
+class _OverflowError(Exception):
+    """HU do not fit into 16 bits."""
+
+
+def _read(planes: Sequence[Plane], shape: tuple[int, ...], kind: type[np.int16 | np.float32]) -> NDArray[Any]:
+    voxels = np.empty(shape, dtype=kind)
+    flat = voxels.reshape(-1, *shape[2:])
     files: dict[str, list[int]] = {}
     for i, plane in enumerate(planes):
         files.setdefault(str(plane.file), []).append(i)
@@ -53,14 +64,19 @@ def read_voxels(stack: Stack) -> NDArray[Any]:
     return voxels
 
 
-def _is_whole(plane: Plane) -> bool:
-    """Whether all HU of a plane are whole numbers of 16 bits."""
-    storage = plane.storage
-    if not (plane.slope.is_integer() and plane.intercept.is_integer()):
-        return False
-    low = -(2 ** (storage.stored - 1)) if storage.signed else 0
-    ends = [value * plane.slope + plane.intercept for value in (low, low + 2**storage.stored - 1)]
-    return min(ends) >= -(2**15) and max(ends) < 2**15
+def _require_fit(plane: Plane, stored: NDArray[Any]) -> None:
+    """Refuse stored values whose HU do not fit into 16 bits; most storages cannot hold such.
+
+    Raises:
+        _OverflowError: they do not.
+    """
+    low = -(2 ** (plane.storage.stored - 1)) if plane.storage.signed else 0
+    ends: tuple[int, int] = low, low + 2**plane.storage.stored - 1
+    for found in (lambda: ends, lambda: (int(stored.min()), int(stored.max()))):
+        hu = [value * plane.slope + plane.intercept for value in found()]
+        if min(hu) >= -(2**15) and max(hu) < 2**15:
+            return
+    raise _OverflowError
 
 
 def _read_file(planes: Sequence[Plane], out: Sequence[NDArray[Any]]) -> None:
@@ -116,6 +132,7 @@ def _to_hu(plane: Plane, stored: NDArray[Any], out: NDArray[Any]) -> None:
         low, high = storage.padding
         outside = (stored >= low) & (stored <= high)
     if out.dtype == np.int16:
+        _require_fit(plane, stored)
         if not np.shares_memory(stored, out):
             np.copyto(out, stored, casting="unsafe")  # what does not fit yet does with the intercept
         if plane.slope != 1:

@@ -27,13 +27,15 @@ LAYOUTS: Final[dict[str, Layout]] = {
 """All layouts by name; one more is one more entry."""
 
 
-def find_cases(folder: Path | str) -> list[CaseRef]:
+def find_cases(folder: Path | str, *, series: str = "") -> list[CaseRef]:
     """All cases in ``folder``, at any depth, in natural order; one if the folder is a case itself.
 
     Files are listed once, without hidden ones; none is read beyond what its layout needs to know it.
 
     Args:
-        folder: a case, or a folder of cases in any layout of ``LAYOUTS``.
+        folder: a case, or a folder of cases in any layout of ``LAYOUTS``; or a zip of DICOM images.
+        series: UID of the DICOM series to take in each study, whatever it looks like; empty for the one that is CT
+            perfusion.
 
     Returns:
         References to the cases. A folder that cannot be listed makes the case around it one at fault, or else is one
@@ -43,11 +45,13 @@ def find_cases(folder: Path | str) -> list[CaseRef]:
         InputError: the folder does not exist or cannot be listed, or no case is in it.
     """
     root = Path(folder)
-    if not root.is_dir():
+    archive = root.suffix.lower() == ".zip" and root.is_file()
+    if not (root.is_dir() or archive):
         raise InputError(f"{root} is not a folder: give a case or a folder of cases.")
     unreadable: list[OSError] = []
-    files = walk(root, unreadable)
-    found = [case for layout in LAYOUTS.values() for case in layout.find(files, root)]
+    files = [root] if archive else walk(root, unreadable)
+    layouts = {**LAYOUTS, **({dicom_study.NAME: dicom_study.DicomStudies(series)} if series else {})}
+    found = [case for layout in layouts.values() for case in layout.find(files, root)]
     found = _with_unreadable(found, unreadable, root)
     if not found:
         expected = " or ".join(f"{layout.EXAMPLE} ({name})" for name, layout in LAYOUTS.items())
