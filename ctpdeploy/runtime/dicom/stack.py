@@ -158,12 +158,8 @@ def _runs(heights: NDArray[np.float64], spans: NDArray[np.float64], called: str)
         before, gap = gaps[start] if stop - start > 1 else 0.0, gaps[stop - 1]
         after = gaps[stop] if stop_next - stop > 1 else 0.0
         lost = round(gap / before) - 1 if before else 0
-        if (
-            together[stop - 1]
-            and lost > 0
-            and _equal(gap, (lost + 1) * before)
-            and (not after or _equal(before, after))
-        ):
+        multiple = abs(gap - (lost + 1) * before) <= max(_EVEN * before, _EVEN)
+        if together[stop - 1] and 0 < lost <= _MOST_LOST and multiple and (not after or _equal(before, after)):
             raise InputError(
                 f"{called} lacks {lost} slices between {heights[stop - 1]:.1f} and {heights[stop]:.1f} mm at all "
                 "times: send it again."
