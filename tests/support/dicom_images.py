@@ -40,6 +40,7 @@ def image(
     series: str = "ctp",
     study: str = "study",
     orientation: Sequence[float] = (1, 0, 0, 0, 1, 0),
+    spacing: Sequence[float] = (DISTANCE, *SPACING),
 ) -> FileDataset:
     """A CT image of HU ``(rows, columns)``."""
     meta = FileMetaDataset()
@@ -54,7 +55,7 @@ def image(
     data.PatientName, data.PatientID, data.StudyDate, data.StudyTime = "Doe^Jane", "4711", "20260102", "110000"
     data.SeriesDescription, data.Manufacturer = "CTP", "Synthetic"
     data.ImagePositionPatient, data.ImageOrientationPatient = list(position), list(orientation)
-    data.PixelSpacing, data.SliceThickness = list(SPACING), DISTANCE
+    data.PixelSpacing, data.SliceThickness = list(spacing[1:]), spacing[0]
     data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
     data.Rows, data.Columns = hu.shape
     data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 16, 15, 1
@@ -73,6 +74,7 @@ def write_scan(
     study: str = "study",
     part: str = "",
     bottom: float = 0.0,
+    spacing: Sequence[float] = (DISTANCE, *SPACING),
     order: Callable[[int, int], int] | None = None,
 ) -> np.ndarray:
     """A scan of one file an image, named by a shuffled number; its HU.
@@ -86,6 +88,7 @@ def write_scan(
         study: the same.
         part: word of which the UIDs of the images are made.
         bottom: z of the first slice.
+        spacing: of slices, rows and columns.
         order: number of the instance of a phase and slice.
     """
     hu = head_series() if hu is None else hu
@@ -94,7 +97,8 @@ def write_scan(
     shuffled = np.random.default_rng(len(hu)).permutation(hu[:, :, 0, 0].size)
     folder.mkdir(parents=True, exist_ok=True)
     for t, z in np.ndindex(hu.shape[:2]):
-        data = image(hu[t, z], (-108.0, -90.0, bottom + z * DISTANCE), f"{part}{t}-{z}", series=series, study=study)
+        position, name = (-108.0, -90.0, bottom + z * spacing[0]), f"{part}{t}-{z}"
+        data = image(hu[t, z], position, name, series=series, study=study, spacing=spacing)
         number = int(shuffled[t * hu.shape[1] + z]) if order is None else order(t, z)
         data.InstanceNumber = number + 1
         data.AcquisitionDate, data.AcquisitionTime = "20260102", clock(float(times[t, z]))

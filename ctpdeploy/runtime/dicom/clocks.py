@@ -20,6 +20,9 @@ __all__ = ["CLOCKS", "Clock", "Reading", "read_clocks", "seconds_of_date_time", 
 
 _DAY: Final = 86400.0
 
+_FIRST_DAY: Final = date(2000, 1, 1)
+"""Dates count from here, so that microseconds are not lost in float64."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Clock:
@@ -82,7 +85,7 @@ def _day(text: str) -> float | None:
     if len(digits) != 8 or not digits.isdecimal():
         return None
     try:
-        return date(int(digits[:4]), int(digits[4:6]), int(digits[6:])).toordinal() * _DAY
+        return (date(int(digits[:4]), int(digits[4:6]), int(digits[6:])) - _FIRST_DAY).days * _DAY
     except ValueError:
         return None
 

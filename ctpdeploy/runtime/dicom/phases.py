@@ -1,8 +1,8 @@
 """Phases: which planes of different places belong to one point in time.
 
-Places may be taken at times of their own: some later than others, as where the table goes from slab to slab, or earlier
-and later in turns, as where it swings to and fro. The n-th image of a place is then always as far from the middle of all
-n-th images, or in turns; where an image is lost, those behind it are an interval late.
+Places may be taken at times of their own: some later than others, as where the table goes from slab to slab, or
+earlier and later in turns, as where it swings to and fro. The n-th image of a place is always as far from the middle
+of all n-th images, or so in turns; where an image is lost, those behind it are an interval late.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ _OUT_OF_STEP: Final = 0.3
 
 
 _TIE: Final = 1e-6
-"""Of an interval: with an image less than others, half of one late is as likely half of one early, and the first lost."""
+"""Of an interval: with one image less, half of one late is as likely half of one early, and the first lost."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

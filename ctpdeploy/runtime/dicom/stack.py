@@ -192,7 +192,7 @@ def _stack(
         held = set(of_planes[list(phases.dropped)].tolist())
         missing = next(place for place in range(len(heights)) if place not in held)
         findings = (*findings, finding("phase-dropped", f"{sentence}{heights[missing]:.1f} mm: it is left out."))
-    times = phases.times - phases.times.min()
+    times = np.round(phases.times - phases.times.min(), 6)  # as exactly as they are stated
     centre = times.mean(axis=1) - times.mean(axis=1)[0]
     at_once = len(times) < 2 or np.ptp(times, axis=1).max() <= _ONE_TIME * float(np.median(np.diff(centre)))
     return Stack(
@@ -201,7 +201,7 @@ def _stack(
         thickness=planes[0].thickness,
         clock=reading.clock,
         start=float(phases.times.min()),
-        times=times[:, 0] - times[0, 0] if at_once else centre,
+        times=times[:, 0] - times[0, 0] if at_once else np.round(centre, 6),
         slice_times=None if at_once else times,
         findings=findings,
     )

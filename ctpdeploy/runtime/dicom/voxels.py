@@ -71,12 +71,15 @@ def _require_fit(plane: Plane, stored: NDArray[Any]) -> None:
         _OverflowError: they do not.
     """
     low = -(2 ** (plane.storage.stored - 1)) if plane.storage.signed else 0
-    ends: tuple[int, int] = low, low + 2**plane.storage.stored - 1
-    for found in (lambda: ends, lambda: (int(stored.min()), int(stored.max()))):
-        hu = [value * plane.slope + plane.intercept for value in found()]
-        if min(hu) >= -(2**15) and max(hu) < 2**15:
-            return
-    raise _OverflowError
+    if _fits(plane, low, low + 2**plane.storage.stored - 1):
+        return
+    if not _fits(plane, int(stored.min()), int(stored.max())):
+        raise _OverflowError
+
+
+def _fits(plane: Plane, low: int, high: int) -> bool:
+    ends = [value * plane.slope + plane.intercept for value in (low, high)]
+    return min(ends) >= -(2**15) and max(ends) < 2**15
 
 
 def _read_file(planes: Sequence[Plane], out: Sequence[NDArray[Any]]) -> None:

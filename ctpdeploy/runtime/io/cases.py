@@ -55,7 +55,7 @@ def find_cases(folder: Path | str, *, series: str = "") -> list[CaseRef]:
     found = _with_unreadable(found, unreadable, root)
     if not found:
         expected = " or ".join(f"{layout.EXAMPLE} ({name})" for name, layout in LAYOUTS.items())
-        raise InputError(f"No case in {root}: a case holds a series named like {expected}.")
+        raise InputError(f"No case in {root}: a case is known by {expected}.")
     cases = sorted(_one_layout_a_folder(found), key=lambda case: _natural(case.folder))
     _log.info("%d cases found among %d files", len(cases), len(files))
     return cases

@@ -41,7 +41,8 @@ class DicomStudies:
         folders = _folders(studies, root)
         if self._series:
             studies = [study for study in studies if any(self._series in one.uids for one in study.series)] or studies
-        beside = {path.parent for path in files if path.name.endswith((".nii", ".nii.gz"))}
+        other = [path for path in files if path.name.endswith((".nii", ".nii.gz"))]
+        beside = {parent for path in other for parent in path.parents}
         cases = []
         for study in studies:
             folder, name = folders[study.uid]
@@ -49,7 +50,7 @@ class DicomStudies:
             try:
                 scans = choose_scans(study, self._series)
             except InputError as error:
-                if study.perfusion or not any(folder.is_relative_to(other) for other in beside):
+                if study.perfusion or folder not in beside:
                     cases.append(refer(name=name, reader=_never, fault=f"{folder}: {error}"))
                 continue
             names = [name] if len(scans) == 1 else [f"{name}-{number}" for number in range(1, len(scans) + 1)]
