@@ -79,8 +79,9 @@ def _jumps(seen: Blocks) -> Iterator[Finding]:
     usual = [float(np.median(changes[frame, place][seen.inside[place]])) for frame, place in doubtful]
     frame, place = doubtful[int(np.argmax(usual))]
     sentence = (
-        f"Slice {place} changes by {of_slice[frame, place]:.0f} HU from frame {frame} to frame {frame + 1} (both counted from 0): is "
-        "a frame blank, saturated or cut, or did the head move far? Look at these frames, and export the series again."
+        f"Slice {place} changes by {of_slice[frame, place]:.0f} HU from frame {frame} to frame {frame + 1} (all "
+        "counted from 0): is a frame blank, saturated or cut, or did the head move far? Look at these frames, and "
+        "export the series again."
     )
     yield finding("frames-jump" if max(usual) < _BROKEN_HU else "frames-broken", sentence)
 
