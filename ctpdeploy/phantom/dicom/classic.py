@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.uid import CTImageStorage
 
+from ctpdeploy.phantom.dicom.disc import Disc
 from ctpdeploy.phantom.dicom.headers import Identity, describe_ct, describe_pixels, new_object
-from ctpdeploy.phantom.dicom.images import Disc, Image, write_images
+from ctpdeploy.phantom.dicom.images import Image, write_images
 from ctpdeploy.phantom.dicom.scan import Scan
+from ctpdeploy.phantom.dicom.syntaxes import SYNTAXES
 from ctpdeploy.phantom.dicom.timing import clock_elements, moment, temporal_resolution
 
 __all__ = ["write_classic"]
@@ -25,13 +27,14 @@ def write_classic(disc: Disc, identity: Identity, scan: Scan, rng: np.random.Gen
     header = new_object(
         identity, CTImageStorage, scan.word, modality="CT", number=scan.number, description=maker.description
     )
+    header.file_meta.TransferSyntaxUID = SYNTAXES[layout.syntax]
     describe_ct(header, identity, scan.space, maker.image_type)
     describe_pixels(header, layout.stored, *scan.hu.shape[2:])
     resolution = temporal_resolution(layout, scan.seconds.mean(axis=1))
     if layout.clock in ("TemporalPositionIdentifier", "TriggerTime"):
         header.TemporalResolution, header.NumberOfTemporalPositions = resolution, len(scan.hu)
     images = _images(scan, identity, _instance_numbers(scan, rng))
-    paths = write_images(disc, identity, header, scan.space, images)
+    paths = write_images(disc, identity, header, scan.space, layout.stored, images)
     for path in rng.permutation(len(paths))[: layout.copies]:
         disc.copy(paths[path])
 

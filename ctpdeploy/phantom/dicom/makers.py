@@ -16,8 +16,8 @@ class Maker:
         manufacturer: as it stands in a header.
         image_type: of the images of a perfusion series.
         description: of that series.
-        files: path of a file in a study, filled in with the numbers of ``series`` and of the ``image``, counted in the
-            series as files were sent, the ``phase`` from 1, and the ``uid`` of the instance.
+        files: path of a file in a study, filled in with the numbers of ``series`` and ``image`` (Instance Number) and
+            the ``uid`` of the instance.
         pixels: how HU are stored.
         acquisitions: whether Acquisition Number counts the phases; 1 for all otherwise.
         kernel: Convolution Kernel.

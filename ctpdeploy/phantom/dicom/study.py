@@ -52,8 +52,8 @@ def write_study(
     """
     require("pydicom", extra="dicom")
     from ctpdeploy.phantom.dicom.classic import write_classic
+    from ctpdeploy.phantom.dicom.disc import Disc
     from ctpdeploy.phantom.dicom.headers import Identity
-    from ctpdeploy.phantom.dicom.images import Disc
 
     if isinstance(layout, str):
         if layout not in LAYOUTS:
