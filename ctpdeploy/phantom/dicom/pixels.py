@@ -45,7 +45,7 @@ class Pixels:
         Raises:
             InputError: HU cannot be stored so without a change.
         """
-        values = (hu.astype(np.float64) - self.intercept) / self.slope
+        values = (hu.astype(np.float32) - np.float32(self.intercept)) / np.float32(self.slope)
         low, high = self.limits
         fits = (values == np.rint(values)) & (values >= low) & (values <= high)
         if outside is not None:

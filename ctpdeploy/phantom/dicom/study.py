@@ -53,6 +53,7 @@ def write_study(
     require("pydicom", extra="dicom")
     from ctpdeploy.phantom.dicom.classic import write_classic
     from ctpdeploy.phantom.dicom.disc import Disc
+    from ctpdeploy.phantom.dicom.enhanced import write_enhanced
     from ctpdeploy.phantom.dicom.headers import Identity
 
     if isinstance(layout, str):
@@ -66,8 +67,9 @@ def write_study(
     identity = Identity(name=name, words=f"{name}/{layout.summary}/{seed}", start=layout.start, maker=layout.maker)
     disc = Disc(folder=folder, template=layout.maker.files)
     rng = np.random.default_rng(seed)
+    write = write_classic if layout.files == "image" else write_enhanced
     for scan in scans:
-        write_classic(disc, identity, scan, rng)
+        write(disc, identity, scan, rng)
     others: dict[str, str] = {}
     return StudyTruth(
         folder=folder,
