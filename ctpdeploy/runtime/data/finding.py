@@ -95,6 +95,7 @@ CODES: Final[dict[str, Code]] = {
     "window-short": Code("caution", "the window holds fewer frames than the networks take; the whole series is taken"),
     "frames-repeated": Code("caution", "the series holds fewer frames than the networks take; some are repeated"),
     "maps-computed": Code("note", "the case has no perfusion maps; they were computed from the series"),
+    "slices-averaged": Code("note", "thin slices were averaged to slabs as thick as the networks know"),
     "times-resampled": Code("note", "frame times are unequal; the series was resampled for the maps"),
     "run-again-in-float32": Code(
         "note", "the device returned NaN or infinity; the case was run again on the processor"
