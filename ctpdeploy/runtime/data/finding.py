@@ -47,7 +47,7 @@ class Code:
 CODES: Final[dict[str, Code]] = {
     "series-not-hu": Code("refusal", "the series shows no brain, or one that is not of 15 to 60 HU"),
     "frames-broken": Code(
-        "refusal", "half of a slice changes by 15 HU or more between two frames, as where one is blank"
+        "refusal", "half of a slice changes by 22 HU or more between two frames, as where one is blank"
     ),
     "series-disordered": Code("refusal", "the brain's mean curve goes up and down as only frames out of order do"),
     "series-reversed": Code("refusal", "the brain is brighter at the start of the series than at its end"),
