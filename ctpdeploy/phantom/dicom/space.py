@@ -83,8 +83,37 @@ class Space:
         matrix[:3, 3] += k * matrix[:3, 2]
         return Space(affine=matrix)
 
+    def finer(self, times: int) -> "Space":
+        """The grid of so many times more slices in the same place."""
+        matrix = np.array(self.affine, dtype=np.float64)
+        matrix[:3, 3] -= (times - 1) / (2 * times) * matrix[:3, 2]
+        matrix[:3, 2] /= times
+        return Space(affine=matrix)
 
-def tilted(affine: FloatArray, degrees: float, shape: tuple[int, int, int]) -> NDArray[np.float64]:
+    def reformatted(self, along: int, across: int, slices: int) -> "Space":
+        """The grid of images that stand across the slices, the last slice in their first row.
+
+        Args:
+            along: axis of this grid, 0 or 1, along which their rows run.
+            across: the other one, along which they stand one behind the other.
+            slices: number of slices of this grid.
+        """
+        normal = TO_LPS[:3, :3] @ self.normal
+        step = (self.affine[:3, 2] @ normal) * normal
+        matrix = np.eye(4)
+        matrix[:3] = np.stack(
+            [
+                self.affine[:3, along],
+                -step,
+                self.affine[:3, across],
+                self.affine[:3, 3] + (slices - 1) * step,
+            ],
+            axis=1,
+        )
+        return Space(affine=matrix)
+
+
+def tilted(affine: FloatArray, degrees: float, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """The affine of a stack ``(K, J, I)`` whose images are turned about their rows, while the table goes on as before.
 
     The middle of the stack stays where it is. What is in the images is sheared with them.
