@@ -1,7 +1,7 @@
 # make demo   from nothing to lesion masks: environment, installation, synthetic patients, training, export, inference
 # make test   environment, installation, tests
 # make bench  the README's figures measured again, beside what it says; WIDTH=16 is a quick look, 64 what it speaks of
-# make campaign  N spoiled cases from SEED on, none of which may give a wrong mask unsaid
+# make campaign  N spoiled cases from SEED on, none of which may give a wrong mask unsaid; N / 100 killed runs; a soak
 # make lint   style, types, import contracts
 # make docs   the documents as a site, in site/
 
@@ -44,7 +44,9 @@ bench: $(VENV)/installed-bench
 	$(BIN)/python claims/compare.py $(BENCH)
 
 campaign: $(VENV)/installed
-	PYTHONPATH=tests $(BIN)/python -m campaign --count $(N) --seed $(SEED) --work $(CAMPAIGN)
+	PYTHONPATH=tests $(BIN)/python -m campaign cases --count $(N) --seed $(SEED) --work $(CAMPAIGN)
+	PYTHONPATH=tests $(BIN)/python -m campaign kills --count $$(( $(N) / 100 )) --seed $(SEED) --work $(CAMPAIGN)
+	PYTHONPATH=tests $(BIN)/python -m campaign soak --count 300 --work $(CAMPAIGN)
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

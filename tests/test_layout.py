@@ -62,6 +62,14 @@ TOGETHER: dict[str, tuple[str, ...]] = {
     "runtime/bundle/test_onnx_check.py": ("runtime/bundle/protobuf.py",),
     # attacks on a bundle, whoever has to notice them
     "runtime/bundle/test_refusals.py": ("cli/verify.py", "runtime/bundle/archive.py", "runtime/bundle/signature.py"),
+    # images as planes, planes as stacks, series as kinds: what a study is asked is asked of all of them
+    "runtime/dicom/test_stack.py": ("runtime/dicom/copies.py", "runtime/dicom/places.py", "runtime/dicom/plane.py"),
+    "runtime/dicom/test_study.py": (
+        *("runtime/dicom/choice.py", "runtime/dicom/description.py", "runtime/dicom/kinds.py"),
+        *("runtime/dicom/series.py", "runtime/dicom/tags.py"),
+    ),
+    "runtime/dicom/test_voxels.py": ("runtime/dicom/enhanced.py",),
+    "runtime/io/test_dicom_study.py": ("runtime/io/dicom_case.py",),
     # from files to a case, by one layout and the other
     "runtime/io/test_cases.py": ("runtime/io/case_ref.py", "runtime/io/layout.py"),
     "runtime/io/test_geometry.py": ("runtime/data/geometry.py",),

@@ -18,6 +18,8 @@ from ctpdeploy.benchmark.subsample import middle_slices, write_every_nth_frame
 from ctpdeploy.runtime import Bundle, Case, CaseRef, Pipeline, read_case, write_prediction
 from ctpdeploy.runtime.gate.gate import reference_of
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, preprocess
+from ctpdeploy.runtime.quality.inspection import inspect
+from ctpdeploy.runtime.quality.plausibility import implausible
 
 __all__ = ["BackendTurns", "FrameTurns", "Turns"]
 
@@ -47,6 +49,7 @@ class FrameTurns:
     """Times before the networks for a case of so many frames, round by round; seconds."""
 
     read: list[float] = field(default_factory=list)
+    checks: list[float] = field(default_factory=list)
     preprocess: list[float] = field(default_factory=list)
 
 
@@ -131,8 +134,12 @@ class Turns:
         start = time.perf_counter()
         case = read_case(self._thinned[count], pipeline.perfusion)
         read = time.perf_counter()
+        inspect(case.series, case.geometry.spacing, case.maps, called=case.identifier)
+        implausible(case)
+        checked = time.perf_counter()
         preprocess(case, pipeline.config)
-        self.frames[count].preprocess.append(time.perf_counter() - read)
+        self.frames[count].preprocess.append(time.perf_counter() - checked)
+        self.frames[count].checks.append(checked - read)
         self.frames[count].read.append(read - start)
 
 

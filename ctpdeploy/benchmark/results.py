@@ -53,12 +53,14 @@ class FrameCost:
 
     Attributes:
         frames: how many.
-        read_s: to read the case.
+        read_s: to read the case, the checks of its contents among it.
+        checks_s: these checks alone.
         preprocess_s: to preprocess it.
     """
 
     frames: int
     read_s: float
+    checks_s: float
     preprocess_s: float
 
 

@@ -124,7 +124,12 @@ def run_benchmark(plan: Plan, progress: Progress = lambda *_: None) -> Results:
         copy_gb_per_s=Quantiles.of([ceilings.copy_gb_per_s for ceilings in turns.ceilings]),
         other_cores=load.cores(),
         by_frames=tuple(
-            FrameCost(frames=count, read_s=_median(taken.read), preprocess_s=_median(taken.preprocess))
+            FrameCost(
+                frames=count,
+                read_s=_median(taken.read),
+                checks_s=_median(taken.checks),
+                preprocess_s=_median(taken.preprocess),
+            )
             for count, taken in turns.frames.items()
         ),
         backends={

@@ -25,7 +25,8 @@ EXPLICIT = "A case given by its files; leave out all four maps to have them comp
 def infer(
     bundle: Annotated[Path, typer.Argument(help="Bundle made by ctpdeploy export.")],
     inputs: Annotated[
-        list[Path] | None, typer.Argument(help="Cases laid out as ISLES 2018 or ISLES 2024, or folders of such cases.")
+        list[Path] | None,
+        typer.Argument(help="DICOM studies, cases laid out as ISLES 2018 or ISLES 2024, or folders of such."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the results: one folder a case.")] = Path("results"),
     ctp: Annotated[Path | None, typer.Option(help=f"Raw 4D series. {EXPLICIT}")] = None,
@@ -36,6 +37,9 @@ def infer(
     frame_interval: Annotated[
         float | None, typer.Option(help="Seconds between frames, 0.2 to 10, whatever the files state.")
     ] = None,
+    series: Annotated[
+        str, typer.Option(help="UID of the DICOM series to take, where ctpdeploy inspect shows another choice.")
+    ] = "",
     name: Annotated[str, typer.Option(help="Name of the case given by --ctp.")] = "case",
     backend: Annotated[
         str,
@@ -68,7 +72,7 @@ def infer(
     if bool(given) == bool(inputs):
         raise UsageError("Give either cases or the files of one case (--ctp ...), for example: infer BUNDLE CASE.")
     planned = None if submission is None else Submission(submission)
-    cases = _explicit(name, given) if given else _found(inputs or [])
+    cases = _explicit(name, given) if given else _found(inputs or [], series)
     cases = [replace(case, frame_interval=frame_interval) for case in cases]
     require_places(cases, out, planned, inputs=inputs or ())
     _require_apart_from_bundle(bundle, out)
@@ -108,12 +112,12 @@ def _explicit(name: str, files: dict[str, Path]) -> "list[CaseRef]":
     return [case_of_files(name, files)]
 
 
-def _found(folders: list[Path]) -> "list[CaseRef]":
+def _found(folders: list[Path], series: str) -> "list[CaseRef]":
     """The cases under some folders, counted on the terminal before anything long."""
     from ctpdeploy.runtime import find_cases
     from ctpdeploy.runtime.io.case_ref import by_name
 
-    cases = by_name(case for folder in folders for case in find_cases(folder))
+    cases = by_name(case for folder in folders for case in find_cases(folder, series=series))
     say_found(len(cases), *folders)
     return list(cases.values())
 

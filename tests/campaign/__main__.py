@@ -1,22 +1,27 @@
-"""``python -m campaign``, from ``tests``: as many spoiled cases as you like, and what came of them.
+"""``python -m campaign``, from ``tests``: spoiled cases, killed runs, or a soak, as many as you like.
 
-Patients and a bundle are made in the folder of work, and used again. Exit code 1 where a case gave a wrong mask
-without a word, crashed or hung.
+``cases`` (the default) spoils copies of right cases: exit code 1 where one gave a wrong mask without a word, crashed or
+hung. ``kills`` ends runs over a folder by SIGKILL: exit code 1 where a result was not whole, or another. ``soak`` runs
+case after case in one process: exit code 1 where it grew. Patients and a bundle are made in the folder of work, and
+used again.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
+from campaign import kills
 from campaign.campaign import failures, run
 from campaign.judge import FAILURES, Outcome
+from campaign.kills import run_kills
+from campaign.soak import growth, has_grown, soak
 from ctpdeploy.cli.demo import SIZE, TRAIN_CASES, TRAIN_SEED
 from ctpdeploy.cli.export import export_bundle
 from ctpdeploy.cli.phantom import make_cases
 from ctpdeploy.cli.terminal import print_table
 from ctpdeploy.cli.train import train_run
 from ctpdeploy.phantom import PhantomConfig
-from ctpdeploy.runtime import Pipeline
+from ctpdeploy.runtime import Pipeline, find_cases
 from ctpdeploy.train import PRESETS
 
 TEST_CASES, TEST_SEED = 8, 3
@@ -37,15 +42,8 @@ def prepared(work: Path) -> tuple[Path, list[Path]]:
     return bundle, sorted((work / "test").iterdir())
 
 
-def main() -> None:
-    """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--backend", default="ort-cpu")
-    parser.add_argument("--work", type=Path, default=Path("campaign"))
-    options = parser.parse_args()
-    bundle, cases = prepared(options.work)
+def spoil(bundle: Path, cases: list[Path], options: argparse.Namespace) -> int:
+    """Spoiled cases; how many failed."""
 
     def say(number: int, name: str, outcome: Outcome) -> None:
         if outcome.verdict in FAILURES:
@@ -58,7 +56,56 @@ def main() -> None:
         [(name, *(f"{of_one[verdict] or ''}" for verdict in VERDICTS)) for name, of_one in counts.items()],
     )
     print(f"{options.count} spoiled cases on {options.backend}: {failures(counts)} failed.")
-    sys.exit(1 if failures(counts) else 0)
+    return failures(counts)
+
+
+def kill(bundle: Path, cases: list[Path], options: argparse.Namespace) -> int:
+    """Killed runs; how many failed."""
+
+    def say(number: int, verdict: str, words: str) -> None:
+        print(f"{number}: {verdict}: {words}", flush=True)
+
+    counts = run_kills(
+        bundle,
+        find_cases(cases[0].parent),
+        options.work / "killed",
+        count=options.count,
+        seed=options.seed,
+        on_outcome=say,
+    )
+    failed = sum(counts[verdict] for verdict in kills.FAILURES)
+    print(f"{options.count} killed runs: {failed} failed.")
+    return failed
+
+
+def last(bundle: Path, cases: list[Path], options: argparse.Namespace) -> int:
+    """Cases in one process; 1 if it grew."""
+    with Pipeline.open(bundle, options.backend) as pipeline:
+        readings = soak(
+            pipeline,
+            find_cases(cases[0].parent),
+            options.work / "soaked",
+            count=options.count,
+            on_reading=lambda reading: print(reading, flush=True),
+        )
+    print(f"{options.count} cases in one process on {options.backend}: {growth(readings)}.")
+    return int(has_grown(readings))
+
+
+KINDS = {"cases": spoil, "kills": kill, "soak": last}
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kind", nargs="?", choices=KINDS, default="cases")
+    parser.add_argument("--count", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--backend", default="ort-cpu")
+    parser.add_argument("--work", type=Path, default=Path("campaign"))
+    options = parser.parse_args()
+    bundle, cases = prepared(options.work)
+    sys.exit(1 if KINDS[options.kind](bundle, cases, options) else 0)
 
 
 if __name__ == "__main__":

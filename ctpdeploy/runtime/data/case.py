@@ -18,14 +18,34 @@ from ctpdeploy.runtime.data.geometry import Geometry
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.data.source import Source
 
-__all__ = ["MAP_NAMES", "MAP_UNITS", "BoolArray", "Case", "FloatArray", "IntervalSource", "require_case_name"]
+__all__ = [
+    "MAP_NAMES",
+    "MAP_UNITS",
+    "BoolArray",
+    "Case",
+    "ClockName",
+    "FloatArray",
+    "IntervalSource",
+    "require_case_name",
+]
 
 FloatArray = NDArray[np.floating[Any]]
 BoolArray = NDArray[np.bool_]
 
-IntervalSource = Literal["pixdim", "xyzt_units", "frame_interval", "assumed", "times"]
+ClockName = Literal[
+    "FrameAcquisitionDateTime",
+    "FrameReferenceDateTime",
+    "AcquisitionDateTime",
+    "AcquisitionTime",
+    "ContentTime",
+    "TriggerTime",
+    "TemporalPositionIdentifier",
+]
+"""Elements of DICOM images that may state when they were taken, by their keywords (PS3.6)."""
+
+IntervalSource = Literal["pixdim", "xyzt_units", "frame_interval", "assumed", "times", ClockName]
 """What stated the time between frames: a NIfTI header without a unit or with one, ``--frame-interval`` or the argument
-of that name, nobody, or the times of the frames themselves."""
+of that name, nobody, the times of the frames themselves, or an element of DICOM images."""
 
 MAP_NAMES = ("cbf", "cbv", "mtt", "tmax")
 """The perfusion maps F_o, in the order in which every network takes them."""

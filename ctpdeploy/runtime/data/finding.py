@@ -46,13 +46,15 @@ class Code:
 
 CODES: Final[dict[str, Code]] = {
     "series-not-hu": Code("refusal", "the series shows no brain, or one that is not of 15 to 60 HU"),
-    "frames-broken": Code("refusal", "a slice changes by 25 HU or more between two frames, as where a frame is blank"),
+    "frames-broken": Code(
+        "refusal", "half of a slice changes by 15 HU or more between two frames, as where one is blank"
+    ),
     "series-disordered": Code("refusal", "the brain's mean curve goes up and down as only frames out of order do"),
     "series-reversed": Code("refusal", "the brain is brighter at the start of the series than at its end"),
     "series-without-bolus": Code("refusal", "the brain's mean curve changes by less than 2.5 HU"),
     "maps-identical": Code("refusal", "two perfusion maps are one and the same volume"),
     "maps-in-air": Code("refusal", "over a tenth of a map's positive voxels lie where the series has air"),
-    "frames-jump": Code("serious", "a slice changes by 12 to 25 HU between two frames; motion, or a cut frame"),
+    "frames-jump": Code("serious", "a slice changes by 12 HU or more between two frames; motion, or a cut frame"),
     "series-uneven": Code("serious", "the brain's mean curve goes up and down more than a bolus; motion, or disorder"),
     "series-clipped": Code("serious", "over a hundredth of the voxels share the greatest value, as in a window"),
     "series-without-baseline": Code("serious", "the series begins when contrast agent has come already"),
@@ -82,6 +84,10 @@ CODES: Final[dict[str, Code]] = {
         "caution", "the frame interval is impossible in the unit stated; it is taken in the one in which it is possible"
     ),
     "interval-assumed": Code("caution", "the file does not state how far apart the frames are; 1 s is assumed"),
+    "phase-dropped": Code("caution", "the last phase of a DICOM series lacks slices and is left out"),
+    "images-left-out": Code("caution", "a DICOM series holds images beside its CT perfusion scan; they are left out"),
+    "series-chosen": Code("note", "several DICOM series show one CT perfusion scan; one of them is taken"),
+    "images-twice": Code("note", "DICOM images were there twice; each is read once"),
     "no-vein": Code("caution", "no vein was found, so the arterial input is not corrected for partial volume"),
     "arterial-input-weak": Code("caution", "arteries are faint, less than 40 HU or found on averages of voxels"),
     "window-start": Code("caution", "q(t) has no rise of K steps; the perfusion window starts at the first frame"),

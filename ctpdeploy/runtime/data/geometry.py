@@ -78,6 +78,15 @@ class Geometry:
         """Source axes ``(X, Y, Z[, T])`` to case axes ``([T,] D, H, W)``; a view where NumPy can."""
         return apply_orientation(volume, io_orientation(self.affine)).T
 
+    def slice_order(self) -> tuple[int, ...] | None:
+        """For each slice of the case its number among the slices of the source, the last of the source's axes.
+
+        None where the slices of the case are not those of the source, as of one that is not axial.
+        """
+        stacked = np.broadcast_to(np.arange(self.shape[2]), self.shape)
+        order = self.to_case(stacked)[:, 0, 0].tolist()
+        return tuple(order) if len(set(order)) == self.shape[2] else None
+
     def to_source(self, volume: NDArray[Any]) -> NDArray[Any]:
         """Case axes ``(D, H, W)`` back to the axes of the source ``(X, Y, Z)``."""
         return apply_orientation(volume.T, ornt_transform(_CANONICAL, io_orientation(self.affine)))

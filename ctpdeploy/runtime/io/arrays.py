@@ -154,8 +154,7 @@ def _foot_to_head(clock: NDArray[np.float64], geometry: Geometry) -> NDArray[np.
     Raises:
         InputError: slices of the case are not those of the source.
     """
-    stacked = np.broadcast_to(np.arange(geometry.shape[2]), geometry.shape)
-    order = geometry.to_case(stacked)[:, 0, 0]
-    if len(set(order.tolist())) != clock.shape[1]:
+    order = geometry.slice_order()
+    if order is None:
         raise InputError("Times of each slice need axial slices: the last axis of the affine must run along the body.")
     return clock[:, order]

@@ -11,7 +11,7 @@ from typing import Final, Literal
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
-from ctpdeploy.runtime.io import isles2018, isles2024
+from ctpdeploy.runtime.io import dicom_study, isles2018, isles2024
 from ctpdeploy.runtime.io.case_ref import CaseRef
 from ctpdeploy.runtime.io.layout import Layout, walk
 
@@ -19,17 +19,23 @@ __all__ = ["LAYOUTS", "Inventory", "find_cases", "read_case", "take_inventory"]
 
 _log = logging.getLogger(__package__)
 
-LAYOUTS: Final[dict[str, Layout]] = {isles2018.NAME: isles2018, isles2024.NAME: isles2024}
+LAYOUTS: Final[dict[str, Layout]] = {
+    isles2018.NAME: isles2018,
+    isles2024.NAME: isles2024,
+    dicom_study.NAME: dicom_study.DicomStudies(),
+}
 """All layouts by name; one more is one more entry."""
 
 
-def find_cases(folder: Path | str) -> list[CaseRef]:
+def find_cases(folder: Path | str, *, series: str = "") -> list[CaseRef]:
     """All cases in ``folder``, at any depth, in natural order; one if the folder is a case itself.
 
     Files are listed once, without hidden ones; none is read beyond what its layout needs to know it.
 
     Args:
-        folder: a case, or a folder of cases in any layout of ``LAYOUTS``.
+        folder: a case, or a folder of cases in any layout of ``LAYOUTS``; or a zip of DICOM images.
+        series: UID of the DICOM series to take in each study, whatever it looks like; empty for the one that is CT
+            perfusion.
 
     Returns:
         References to the cases. A folder that cannot be listed makes the case around it one at fault, or else is one
@@ -39,15 +45,17 @@ def find_cases(folder: Path | str) -> list[CaseRef]:
         InputError: the folder does not exist or cannot be listed, or no case is in it.
     """
     root = Path(folder)
-    if not root.is_dir():
+    archive = root.suffix.lower() == ".zip" and root.is_file()
+    if not (root.is_dir() or archive):
         raise InputError(f"{root} is not a folder: give a case or a folder of cases.")
     unreadable: list[OSError] = []
-    files = walk(root, unreadable)
-    found = [case for layout in LAYOUTS.values() for case in layout.find(files, root)]
+    files = [root] if archive else walk(root, unreadable)
+    layouts = {**LAYOUTS, **({dicom_study.NAME: dicom_study.DicomStudies(series)} if series else {})}
+    found = [case for layout in layouts.values() for case in layout.find(files, root)]
     found = _with_unreadable(found, unreadable, root)
     if not found:
         expected = " or ".join(f"{layout.EXAMPLE} ({name})" for name, layout in LAYOUTS.items())
-        raise InputError(f"No case in {root}: a case holds a series named like {expected}.")
+        raise InputError(f"No case in {root}: a case is known by {expected}.")
     cases = sorted(_one_layout_a_folder(found), key=lambda case: _natural(case.folder))
     _log.info("%d cases found among %d files", len(cases), len(files))
     return cases

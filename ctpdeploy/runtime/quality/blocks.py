@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 from ctpdeploy.runtime.data.case import BoolArray, FloatArray
 from ctpdeploy.runtime.perfusion.brain import brain_mask
 
-__all__ = ["Blocks"]
+__all__ = ["BLOCK_MM", "Blocks"]
 
 _PIXEL_MM: Final = 1.8
 """Finer images are thinned out: what is averaged over blocks does not need every pixel."""
 
-_BLOCK_MM: Final = 8.0
+BLOCK_MM: Final = 8.0
+"""Side of a block."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,7 @@ class Blocks:
         dz, dy, dx = spacing
         step = _ratio(_PIXEL_MM, dy), _ratio(_PIXEL_MM, dx)
         dy, dx = dy * step[0], dx * step[1]
-        size = _ratio(_BLOCK_MM, dy), _ratio(_BLOCK_MM, dx)
+        size = _ratio(BLOCK_MM, dy), _ratio(BLOCK_MM, dx)
         thin = series[:, :, :: step[0], :: step[1]]
         mean = thin.mean(axis=0, dtype=np.float32)
         brain = brain_mask(mean, (dz, dy, dx))

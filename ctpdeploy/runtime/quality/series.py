@@ -20,9 +20,12 @@ _RISE_HU: Final = 2.5
 _CLIPPED: Final = 0.01
 """Of the voxels, that share the greatest mean: bone is of many kinds, and only a window makes it one."""
 
-_JUMP_HU: Final = (12.0, 25.0)
-"""Mean change of a slice's blocks from one frame to the next: doubtful, impossible. Steps of contrast, noise of a
-quarter of the dose and a jerk of 4 mm and 3 degrees make up to 8; half a frame that is missing 17, a blank one 31."""
+_JUMP_HU: Final = 12.0
+"""Mean change of a slice's blocks from one frame to the next that is doubtful. Steps of contrast and noise of a quarter
+of the dose make up to 8, a jerk of 4 mm and 3 degrees 10, or 35 at the vertex, where bone comes into the slice."""
+
+_BROKEN_HU: Final = 15.0
+"""Median change, impossible: that jerk makes 5 at the most, a frame that is missing by half or more 31 and above."""
 
 _UNEVEN: Final = (2.3, 4.5)
 """Total variation of the brain's mean curve over its range, likewise: 1.6 to 2 are usual, motion makes up to 3, frames
@@ -70,15 +73,17 @@ def _jumps(seen: Blocks) -> Iterator[Finding]:
     """Of a slice from one frame to the next."""
     changes = np.abs(np.diff(seen.frames, axis=0)) * seen.inside
     of_slice = changes.sum(axis=(2, 3)) / np.maximum(np.count_nonzero(seen.inside, axis=(1, 2)), 1)
-    frame, place = np.unravel_index(int(of_slice.argmax()), of_slice.shape)
-    largest = float(of_slice[frame, place])
-    if largest < _JUMP_HU[0]:
+    doubtful = np.argwhere(of_slice >= _JUMP_HU)
+    if not len(doubtful):
         return
+    usual = [float(np.median(changes[frame, place][seen.inside[place]])) for frame, place in doubtful]
+    frame, place = doubtful[int(np.argmax(usual))]
     sentence = (
-        f"Slice {place} changes by {largest:.0f} HU from frame {frame} to frame {frame + 1} (both counted from 0): is "
-        "a frame blank, saturated or cut, or did the head move far? Look at these frames, and export the series again."
+        f"Slice {place} changes by {of_slice[frame, place]:.0f} HU from frame {frame} to frame {frame + 1} (all "
+        "counted from 0): is a frame blank, saturated or cut, or did the head move far? Look at these frames, and "
+        "export the series again."
     )
-    yield finding("frames-jump" if largest < _JUMP_HU[1] else "frames-broken", sentence)
+    yield finding("frames-jump" if max(usual) < _BROKEN_HU else "frames-broken", sentence)
 
 
 def _course(curve: FloatArray) -> Iterator[Finding]:

@@ -23,7 +23,7 @@ _MOST_SLICES: Final = 5
 _MOST_FINDINGS: Final = 3
 """Findings shown; more where more are serious."""
 _MARKS: Final[dict[Severity, str]] = {"serious": "!!", "caution": "!", "note": "-"}
-_STATED: Final[dict[IntervalSource, str]] = {
+_STATED: Final[dict[IntervalSource, str]] = {  # an element of DICOM is its own word
     "pixdim": "pixdim[4], no unit stated",
     "xyzt_units": "pixdim[4] in its unit",
     "frame_interval": "given by hand",
@@ -134,7 +134,8 @@ def _summary(case: Case, prediction: Prediction) -> list[str]:
         f"    {c.volume_ml:.1f} ml{f', {c.side} side' if c.side else ''}, about slice {c.centroid[0] + 1:.0f}"
         for c in pieces[:3]
     ]
-    lines.append(f"{len(case.series)} frames, one every {case.frame_interval:.4g} s ({_STATED[case.interval_source]})")
+    stated = _STATED.get(case.interval_source, case.interval_source)
+    lines.append(f"{len(case.series)} frames, one every {case.frame_interval:.4g} s ({stated})")
     engine, seconds = prediction.outputs.engine, prediction.outputs.seconds
     lines.append(f"{engine.backend}, {engine.precision}, networks {seconds['networks']:.2f} s")
     serious = [found for found in prediction.findings if found.severity == "serious"]

@@ -46,7 +46,7 @@ def test_any_affine_gives_the_case_of_a_file_with_it(tmp_path: Path, codes: str)
 def test_a_case_with_a_dicom_source_is_written_without_a_header_of_its_own(tmp_path: Path):
     found = case_from_arrays(SERIES, TIMES, spacing=np.array((27.0, 8.0, 9.0)), maps=MAPS)
     instances = tuple(tuple(f"1.2.{t}.{z}" for z in range(SHAPE[0])) for t in range(len(TIMES)))
-    source = DicomSource(study_uid="1.2", series_uid="1.3", frame_of_reference_uid="1.4", instance_uids=instances)
+    source = DicomSource(study_uid="1.2", series_uids=("1.3",), frame_of_reference_uid="1.4", instance_uids=instances)
     write_volume(tmp_path / "x.nii.gz", found.maps["cbf"], Case(**{**vars(found), "source": source}))
     assert_allclose(nib.load(tmp_path / "x.nii.gz").header.get_zooms(), (9.0, 8.0, 27.0), rtol=1e-6)
 

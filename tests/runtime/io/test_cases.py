@@ -61,7 +61,8 @@ def test_what_is_looked_for_is_said(tmp_path: Path):
 
 
 def test_an_example_is_a_case(tmp_path: Path):
-    for name, layout in LAYOUTS.items():
+    by_file_names = {name: layout for name, layout in LAYOUTS.items() if name != "DICOM"}
+    for name, layout in by_file_names.items():
         touch(tmp_path / name / layout.EXAMPLE)
         (case,) = find_cases(tmp_path / name)
         assert (case.folder, case.layout) == (tmp_path / name, name)

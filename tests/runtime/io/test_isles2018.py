@@ -125,7 +125,7 @@ def test_words_that_only_resemble_a_modality_change_nothing(case: Path):
 def test_an_empty_folder_is_refused(tmp_path: Path):
     with pytest.raises(InputError, match="No case in"):
         find_cases(tmp_path)
-    with pytest.raises(InputError, match="a case holds a series named like"):
+    with pytest.raises(InputError, match="a case is known by SMIR"):
         read_case(tmp_path)
     with pytest.raises(InputError, match="not a folder"):
         find_cases(tmp_path / "nowhere")

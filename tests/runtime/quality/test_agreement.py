@@ -35,6 +35,7 @@ WRONG: dict[str, tuple[Callable[[Maps], Maps], str]] = {
         lambda maps: {name: np.roll(volume, 8, axis=2) for name, volume in maps.items()},
         "maps-of-another",
     ),
+    "8 mm aside": (lambda maps: {name: np.roll(volume, 4, axis=1) for name, volume in maps.items()}, "maps-of-another"),
     "CBF mirrored": (lambda maps: {**maps, "cbf": maps["cbf"][..., ::-1]}, "maps-of-another"),
     "CBF constant": (lambda maps: {**maps, "cbf": np.where(maps["cbf"] > 0, 50.0, 0.0)}, "maps-of-another"),
     "CBV as CBF": (lambda maps: exchanged(maps, "cbf", "cbv"), "maps-swapped"),

@@ -37,7 +37,8 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "a blank frame": (lambda hu: with_frames(hu, slice(20, 21), 0.0), "frames-broken"),
     "three blank frames": (lambda hu: with_frames(hu, slice(20, 23), -1000.0), "frames-broken"),
     "the last frame saturated": (lambda hu: with_frames(hu, slice(-1, None), 3071.0), "frames-broken"),
-    "half a frame": (lambda hu: with_frames(hu, slice(20, 21), 0.0, rows=slice(64, None)), "frames-jump"),
+    "half a frame": (lambda hu: with_frames(hu, slice(20, 21), 0.0, rows=slice(64, None)), "frames-broken"),
+    "less than half of it": (lambda hu: with_frames(hu, slice(20, 21), 0.0, rows=slice(None, 60)), "frames-jump"),
     "blocks of frames exchanged": (
         lambda hu: hu[[*range(10), *range(15, 20), *range(10, 15), *range(20, len(hu))]],
         "series-uneven",

@@ -1,0 +1,80 @@
+"""``ctpdeploy inspect``: what a study holds, and what would be taken of it."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ctpdeploy.cli.terminal import print_json, print_table, say
+from ctpdeploy.errors import InputError
+
+__all__ = ["inspect_study"]
+
+
+def inspect_study(
+    study: Annotated[Path, typer.Argument(help="Folder with the images of one study or more, at any depth, or a zip.")],
+    series: Annotated[str, typer.Option(help="UID of the series to take, whatever it looks like.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON, with all UIDs.")] = False,
+) -> None:
+    """List the DICOM series of a study, what each is, and which one infer would take for CT perfusion.
+
+    No pixel is read. Where several series show one scan, the one whose slices are nearest to 4 to 12 mm is taken;
+    --series overrules every choice, here and in infer.
+
+    Example: ctpdeploy inspect study --json
+    """
+    from ctpdeploy.runtime.dicom.description import describe_study
+    from ctpdeploy.runtime.dicom.study import find_studies
+    from ctpdeploy.runtime.io.layout import walk
+
+    files = walk(study) if study.is_dir() else [study] if study.is_file() else []
+    studies = [describe_study(found, series) for found in find_studies(files)]
+    if not studies:
+        raise InputError(f"{study} holds no DICOM images: give the folder or the zip that a scanner or a PACS made.")
+    if as_json:
+        print_json({"studies": studies})
+    else:
+        for found in studies:
+            _print(found, alone=len(studies) == 1)
+    faults = [found["fault"] for found in studies if found["fault"]]
+    if len(faults) == len(studies):
+        raise InputError(f"{study}: {faults[0]}")
+
+
+def _print(study: dict[str, Any], *, alone: bool) -> None:
+    if not alone:
+        say(f"Study {study['study_uid']}")
+    rows = [
+        [
+            one["number"] or "-",
+            one["description"][:28] or "-",
+            one["kind"],
+            "taken" if one["taken"] else one["because"],
+            str(one["files"]),
+            str(one["places"] or "-"),
+            str(one["times"] or "-"),
+            f"{one['thickness']:g}" if one["thickness"] else "-",
+        ]
+        for one in study["series"]
+    ]
+    print_table(["series", "description", "kind", "because", "files", "slices", "times", "mm"], rows, words=4)
+    for scan in study["scans"]:
+        say(_sentence(scan))
+        for found in scan["findings"]:
+            say(found["sentence"])
+    for sentence in study["unreadable"]:
+        say(sentence)
+
+
+def _sentence(scan: dict[str, Any]) -> str:
+    unit = "s" if scan["clock_unit"] == "s" else "frames"
+    steps = f"{scan['interval']:g}"
+    if scan["longest_interval"] > 1.05 * scan["shortest_interval"]:
+        steps = f"{scan['shortest_interval']:g} to {scan['longest_interval']:g}"
+    tilt = f", gantry tilted by {scan['tilt']:g} degrees" if scan["tilt"] >= 0.1 else ""
+    once = "" if scan["slices_at_once"] else ", each slice at times of its own"
+    return (
+        f"Series {scan['series'] or '-'} would be taken: {scan['phases']} volumes of {scan['slices']} slices of "
+        f"{scan['rows']} x {scan['columns']}, every {steps} {unit} for {scan['duration']:g} {unit} by "
+        f"{scan['clock']}{once}; slices of {scan['thickness']:g} mm every {scan['distance']:g} mm{tilt}."
+    )

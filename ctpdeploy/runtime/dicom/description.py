@@ -1,0 +1,100 @@
+"""Description: what a study holds, as JSON values for programs and tables."""
+
+from typing import Any
+
+import numpy as np
+
+from ctpdeploy.errors import InputError
+from ctpdeploy.runtime.dicom.choice import Scan, choose_scans
+from ctpdeploy.runtime.dicom.kinds import CT_PERFUSION, Verdict
+from ctpdeploy.runtime.dicom.series import Series
+from ctpdeploy.runtime.dicom.stack import Stack
+from ctpdeploy.runtime.dicom.study import Study
+
+__all__ = ["describe_study"]
+
+
+def describe_study(study: Study, series_uid: str = "") -> dict[str, Any]:
+    """What a study holds, which of its series is taken for CT perfusion, and why not the others.
+
+    Args:
+        study: with its series judged.
+        series_uid: of the series to take whatever its kind.
+
+    Returns:
+        Lengths in mm, times in s, angles in degrees; ``fault`` says why no scan can be read, or is None.
+    """
+    scans: list[Scan] = []
+    fault = None
+    try:
+        scans = choose_scans(study, series_uid)
+    except InputError as error:
+        fault = str(error)
+    pairs = zip(study.series, study.verdicts, strict=True)
+    return {
+        "study_uid": study.uid,
+        "series": [_series(series, verdict, scans) for series, verdict in pairs],
+        "scans": [_scan(scan) for scan in scans],
+        "fault": fault,
+        "unreadable": list(study.unreadable),
+    }
+
+
+def _series(series: Series, verdict: Verdict, scans: list[Scan]) -> dict[str, Any]:
+    taken = any(scan.series is series for scan in scans)
+    because = verdict.because
+    if verdict.kind == CT_PERFUSION and scans and not taken:
+        because = "another series of the same scan is taken"
+    return {
+        "number": series.number,
+        "description": series.description,
+        "uids": list(series.uids),
+        "modality": series.modality,
+        "maker": series.maker,
+        "kind": verdict.kind,
+        "because": because,
+        "taken": taken,
+        "files": len(series.files),
+        "places": verdict.extent.places,
+        "times": verdict.extent.times,
+        "thickness": series.planes[0].thickness if series.planes else None,
+    }
+
+
+def _scan(scan: Scan) -> dict[str, Any]:
+    stack = scan.stack
+    phases, slices, rows, columns = stack.shape
+    steps = np.diff(stack.times)
+    return {
+        "series": scan.series.number,
+        "phases": phases,
+        "slices": slices,
+        "rows": rows,
+        "columns": columns,
+        "clock": stack.clock.name,
+        "clock_unit": stack.clock.unit,
+        "interval": round(float(np.median(steps)), 4),
+        "shortest_interval": round(float(steps.min()), 4),
+        "longest_interval": round(float(steps.max()), 4),
+        "duration": round(float(stack.times[-1]), 4),
+        "slices_at_once": stack.slice_times is None,
+        "thickness": stack.thickness,
+        "distance": round(_distance(stack), 4),
+        "pixel": [round(float(size), 4) for size in stack.planes[0][0].spacing],
+        "tilt": round(_tilt(stack), 1),
+        "findings": [
+            {"code": found.code, "severity": found.severity, "sentence": found.sentence} for found in scan.findings
+        ],
+    }
+
+
+def _distance(stack: Stack) -> float:
+    """Of two slices along their normal."""
+    sides = np.linalg.norm(stack.affine[:3, :2], axis=0)
+    return abs(float(np.linalg.det(stack.affine[:3, :3]))) / float(sides.prod())
+
+
+def _tilt(stack: Stack) -> float:
+    """Angle between the way from slice to slice and the normal of the slices."""
+    step = float(np.linalg.norm(stack.affine[:3, 2]))
+    return float(np.degrees(np.arccos(np.clip(_distance(stack) / step, -1, 1))))

@@ -1,0 +1,155 @@
+"""Kinds: what a series is, by rules in their order, and why it is not the CT perfusion series looked for."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from ctpdeploy.runtime.dicom.series import Series
+
+__all__ = ["CT_PERFUSION", "KINDS", "LEAST_TIMES", "Extent", "Kind", "Verdict", "judge"]
+
+CT_PERFUSION: Final = "CT perfusion"
+
+LEAST_TIMES: Final = 10
+"""Points in time of a perfusion scan; angiographies in phases have two to five."""
+
+_AXIAL: Final = 0.7
+"""Least share of the body's axis in the normal of a slice."""
+
+_MAP_WORDS: Final = re.compile(
+    r"\b(r?CBF|r?CBV|MTT|T-?MAX|TTP|TTD|TTS|PBF|PBV|PERFUSION MAP|PENUMBRA|MISMATCH|BLOOD (FLOW|VOLUME))\b",
+    re.IGNORECASE,
+)
+_MADE_OF_OTHERS: Final = frozenset({"MPR", "REFORMATTED", "MIP", "MINIP", "PROJECTION IMAGE", "AVERAGE", "VOLUME"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extent:
+    """How far a series extends.
+
+    Attributes:
+        places: number of different places of its slices.
+        times: most images at one of them.
+        upright: share of the body's axis in the normal of its slices.
+    """
+
+    places: int
+    times: int
+    upright: float
+
+    @classmethod
+    def of(cls, series: Series) -> "Extent":
+        """The extent of a series whose planes are placed; zeros of one without."""
+        planes = [plane for plane in series.planes if plane.placed]
+        if not planes:
+            return cls(places=0, times=0, upright=0.0)
+        along, down = np.reshape(planes[0].orientation, (2, 3))
+        normal = np.cross(along, down)
+        heights = np.round(np.array([plane.position for plane in planes]) @ normal, 1)
+        counts = np.unique(heights, return_counts=True)[1]
+        return cls(places=len(counts), times=int(counts.max()), upright=abs(float(normal[2])))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A kind of series.
+
+    Attributes:
+        name: of the kind.
+        holds: whether a series of an extent is of it, those before it in the table aside.
+        because: clause that says by what it is known.
+    """
+
+    name: str
+    holds: Callable[[Series, Extent], bool]
+    because: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """The kind of a series.
+
+    Attributes:
+        kind: name of the kind.
+        because: by what it is known.
+        extent: of the series.
+    """
+
+    kind: str
+    because: str
+    extent: Extent
+
+
+def _type(series: Series, *words: str) -> bool:
+    return not set(words).isdisjoint(word.upper() for word in series.image_type)
+
+
+def _in_colour(series: Series) -> bool:
+    return any(plane.storage.samples != 1 or "PALETTE" in plane.storage.photometric for plane in series.planes[:1])
+
+
+KINDS: Final = (
+    Kind(name="unreadable", holds=lambda series, _: bool(series.fault), because="a file of it cannot be read"),
+    Kind(
+        name="report",
+        holds=lambda series, _: series.modality in ("SR", "DOC", "REG", "PR", "KO", "SEG", "RTSTRUCT"),
+        because="it holds no images of a scanner",
+    ),
+    Kind(
+        name="other modality",
+        holds=lambda series, _: series.modality not in ("CT", "OT", ""),
+        because="its modality is not CT",
+    ),
+    Kind(name="not images", holds=lambda series, _: not series.planes, because="it holds no images"),
+    Kind(name="colour", holds=lambda series, _: _in_colour(series), because="values cannot be read from colours"),
+    Kind(
+        name="localiser",
+        holds=lambda series, _: _type(series, "LOCALIZER", "SCOUT"),
+        because="its image type says so",
+    ),
+    Kind(
+        name="perfusion map",
+        holds=lambda series, extent: (
+            extent.times <= 1 and bool(_MAP_WORDS.search(" ".join((series.description, *series.image_type))))
+        ),
+        because="its image type or description names a map",
+    ),
+    Kind(
+        name="reformatted",
+        holds=lambda series, extent: extent.times < LEAST_TIMES and _type(series, "SECONDARY", *_MADE_OF_OTHERS),
+        because="its image type says that it was made of other images",
+    ),
+    Kind(
+        name="without positions",
+        holds=lambda series, _: not all(plane.placed for plane in series.planes),
+        because="its images do not state where they lie",
+    ),
+    Kind(
+        name="volume",
+        holds=lambda _, extent: extent.times <= 1,
+        because="it has one image at each place",
+    ),
+    Kind(
+        name="phases",
+        holds=lambda _, extent: extent.times < LEAST_TIMES,
+        because=f"it has less than {LEAST_TIMES} images at each place",
+    ),
+    Kind(
+        name="bolus tracking",
+        holds=lambda _, extent: extent.places == 1,
+        because="it has many images at a single place",
+    ),
+    Kind(name="not axial", holds=lambda _, extent: extent.upright < _AXIAL, because="its slices are not axial"),
+    Kind(name=CT_PERFUSION, holds=lambda *_: True, because="it has many images at each of its places"),
+)
+"""All kinds, tried in this order; ``docs/scanner.md`` lists them from here."""
+
+
+def judge(series: Series) -> Verdict:
+    """The kind of a series."""
+    extent = Extent.of(series)
+    kind = next(kind for kind in KINDS if kind.holds(series, extent))
+    return Verdict(kind=kind.name, because=series.fault or kind.because, extent=extent)

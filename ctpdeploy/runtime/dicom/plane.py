@@ -1,0 +1,134 @@
+"""Plane: one two-dimensional image of a file, where it lies in the patient, when it was taken, and how it is stored.
+
+A file of a classic series holds one plane, an enhanced one many. DICOM calls them frames, a word that here belongs to
+the points in time of a series.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ctpdeploy.runtime.dicom.header import File, Header
+from ctpdeploy.runtime.dicom.tags import Tag
+
+__all__ = ["CLOCK_TAGS", "Plane", "Storage", "classic_plane", "storage_of"]
+
+CLOCK_TAGS = (
+    Tag.ACQUISITION_DATE_TIME,
+    Tag.ACQUISITION_DATE,
+    Tag.ACQUISITION_TIME,
+    Tag.CONTENT_DATE,
+    Tag.CONTENT_TIME,
+    Tag.TRIGGER_TIME,
+    Tag.TEMPORAL_POSITION,
+    Tag.TEMPORAL_RESOLUTION,
+)
+"""Elements of a classic image from which the time of a plane may be taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """How the pixels of a file are stored; one object for all files alike.
+
+    Attributes:
+        syntax: UID of the transfer syntax.
+        rows: of a plane.
+        columns: of a plane.
+        samples: a pixel, 1 of an image in grey.
+        photometric: interpretation, ``"MONOCHROME2"`` of CT.
+        allocated: bits a sample takes.
+        stored: bits of it that are used, the lowest.
+        signed: whether they are a signed number.
+        padding: least and greatest stored value of pixels outside the field of view, where stated.
+    """
+
+    syntax: str
+    rows: int
+    columns: int
+    samples: int
+    photometric: str
+    allocated: int
+    stored: int
+    signed: bool
+    padding: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plane:
+    """One image.
+
+    Attributes:
+        file: it lies in.
+        index: of the plane in the file, from 0.
+        instance: SOP Instance UID of the file.
+        position: of the centre of its first pixel in the patient (x to the left, y to the back, z to the head), mm.
+        orientation: direction in which columns are counted, then rows, six cosines.
+        spacing: of rows, and of columns, in mm.
+        thickness: of the slice in mm; 0 where it is not stated.
+        frame_of_reference: UID of the space of the position.
+        slope: HU a stored unit.
+        intercept: HU of a stored 0.
+        storage: of the pixels.
+        pixels_at: offset in the file of the plane's first byte, where its pixels are not compressed.
+        clocks: values of elements that state its time, as they are written, by their keywords.
+    """
+
+    file: File
+    index: int
+    instance: str
+    position: tuple[float, ...]
+    orientation: tuple[float, ...]
+    spacing: tuple[float, ...]
+    thickness: float
+    frame_of_reference: str
+    slope: float
+    intercept: float
+    storage: Storage
+    pixels_at: int | None
+    clocks: Mapping[str, str]
+
+    @property
+    def placed(self) -> bool:
+        """Whether it states where it lies."""
+        return (len(self.position), len(self.orientation), len(self.spacing)) == (3, 6, 2)
+
+
+def storage_of(header: Header) -> Storage:
+    """The storage that a header states."""
+    padding = None
+    if header.values.get(Tag.PADDING):
+        first = header.integer(Tag.PADDING)
+        padding = tuple(sorted((first, header.integer(Tag.PADDING_LIMIT, first))))
+    allocated = header.integer(Tag.BITS_ALLOCATED, 16)
+    return Storage(
+        syntax=header.syntax,
+        rows=header.integer(Tag.ROWS),
+        columns=header.integer(Tag.COLUMNS),
+        samples=header.integer(Tag.SAMPLES, 1),
+        photometric=header.text(Tag.PHOTOMETRIC),
+        allocated=allocated,
+        stored=header.integer(Tag.BITS_STORED, allocated),
+        signed=bool(header.integer(Tag.SIGNED)),
+        padding=padding,  # type: ignore[arg-type]  # two numbers
+    )
+
+
+def classic_plane(header: Header) -> Plane:
+    """The plane of a file that holds one."""
+    clocks = {tag.name: text for tag in CLOCK_TAGS if (text := header.text(tag))}
+    slope, intercept = header.numbers(Tag.SLOPE), header.numbers(Tag.INTERCEPT)
+    thickness = header.numbers(Tag.SLICE_THICKNESS)
+    return Plane(
+        file=header.file,
+        index=0,
+        instance=header.text(Tag.SOP_INSTANCE),
+        position=header.numbers(Tag.POSITION),
+        orientation=header.numbers(Tag.ORIENTATION),
+        spacing=header.numbers(Tag.PIXEL_SPACING),
+        thickness=thickness[0] if thickness else 0.0,
+        frame_of_reference=header.text(Tag.FRAME_OF_REFERENCE),
+        slope=slope[0] if slope else 1.0,
+        intercept=intercept[0] if intercept else 0.0,
+        storage=storage_of(header),
+        pixels_at=header.pixels_at,
+        clocks=clocks,
+    )

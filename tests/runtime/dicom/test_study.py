@@ -1,0 +1,224 @@
+"""Studies: what each series is, and which are taken for CT perfusion."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset
+from support.dicom_images import DISTANCE, FRAMES, SLICES, Edit, head_series, image, stored, uid, write_scan
+
+from ctpdeploy.errors import InputError
+from ctpdeploy.runtime.dicom.choice import choose_scans
+from ctpdeploy.runtime.dicom.description import describe_study
+from ctpdeploy.runtime.dicom.kinds import KINDS
+from ctpdeploy.runtime.dicom.study import Study, find_studies
+
+
+def study(folder: Path) -> Study:
+    (found,) = find_studies(sorted(path for path in folder.rglob("*") if path.is_file()))
+    return found
+
+
+def kinds(found: Study) -> dict[str, str]:
+    """Kind of each series by its description."""
+    return {one.description: verdict.kind for one, verdict in zip(found.series, found.verdicts, strict=True)}
+
+
+def named(description: str, **elements: object) -> Edit:
+    def edit(data: Dataset, *_: int) -> None:
+        data.SeriesDescription = description
+        for keyword, value in elements.items():
+            setattr(data, keyword, value)
+
+    return edit
+
+
+def write_junk(folder: Path) -> None:
+    """What surrounds a CT perfusion series in a study."""
+    one, two = head_series(frames=1), head_series(frames=2)
+    write_scan(
+        folder / "a", one[:, :1], series="scout", edit=named("scout", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    )
+    write_scan(folder / "b", one, series="plain", edit=named("plain head"))
+    write_scan(folder / "c", two, series="cta", edit=named("CTA arterial and venous"))
+    write_scan(folder / "d", head_series(slices=1), series="tracking", edit=named("bolus"))
+    write_scan(folder / "e", one, series="mpr", edit=named("thick", ImageType=["DERIVED", "SECONDARY", "MPR"]))
+    write_scan(folder / "f", one, series="map", edit=named("rCBF map", ImageType=["DERIVED", "PRIMARY", "AXIAL"]))
+
+    def colour(data: Dataset, *_: int) -> None:
+        named("CBF colour", SamplesPerPixel=3, PhotometricInterpretation="RGB", PlanarConfiguration=0)(data, 0, 0)
+        data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 8, 8, 7, 0
+        data.PixelData = bytes(data.Rows * data.Columns * 3)
+
+    write_scan(folder / "g", one, series="colour", edit=colour)
+
+    def coronal(data: Dataset, _: int, z: int) -> None:
+        named("coronal", ImageOrientationPatient=[1, 0, 0, 0, 0, -1])(data, 0, 0)
+        data.ImagePositionPatient = [-108.0, z * DISTANCE, 90.0]
+
+    write_scan(folder / "h", head_series(), series="coronal", edit=coronal)
+
+    def unplaced(data: Dataset, *_: int) -> None:
+        named("screens")(data, 0, 0)
+        del data.ImagePositionPatient
+
+    write_scan(folder / "i", one, series="screens", edit=unplaced)
+    report = image(one[0, 0], (0, 0, 0), "sr", series="dose")
+    report.Modality, report.SeriesDescription = "SR", "dose report"
+    del report.PixelData, report.Rows
+    report.save_as(folder / "dose", enforce_file_format=True)
+    magnetic = image(one[0, 0], (0, 0, 0), "mr", series="mr")
+    magnetic.Modality, magnetic.SeriesDescription = "MR", "DWI"
+    magnetic.save_as(folder / "mr", enforce_file_format=True)
+    (folder / "readme.txt").write_text("not an image")
+    (folder / "noname").write_bytes(b"neither")
+
+
+EXPECTED = {
+    "scout": "localiser",
+    "plain head": "volume",
+    "CTA arterial and venous": "phases",
+    "bolus": "bolus tracking",
+    "thick": "reformatted",
+    "rCBF map": "perfusion map",
+    "CBF colour": "colour",
+    "coronal": "not axial",
+    "screens": "without positions",
+    "dose report": "report",
+    "DWI": "other modality",
+    "CTP": "CT perfusion",
+}
+
+
+def test_every_series_around_a_scan_is_known_for_what_it_is(tmp_path: Path):
+    write_scan(tmp_path / "z" / "deep")
+    write_junk(tmp_path)
+    found = study(tmp_path)
+    assert kinds(found) == EXPECTED
+    (scan,) = choose_scans(found)
+    assert scan.series.description == "CTP"
+    assert scan.findings == ()
+
+
+def test_the_description_of_a_study_says_all_of_it_in_json(tmp_path: Path):
+    write_scan(tmp_path)
+    write_junk(tmp_path)
+    described = json.loads(json.dumps(describe_study(study(tmp_path))))
+    assert {one["description"]: one["taken"] for one in described["series"]} == {
+        name: name == "CTP" for name in EXPECTED
+    }
+    assert all(one["because"] for one in described["series"])
+    (scan,) = described["scans"]
+    assert (scan["phases"], scan["slices"], scan["rows"], scan["columns"]) == (FRAMES, SLICES, 20, 24)
+    assert (scan["interval"], scan["duration"], scan["clock"]) == (2.0, 38.0, "AcquisitionTime")
+    assert (scan["distance"], scan["thickness"], scan["tilt"]) == (6.0, 6.0, 0.0)
+    assert described["fault"] is None
+    assert "Doe" not in json.dumps(described)
+    assert "4711" not in json.dumps(described)
+
+
+def test_a_study_in_an_archive_is_the_same(tmp_path: Path):
+    write_scan(tmp_path / "files")
+    with zipfile.ZipFile(tmp_path / "study.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in (tmp_path / "files").iterdir():
+            archive.write(path, f"some/folder/{path.name}")
+    (found,) = find_studies([tmp_path / "study.zip"])
+    (scan,) = choose_scans(found)
+    assert scan.stack.shape == (FRAMES, SLICES, 20, 24)
+
+
+def test_a_series_a_phase_is_one_scan(tmp_path: Path):
+    def phase(data: Dataset, t: int, _: int) -> None:
+        data.SeriesInstanceUID, data.SeriesNumber = uid("phase", t), 100 + t
+
+    hu = write_scan(tmp_path, edit=phase)
+    found = study(tmp_path)
+    assert len(found.series) == 1
+    (scan,) = choose_scans(found)
+    assert scan.stack.shape == hu.shape
+    assert len(scan.series.uids) == FRAMES
+
+
+def test_few_volumes_are_not_made_a_scan(tmp_path: Path):
+    def phase(data: Dataset, t: int, _: int) -> None:
+        data.SeriesInstanceUID, data.SeriesNumber = uid("phase", t), 100 + t
+
+    write_scan(tmp_path, head_series(frames=3), edit=phase)
+    found = study(tmp_path)
+    assert [verdict.kind for verdict in found.verdicts] == ["volume"] * 3
+    with pytest.raises(InputError, match=r"no CT perfusion series among its 3 \(3 volume\)"):
+        choose_scans(found)
+
+
+def test_of_two_reconstructions_the_thicker_is_taken_and_that_is_said(tmp_path: Path):
+    write_scan(tmp_path, edit=named("thick", SeriesNumber=7))
+    thin = named("thin", SliceThickness=1.0, SeriesNumber=6)
+    write_scan(tmp_path, series="thin", edit=thin)
+    (scan,) = choose_scans(study(tmp_path))
+    assert scan.series.description == "thick"
+    assert [found.code for found in scan.findings] == ["series-chosen"]
+    assert str(scan.findings[0]) == (
+        "Series 7 was taken, in slices of 6 mm, and not series 6 of the same scan, of 1 mm."
+    )
+    (forced,) = choose_scans(study(tmp_path), uid("study", "thin"))
+    assert (forced.series.description, forced.findings) == ("thin", ())
+
+
+def test_two_reconstructions_alike_are_for_the_user_to_choose_from(tmp_path: Path):
+    write_scan(tmp_path, edit=named("smooth", SeriesNumber=7))
+    write_scan(tmp_path, series="sharp", edit=named("sharp", SeriesNumber=8))
+    with pytest.raises(InputError, match=r"series 7 and series 8 show one scan .* --series 1\.2"):
+        choose_scans(study(tmp_path))
+
+
+def test_two_slabs_of_two_series_are_two_scans(tmp_path: Path):
+    write_scan(tmp_path, series="lower")
+    write_scan(tmp_path, series="upper", bottom=SLICES * DISTANCE)
+    lower, upper = choose_scans(study(tmp_path))
+    assert lower.stack.heights[0] < upper.stack.heights[0]
+
+
+def test_images_of_other_slices_in_a_scan_are_said(tmp_path: Path):
+    write_scan(tmp_path)
+    thick = named("CTP", SliceThickness=12.0)
+    write_scan(tmp_path, head_series(frames=1), part="plain", edit=thick, order=lambda _, z: 9000 + z)
+    (scan,) = choose_scans(study(tmp_path))
+    assert [str(found) for found in scan.findings] == ["Series 3 holds 3 images of other slices; they were left out."]
+
+
+def test_a_series_named_may_be_one_that_looks_like_something_else(tmp_path: Path):
+    write_scan(tmp_path, head_series(slices=1), series="tracking", edit=named("bolus"))
+    found = study(tmp_path)
+    with pytest.raises(InputError, match="1 bolus tracking"):
+        choose_scans(found)
+    (scan,) = choose_scans(found, uid("study", "tracking"))
+    assert scan.stack.shape[1] == 1
+    with pytest.raises(InputError, match=r"holds no series 1\.2\.3: list them with ctpdeploy inspect"):
+        choose_scans(found, "1.2.3")
+
+
+def test_a_damaged_file_is_said_and_harms_no_other_series(tmp_path: Path):
+    write_scan(tmp_path)
+    (tmp_path / "damaged").write_bytes(min(tmp_path.iterdir()).read_bytes()[:160])
+    found = study(tmp_path)
+    assert len(found.unreadable) == 1
+    assert "damaged is no readable DICOM file" in found.unreadable[0]
+    assert len(choose_scans(found)) == 1
+
+
+def test_an_enhanced_file_without_its_frames_is_a_series_at_fault(tmp_path: Path):
+    data = image(head_series()[0, 0], (0, 0, 0), "x")
+    data.SOPClassUID = "1.2.840.10008.5.1.4.1.1.2.1"
+    data.NumberOfFrames = 4
+    stored(data, np.zeros((20, 24)), 1, 0)
+    data.save_as(tmp_path / "x", enforce_file_format=True)
+    found = study(tmp_path)
+    assert found.verdicts[0].kind == "unreadable"
+    assert "describes 0 of its 4 frames" in found.verdicts[0].because
+
+
+def test_the_last_kind_takes_what_no_other_did():
+    assert KINDS[-1].name == "CT perfusion"
+    assert len({kind.name for kind in KINDS}) == len(KINDS)

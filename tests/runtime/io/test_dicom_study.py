@@ -1,0 +1,161 @@
+"""Cases of DICOM studies, against the same scan in NIfTI."""
+
+import logging
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from pydicom.dataset import Dataset
+from support.dicom_images import head_series, uid, write_scan
+from support.nifti_cases import write_isles
+
+from ctpdeploy.errors import InputError
+from ctpdeploy.runtime import Case, find_cases, read_case
+from ctpdeploy.runtime.data.source import DicomSource
+from ctpdeploy.runtime.io.layout import case_of_files
+
+INTERVAL = 2.0
+
+
+def write(folder: Path, case: Case, **options: Any) -> np.ndarray:
+    """A patient's series as a scanner writes it, the nose up."""
+    hu = np.rint(case.series[:, :, ::-1]).astype(np.int16)
+    return write_scan(folder, hu, INTERVAL * np.arange(len(hu)), spacing=case.geometry.spacing, **options)
+
+
+def nifti_twin(folder: Path, hu: np.ndarray, case: Case) -> Path:
+    """The series as another's converter would write it: axes to the left, to the back, to the head, in RAS+."""
+    dz, dy, dx = case.geometry.spacing
+    affine = np.diag([-dx, -dy, dz, 1.0])
+    affine[:3, 3] = (108.0, 90.0, 0.0)
+    image = nib.Nifti1Image(hu.T, affine)
+    image.header.set_xyzt_units("mm", "sec")
+    image.header.set_zooms((dx, dy, dz, INTERVAL))
+    image.set_sform(affine, 1)
+    image.set_qform(affine, 1)
+    nib.save(image, folder / "twin.nii")
+    return folder / "twin.nii"
+
+
+def test_a_scan_is_the_same_case_as_its_nifti_twin(tmp_path: Path, phantom_case: Case):
+    hu = write(tmp_path / "study", phantom_case)
+    found = read_case(tmp_path / "study")
+    twin = case_of_files("twin", {"ctp": nifti_twin(tmp_path, hu, phantom_case)}).read()
+    assert found.identifier == "study"
+    assert found.series.dtype == twin.series.dtype
+    assert_array_equal(found.series, twin.series)
+    for name, values in twin.maps.items():
+        assert_array_equal(found.maps[name], values)
+    assert_allclose(found.times, twin.times, atol=1e-6)
+    assert_allclose(found.geometry.affine, twin.geometry.affine, rtol=1e-6)
+    assert found.geometry.spacing == pytest.approx(twin.geometry.spacing)
+    assert found.interval_source == "AcquisitionTime"
+    assert isinstance(found.source, DicomSource)
+    assert np.shape(found.source.instance_uids) == hu.shape[:2]
+    assert found.source.instance_uids[4][1] == uid("study", "ctp", "4-1")
+    firsts = [uid("study", "ctp", f"0-{z}").encode() for z in range(hu.shape[1])]
+    assert all(name in file.read_bytes() for name, (file, _) in zip(firsts, found.source.first_phase, strict=True))
+
+
+def test_times_of_slices_are_in_the_order_of_the_case(tmp_path: Path, phantom_case: Case):
+    def downward(data: Dataset, *_: int) -> None:
+        data.ImageOrientationPatient = [1, 0, 0, 0, -1, 0]
+
+    times = INTERVAL * np.arange(len(phantom_case.times))[:, None] + np.array([0.0, 0.5])
+    hu = np.rint(phantom_case.series).astype(np.int16)
+    write_scan(tmp_path / "study", hu, times, spacing=phantom_case.geometry.spacing, edit=downward)
+    found = read_case(tmp_path / "study")
+    assert found.slice_times is not None
+    assert_allclose(found.slice_times, times)
+
+
+def test_a_frame_interval_overrules_the_images(tmp_path: Path, phantom_case: Case):
+    write(tmp_path / "study", phantom_case)
+    found = read_case(tmp_path / "study", frame_interval=1.5)
+    assert (found.frame_interval, found.interval_source) == (1.5, "frame_interval")
+
+
+def test_points_in_time_that_are_only_counted_need_an_interval(tmp_path: Path, phantom_case: Case):
+    def counted(data: Dataset, t: int, _: int) -> None:
+        del data.AcquisitionDate, data.AcquisitionTime
+        data.TemporalPositionIdentifier = t + 1
+
+    write(tmp_path / "study", phantom_case, edit=counted)
+    with pytest.raises(InputError, match="counts its points in time and does not state them: give --frame-interval"):
+        read_case(tmp_path / "study")
+    assert read_case(tmp_path / "study", frame_interval=2.0).interval_source == "frame_interval"
+
+
+def test_studies_are_cases_called_by_their_folders(tmp_path: Path, phantom_case: Case):
+    for name in ("anna", "bert"):
+        write(tmp_path / "in" / name / "DICOM" / "S1", phantom_case, study=name)
+    cases = find_cases(tmp_path / "in")
+    assert [(case.name, case.layout) for case in cases] == [("anna", "DICOM"), ("bert", "DICOM")]
+    assert [case.folder for case in cases] == [tmp_path / "in" / "anna", tmp_path / "in" / "bert"]
+    (alone,) = find_cases(tmp_path / "in" / "anna")
+    assert alone.name == "anna"
+
+
+def test_studies_in_one_folder_are_told_apart_by_a_digest(tmp_path: Path, phantom_case: Case):
+    for name in ("anna", "bert"):
+        write(tmp_path / "in", phantom_case, study=name, series=name)
+    first, second = find_cases(tmp_path / "in")
+    assert first.name != second.name
+    assert all(case.name.startswith("in-") and len(case.name) == 11 for case in (first, second))
+    assert first.read().source != second.read().source
+
+
+def test_two_slabs_are_two_cases(tmp_path: Path, phantom_case: Case):
+    write(tmp_path / "study", phantom_case, series="lower")
+    write(tmp_path / "study", phantom_case, series="upper", bottom=2 * phantom_case.geometry.spacing[0])
+    assert [case.name for case in find_cases(tmp_path / "study")] == ["study-1", "study-2"]
+
+
+def test_a_study_without_perfusion_is_a_case_at_fault_among_others(tmp_path: Path, phantom_case: Case):
+    write(tmp_path / "in" / "anna", phantom_case, study="anna")
+    write_scan(tmp_path / "in" / "bert", head_series(frames=1), study="bert")
+    good, bad = find_cases(tmp_path / "in")
+    assert good.read().identifier == "anna"
+    with pytest.raises(InputError, match=r"bert: The study holds no CT perfusion series"):
+        bad.read()
+
+
+def test_a_report_beside_nifti_files_is_no_case(tmp_path: Path):
+    write_isles(tmp_path / "case_1")
+    write_scan(tmp_path / "case_1", head_series(frames=1))
+    (case,) = find_cases(tmp_path)
+    assert case.layout == "ISLES 2018"
+
+
+def test_an_archive_is_a_study(tmp_path: Path, phantom_case: Case):
+    hu = write(tmp_path / "files", phantom_case)
+    with zipfile.ZipFile(tmp_path / "study.zip", "w") as archive:
+        for path in (tmp_path / "files").iterdir():
+            archive.write(path, path.name)
+    (case,) = find_cases(tmp_path / "study.zip")
+    found = case.read()
+    assert_array_equal(found.geometry.to_source(found.series[3]), hu[3].T)
+
+
+def test_a_series_may_be_named(tmp_path: Path, phantom_case: Case):
+    write(tmp_path / "study", phantom_case)
+    write(tmp_path / "study", phantom_case, series="again")
+    (case,) = find_cases(tmp_path / "study")
+    assert case.fault
+    (case,) = find_cases(tmp_path / "study", series=uid("study", "again"))
+    source = case.read().source
+    assert isinstance(source, DicomSource)
+    assert source.series_uids == (uid("study", "again"),)
+
+
+def test_no_patient_is_named_in_a_log(tmp_path: Path, phantom_case: Case, caplog: pytest.LogCaptureFixture):
+    with caplog.at_level(logging.DEBUG):
+        write(tmp_path / "study", phantom_case)
+        (case,) = find_cases(tmp_path / "study")
+        found = case.read()
+    assert "Doe" not in caplog.text
+    assert "Doe" not in repr(found.findings) + repr(found.files) + repr(case)
