@@ -29,7 +29,7 @@ def write_colours(disc: Disc, identity: Identity, values: FloatArray, label: str
         number=COLOUR_NUMBER,
         description=f"{label} COLOUR",
     )
-    data.ConversionType, data.BodyPartExamined = "WSD", "HEAD"
+    data.ConversionType, data.PatientOrientation = "WSD", ""
     data.ImageType = ["DERIVED", "SECONDARY"]
     data.ContentDate, data.ContentTime = made.date, made.time
     data.SamplesPerPixel, data.PhotometricInterpretation, data.PlanarConfiguration = 3, "RGB", 0

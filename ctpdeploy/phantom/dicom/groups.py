@@ -1,4 +1,4 @@
-"""Functional groups: what the frames of an image share, and what its frames are (PS3.3 C.7.6.16, C.7.6.17, C.8.15.3)."""
+"""Functional groups: what the frames of an image share, and how they are counted (PS3.3 C.7.6.16, C.8.15.3)."""
 
 from collections.abc import Mapping
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Junk: the images that a study of a stroke holds beside its CT perfusion, made of the first and the brightest frame."""
+"""Junk: the images that a study of a stroke holds beside its CT perfusion, made of frames of it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -125,6 +125,8 @@ def write_junk(disc: Disc, identity: Identity, series: NDArray[np.int16], space:
         header = new_object(identity, CTImageStorage, word, modality="CT", number=number, description=junk.description)
         describe_ct(header, identity, where, junk.image_type)
         describe_pixels(header, pixels, *hu.shape[1:])
+        if junk.kind == "localiser":
+            header.RescaleType = "US"  # sums along rays are none of HU
         images = []
         for index, k in enumerate(slices.tolist()):
             taken = moment(identity.start, junk.begin + index * junk.step)

@@ -3,10 +3,12 @@
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from ctpdeploy.errors import UnknownKeyError
+from ctpdeploy.optional import require
 from ctpdeploy.phantom.dicom.makers import CANON, GE, PHILIPS, PLAIN, SIEMENS, UNITED, Maker
 from ctpdeploy.phantom.dicom.pixels import Pixels
 
-__all__ = ["LAYOUTS", "Clock", "StudyLayout"]
+__all__ = ["LAYOUTS", "Clock", "StudyLayout", "require_layout"]
 
 Clock = Literal[
     "AcquisitionDateTime",
@@ -161,3 +163,16 @@ LAYOUTS: Final[dict[str, StudyLayout]] = {
     "rle": replace(_DATED, summary="RLE lossless", syntax="rle"),
 }
 """All layouts by name. One more is one more entry."""
+
+
+def require_layout(name: str) -> StudyLayout:
+    """The layout of a name.
+
+    Raises:
+        UnknownKeyError: there is none.
+        MissingPackageError: pydicom is not installed.
+    """
+    if name not in LAYOUTS:
+        raise UnknownKeyError(name, LAYOUTS, "the layouts of studies")
+    require("pydicom", extra="dicom")
+    return LAYOUTS[name]

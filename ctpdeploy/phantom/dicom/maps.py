@@ -70,7 +70,7 @@ def _write_parametric_map(
     data.SOPInstanceUID, data.InstanceNumber = identity.uid(word, "file"), 1
     data.ContentDate, data.ContentTime = made.date, made.time
     data.ContentLabel, data.ContentDescription, data.ContentCreatorName = quantity.label, quantity.meaning, ""
-    data.BodyPartExamined, data.RecognizableVisualFeatures = "HEAD", "NO"
+    data.RecognizableVisualFeatures = "NO"
     describe_frames(data, identity, ("DERIVED", "PRIMARY", "VOLUME", "NONE"))
     data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
     data.NumberOfFrames, data.Rows, data.Columns = values.shape

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ctpdeploy.errors import InputError, UnknownKeyError
 from ctpdeploy.optional import require
-from ctpdeploy.phantom.dicom.layouts import LAYOUTS, StudyLayout
+from ctpdeploy.phantom.dicom.layouts import StudyLayout, require_layout
 from ctpdeploy.phantom.dicom.scan import Scan, plan_scans, space_of
 from ctpdeploy.phantom.dicom.truth import ScanTruth, StudyTruth
 from ctpdeploy.runtime.data.case import MAP_NAMES, FloatArray
@@ -50,6 +50,7 @@ def write_study(
         UnknownKeyError: there is no such layout.
         MissingPackageError: pydicom is not installed, or a package that compresses.
     """
+    layout = require_layout(layout) if isinstance(layout, str) else layout
     require("pydicom", extra="dicom")
     from ctpdeploy.phantom.dicom.classic import write_classic
     from ctpdeploy.phantom.dicom.disc import Disc
@@ -57,10 +58,6 @@ def write_study(
     from ctpdeploy.phantom.dicom.headers import Identity
     from ctpdeploy.phantom.dicom.surroundings import write_maps, write_surroundings
 
-    if isinstance(layout, str):
-        if layout not in LAYOUTS:
-            raise UnknownKeyError(layout, LAYOUTS, "the layouts of studies")
-        layout = LAYOUTS[layout]
     _require_series(series, times, slice_times)
     _require_maps(maps or {}, series.shape[1:])
     if series.shape[1] < 2 * layout.slabs:

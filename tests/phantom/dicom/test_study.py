@@ -1,13 +1,11 @@
 """Studies read back by a second reader: every pixel at its place and time, whatever the layout."""
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support.dicom_studies import frames, grid, objects
 
-from ctpdeploy.errors import InputError, UnknownKeyError
 from ctpdeploy.phantom.dicom import LAYOUTS, StudyTruth, write_study
 
 TIMES = np.arange(14) * 1.75
