@@ -20,16 +20,9 @@ __all__ = ["write_enhanced"]
 FRAME_S = 0.5
 """Duration of a rotation."""
 
-SLOPES, INTERCEPTS = (1.0, 0.5, 2.0**-2), 7
-"""Of frames with rescales of their own, in turns: slopes, and how many intercepts ten apart."""
-
 
 def write_enhanced(disc: Disc, identity: Identity, scan: Scan, rng: np.random.Generator) -> None:
-    """Write a scan as multi-frame images.
-
-    Raises:
-        InputError: HU are such that the layout cannot state them.
-    """
+    """Write a scan as multi-frame images."""
     phases, slices = scan.hu.shape[:2]
     all_frames = np.stack(np.divmod(np.arange(phases * slices), slices), axis=1)
     if scan.layout.files == "scan":
@@ -69,20 +62,11 @@ def _object(identity: Identity, scan: Scan, frames: np.ndarray[Any, Any], number
     )
     groups, stored = [], []
     for index, (t, k) in enumerate(frames.tolist()):
-        pixels = _pixels(scan, index)
+        pixels = layout.stored_frames[index % len(layout.stored_frames)]
         groups.append(_groups(scan, t, k, pixels))
         stored.append(pixels.store(scan.hu[t, k], scan.outside))
     data.PerFrameFunctionalGroupsSequence = items(*groups)
     return data, pack(stored, layout.stored, data.file_meta.TransferSyntaxUID)
-
-
-def _pixels(scan: Scan, index: int) -> Pixels:
-    """How a frame is stored."""
-    stored = scan.layout.stored
-    if not scan.layout.rescale_a_frame:
-        return stored
-    slope, intercept = SLOPES[index % len(SLOPES)], -10.0 * (index % INTERCEPTS)
-    return Pixels(signed=stored.signed, bits=stored.bits, slope=slope, intercept=intercept, padding=stored.padding)
 
 
 def _groups(scan: Scan, t: int, k: int, pixels: Pixels) -> Mapping[str, Any]:

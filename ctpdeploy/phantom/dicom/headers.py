@@ -60,6 +60,7 @@ def new_object(
     """
     data, begin = Dataset(), moment(identity.start, 0.0)
     meta = FileMetaDataset()
+    meta.FileMetaInformationVersion = b"\0\1"
     meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID = UID(sop_class), ExplicitVRLittleEndian
     meta.ImplementationClassUID, meta.ImplementationVersionName = generate_uid(entropy_srcs=["ctpdeploy"]), "CTP"
     data.file_meta = meta

@@ -42,7 +42,7 @@ class StudyLayout:
         start: time of day of the first image, ``HHMMSS``.
         tilt: of the gantry in degrees, given to slices that lie straight above each other.
         first_index: number of the first phase where phases are numbered.
-        rescale_a_frame: whether every frame of an enhanced image has a rescale of its own.
+        rescales: slopes and intercepts that the frames of an enhanced image have in turns; that of all if empty.
         copies: number of files that are there twice.
         syntax: transfer syntax, a key of ``SYNTAXES``.
         parametric_maps: whether maps are Parametric Maps, in floating point, and not CT images with a mapping to real
@@ -62,7 +62,7 @@ class StudyLayout:
     start: str = "101500"
     tilt: float = 0.0
     first_index: int = 1
-    rescale_a_frame: bool = False
+    rescales: tuple[tuple[float, float], ...] = ()
     copies: int = 0
     syntax: str = "explicit"
     parametric_maps: bool = False
@@ -71,6 +71,12 @@ class StudyLayout:
     def stored(self) -> Pixels:
         """How HU are stored."""
         return self.pixels or self.maker.pixels
+
+    @property
+    def stored_frames(self) -> tuple[Pixels, ...]:
+        """How frames are stored, in turns."""
+        own = (replace(self.stored, slope=slope, intercept=intercept) for slope, intercept in self.rescales)
+        return tuple(own) or (self.stored,)
 
 
 _DATED: Final = StudyLayout(
@@ -140,7 +146,7 @@ LAYOUTS: Final[dict[str, StudyLayout]] = {
         clock="FrameAcquisitionDateTime",
         order="random",
         files="scan",
-        rescale_a_frame=True,
+        rescales=((1.0, 0.0), (0.5, -10.0), (0.25, 100.0), (1.0, -1024.0)),
         parametric_maps=True,
     ),
     "enhanced-reference": StudyLayout(

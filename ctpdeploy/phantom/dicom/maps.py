@@ -79,6 +79,9 @@ def _write_parametric_map(
         {
             **place(space),
             "FrameVOILUTSequence": items({"WindowCenter": "50", "WindowWidth": "100"}),
+            "PixelValueTransformationSequence": items(
+                {"RescaleSlope": "1", "RescaleIntercept": "0", "RescaleType": "US"}
+            ),
             "ParametricMapFrameTypeSequence": items({"FrameType": ["DERIVED", "PRIMARY", "VOLUME", "NONE"]}),
             "RealWorldValueMappingSequence": items(value_mapping(quantity, 1.0, float(values.max()))),
         }

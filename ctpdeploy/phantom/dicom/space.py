@@ -16,6 +16,9 @@ from ctpdeploy.runtime.data.case import FloatArray
 __all__ = ["Space", "tilted"]
 
 TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+LEAST_VOLUME, RIGHT_ANGLE = 1e-6, 1e-6
+"""Volume of a voxel as a share of what its sides could hold, and cosine between rows and columns."""
+
 UPRIGHT_MM = 1e-3
 """A step from slice to slice along the plane that is less is rounding."""
 
@@ -31,9 +34,10 @@ class Space:
     affine: FloatArray
 
     def __post_init__(self) -> None:
-        along, down = self.lps[:3, 0], self.lps[:3, 1]
-        flat = abs(along @ down) > 1e-6 * np.linalg.norm(along) * np.linalg.norm(down)
-        if self.affine.shape != (4, 4) or flat or abs(np.linalg.det(self.affine[:3, :3])) < 1e-9:
+        square = self.affine.shape == (4, 4) and np.array_equal(self.affine[3], (0, 0, 0, 1))
+        sizes = np.linalg.norm(self.affine[:3, :3], axis=0) if square else np.zeros(3)
+        extends = square and abs(np.linalg.det(self.affine[:3, :3])) > LEAST_VOLUME * sizes.prod() > 0  # not so for NaN
+        if not extends or abs(self.affine[:3, 0] @ self.affine[:3, 1]) > RIGHT_ANGLE * sizes[0] * sizes[1]:
             raise InputError("The affine gives images no right angles or no extent: give rows and columns that have.")
 
     @property

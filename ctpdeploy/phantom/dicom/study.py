@@ -60,13 +60,15 @@ def write_study(
 
     _require_series(series, times, slice_times)
     _require_maps(maps or {}, series.shape[1:])
+    for pixels in layout.stored_frames:
+        pixels.require(int(series.min()), int(series.max()))
     if series.shape[1] < 2 * layout.slabs:
         raise InputError(f"{layout.slabs} slabs need {2 * layout.slabs} slices, and there are {series.shape[1]}.")
     if folder.exists() and any(folder.iterdir()):
         raise InputError(f"The folder {folder} is not empty: a study needs one of its own.")
     space = space_of(layout, np.asarray(affine, dtype=np.float64), series.shape[1:])
     scans = plan_scans(layout, series, np.asarray(times, dtype=np.float64), space, slice_times)
-    identity = Identity(name=name, words=f"{name}/{layout.summary}/{seed}", start=layout.start, maker=layout.maker)
+    identity = Identity(name=name, words=f"{name}/{layout}/{seed}", start=layout.start, maker=layout.maker)
     disc = Disc(folder=folder, template=layout.maker.files)
     rng = np.random.default_rng(seed)
     write = write_classic if layout.files == "image" else write_enhanced
@@ -96,7 +98,9 @@ def _require_series(series: NDArray[np.int16], times: FloatArray, slice_times: F
             "slices, rows, columns), at least two of each."
         )
     for clock, shape in ((times, series.shape[:1]), (slice_times, series.shape[:2])):
-        if clock is not None and (np.shape(clock) != shape or not np.all(np.diff(clock, axis=0) > 0)):
+        if clock is None:
+            continue
+        if np.shape(clock) != shape or not np.isfinite(clock).all() or not np.all(np.diff(clock, axis=0) > 0):
             raise InputError(f"Times have shape {np.shape(clock)}: give {shape} that ascend, in seconds.")
 
 
