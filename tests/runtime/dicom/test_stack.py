@@ -102,6 +102,17 @@ def test_a_second_injection_is_a_stack_of_its_own(tmp_path: Path):
     assert [one.shape[1] for one in stacks(tmp_path)] == [SLICES, SLICES]
 
 
+def test_a_scan_that_pauses_is_not_one(tmp_path: Path):
+    """As where a plain CT, or a second injection, is among the phases."""
+    write_scan(tmp_path, None, np.append(0.0, 300.0 + np.arange(FRAMES - 1)))
+    with pytest.raises(InputError, match="pauses for 300 s behind 1 of 20 phases"):
+        stacks(tmp_path)
+    for path in tmp_path.iterdir():
+        path.unlink()
+    write_scan(tmp_path, None, np.append(np.arange(FRAMES - 1), 50.0))
+    assert len(stacks(tmp_path)) == 1
+
+
 def leave_out(*places: tuple[int, int]):
     def edit(_: Dataset, t: int, z: int) -> None:
         if (t, z) in places:
