@@ -41,7 +41,7 @@ class Stack:
         thickness: of a slice in mm; 0 where it is not stated.
         clock: the times were read from.
         start: of the first phase, by the clock.
-        times: of the phases ``(T,)`` from 0, in the unit of the clock.
+        times: of the phases ``(T,)``, the mean of their slices, in the unit of the clock; the first image is at 0.
         slice_times: of each phase and slice ``(T, Z)``; None where the slices of each phase were taken at once.
         findings: on what was left out.
     """
@@ -196,7 +196,7 @@ def _stack(
         missing = next(place for place in range(len(heights)) if place not in held)
         findings = (*findings, finding("phase-dropped", f"{sentence}{heights[missing]:.1f} mm: it is left out."))
     times = np.round(phases.times - phases.times.min(), 6)  # as exactly as they are stated
-    centre = times.mean(axis=1) - times.mean(axis=1)[0]
+    centre = times.mean(axis=1)
     _require_one_run(centre, reading.clock, called)
     at_once = len(times) < 2 or np.ptp(times, axis=1).max() <= _ONE_TIME * float(np.median(np.diff(centre)))
     return Stack(

@@ -77,7 +77,7 @@ def test_slabs_taken_in_turns_keep_times_of_their_own(tmp_path: Path):
     assert_array_equal(read_voxels(found), hu)
     assert found.slice_times is not None
     assert_allclose(found.slice_times, times)
-    assert_allclose(found.times, np.arange(FRAMES) * 3.0)
+    assert_allclose(found.times, np.arange(FRAMES) * 3.0 + 0.75)
 
 
 def test_a_second_slab_and_a_second_thickness_are_stacks_of_their_own(tmp_path: Path):
