@@ -12,6 +12,7 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
+from ctpdeploy.atomic import require_writable
 from ctpdeploy.errors import InputError
 from ctpdeploy.phantom.settings import PhantomConfig
 
@@ -61,6 +62,7 @@ def write_dataset(
         InputError: one of the case folders exists already, and nothing is written then; or a patient cannot be written
             in that layout.
         UnknownKeyError: there is no such layout.
+        UsageError: the folder cannot be written.
         MissingPackageError: a study needs pydicom or GDCM, which is not installed.
     """
     if layout is not None:
@@ -71,6 +73,7 @@ def write_dataset(
     for folder in folders:
         if folder.exists():
             raise InputError(f"The case folder {folder} exists already: choose another folder or remove it.")
+    require_writable(out)
     out.mkdir(parents=True, exist_ok=True)
     job = partial(_write_case, out, seed, config or PhantomConfig(), layout)
     for folder in _run(job, range(first, first + cases), workers):
