@@ -19,6 +19,7 @@ def test_a_missing_package_ends_in_the_command_that_installs_it():
 
 USE = """
 import sys
+sys.modules["requests"] = None  # of developers: pydicom imports it where it is, and it looks for IPv6
 calls = []
 # urllib3 makes and binds a socket when it is imported, to see whether there is IPv6: nobody hears of that
 alone = ("socket.__new__", "socket.bind")

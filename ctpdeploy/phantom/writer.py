@@ -61,6 +61,7 @@ def write_dataset(
     Raises:
         InputError: one of the case folders exists already, and nothing is written then; or a patient cannot be written
             in that layout.
+        UsageError: the folder cannot be written.
         UnknownKeyError: there is no such layout.
         UsageError: the folder cannot be written.
         MissingPackageError: a study needs pydicom or GDCM, which is not installed.
