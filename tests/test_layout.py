@@ -12,7 +12,7 @@ TOGETHER: dict[str, tuple[str, ...]] = {
         *("benchmark/measurements.py", "benchmark/per_network.py", "benchmark/processes.py"),
         *("benchmark/results.py", "benchmark/tables.py"),
     ),
-    "emulator/test_backend.py": ("cli/options.py", "emulator/network.py"),
+    "emulator/test_backend.py": ("emulator/network.py",),
     # an export is slow: what it does on the way and what its command prints is asserted of the same few
     "export/test_bundle_writer.py": ("cli/export.py", "export/graph_builder.py", "export/verified_graphs.py"),
     "export/test_gate.py": ("runtime/gate/gate.py", "runtime/gate/verification.py"),

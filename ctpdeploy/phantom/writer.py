@@ -12,6 +12,7 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
+from ctpdeploy.atomic import require_writable
 from ctpdeploy.errors import InputError
 from ctpdeploy.phantom.settings import PhantomConfig
 
@@ -56,11 +57,13 @@ def write_dataset(
 
     Raises:
         InputError: one of the case folders exists already; nothing is written then.
+        UsageError: the folder cannot be written.
     """
     folders = [out / f"case_{number}" for number in range(first, first + cases)]
     for folder in folders:
         if folder.exists():
             raise InputError(f"The case folder {folder} exists already: choose another folder or remove it.")
+    require_writable(out)
     out.mkdir(parents=True, exist_ok=True)
     job = partial(_write_case, out, seed, config or PhantomConfig())
     for folder in _run(job, range(first, first + cases), workers):

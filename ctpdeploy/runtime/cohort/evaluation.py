@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 
 from ctpdeploy import INTENDED_USE
-from ctpdeploy.atomic import atomic_replace
+from ctpdeploy.atomic import atomic_replace, require_writable
 from ctpdeploy.errors import BatchError, InputError, sentence_of
-from ctpdeploy.runtime.cohort.places import require_writable
 from ctpdeploy.runtime.data.case import BoolArray, Case
 from ctpdeploy.runtime.data.prediction import Prediction
 from ctpdeploy.runtime.io.case_ref import CaseRef
