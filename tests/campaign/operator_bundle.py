@@ -82,11 +82,24 @@ def constants() -> dict[str, np.ndarray]:
         return (rng.normal(size=shape) / np.sqrt(max(1, np.prod(shape[1:])))).astype(np.float32)
 
     return {
-        **{"w3": normal(8, 5, 3, 3), "b8": normal(8), "w16": normal(16, 8, 3, 3), "b16": normal(16)},
-        **{"v16": np.abs(normal(16)) + np.float32(0.5), "column": normal(8, 1, 1), "square16": normal(16, 16)},
-        **{"t2": normal(16, 8, 2, 2), "w2": 4 * normal(2, 20, 1, 1), "b2": np.array([1.5, 0], np.float32)},
-        **{"row": whole(3), "rows": whole(2), "channels": whole(1), "pixels": whole(2, 3), "zero": whole(0)},
-        **{"twenty": whole(20), "lesion": np.int64(1).reshape(()), "small": np.float32(1e-3).reshape(())},
+        "w3": normal(8, 5, 3, 3),
+        "b8": normal(8),
+        "w16": normal(16, 8, 3, 3),
+        "b16": normal(16),
+        "v16": np.abs(normal(16)) + np.float32(0.5),
+        "column": normal(8, 1, 1),
+        "square16": normal(16, 16),
+        "t2": normal(16, 8, 2, 2),
+        "w2": 4 * normal(2, 20, 1, 1),
+        "b2": np.array([1.5, 0], np.float32),
+        "row": whole(3),
+        "rows": whole(2),
+        "channels": whole(1),
+        "pixels": whole(2, 3),
+        "zero": whole(0),
+        "twenty": whole(20),
+        "lesion": np.int64(1).reshape(()),
+        "small": np.float32(1e-3).reshape(()),
         "twice": np.array([1, 1, 2, 2], np.float32),
     }
 

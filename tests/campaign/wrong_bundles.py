@@ -37,21 +37,22 @@ class Judge:
         right: the bundle before anything is wrong with it.
         case: folder of a case.
         log: file for what libraries print.
+        longest_s: seconds for a bundle.
     """
 
-    def __init__(self, backend: str, right: Path, case: Path, log: Path) -> None:
+    def __init__(self, backend: str, right: Path, case: Path, log: Path, *, longest_s: float = LONGEST_S) -> None:
         self._given = backend, right, case, log
-        self._log = log
+        self._log, self._longest_s = log, longest_s
         self._start()
 
     def __call__(self, bundle: Path) -> Outcome:
         """What came of a bundle."""
-        self._pipe.send(bundle)
-        hung = not self._pipe.poll(LONGEST_S)
+        hung = False
         try:
-            if not hung:
+            self._pipe.send(bundle)
+            if not (hung := not self._pipe.poll(self._longest_s)):
                 return self._pipe.recv()
-        except EOFError:
+        except (EOFError, OSError):
             pass
         if hung:
             self._process.kill()

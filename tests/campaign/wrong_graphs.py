@@ -1,7 +1,7 @@
 """What can be wrong with a bundle whose seal is right: each mutation changes a network, its manifest or its reference.
 
-A mutation gets an ONNX model, the content of ``bundle.json`` or the arrays of the reference, and a generator, and changes
-it in place. Whoever does that with intent seals it again, and so it is: no hash tells.
+A mutation gets an ONNX model, the content of ``bundle.json`` or the arrays of the reference, and a generator, and
+changes it in place. Whoever does that with intent seals it again, and so it is: no hash tells.
 """
 
 import math

@@ -14,7 +14,7 @@ _LONGEST: Final = 300
 
 @contextmanager
 def as_backend_error(fault: str, remedy: str) -> Iterator[None]:
-    """A block in which whatever is raised and is none of ours becomes ``FAULT (KIND: REASON): REMEDY.``
+    """A block in which what others raise becomes an error of ours: ``FAULT (KIND: REASON): REMEDY``, with a stop.
 
     Args:
         fault: what went wrong and where, the beginning of a sentence.

@@ -168,3 +168,16 @@ def test_threads_that_the_system_does_not_start_are_a_sentence_and_none_is_left(
     command = [sys.executable, "-c", THREADLESS]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, timeout=60)
     assert done.stdout.startswith("The system starts no 500 threads for the networks: ")
+
+
+def test_a_constant_that_a_convolution_shares_stays_for_the_others():
+    """A convolution's constants go when the kernels have them in their own form, but not those that others read too."""
+    content = model(
+        [
+            ("Conv", "x square3 b6", {**PLAIN, "strides": [1, 1], "pads": [1, 1, 1, 1]}),
+            ("BatchNormalization", "y0 b6 b6 b6 v6", {"epsilon": 1e-5}),
+        ]
+    ).SerializeToString()
+    network = Network(read_graph(content), 2, called=NAME)
+    x = normal(6, 16, 16)
+    np.testing.assert_array_equal(network.run({"x": x})["y1"], network.run({"x": x})["y1"])
