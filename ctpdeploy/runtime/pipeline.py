@@ -128,7 +128,7 @@ class Pipeline:
         return Prediction(
             outputs=replace(outputs, seconds=seconds),
             components=components,
-            volume_ml=float(outputs.mask.sum() * case.geometry.voxel_ml),
+            volume_ml=case.geometry.volume_ml(outputs.mask),
             findings=by_severity((*case.findings, *outputs.window.findings, *doubts, *outputs.findings)),
             provenance=self.provenance,
         )
