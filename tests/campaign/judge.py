@@ -45,6 +45,7 @@ def judge(pipeline: Pipeline, files: dict[str, Path], right: Prediction) -> Outc
 
 
 def compare(found: Prediction, right: Prediction) -> Outcome:
+    """A prediction beside the right one."""
     known = {finding.code for finding in right.findings}
     news = [finding for finding in found.findings if finding.code not in known and finding.severity != "note"]
     if news:
