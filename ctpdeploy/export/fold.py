@@ -18,9 +18,9 @@ equal to rounding. With m, v the mean and variance of a channel over its pixels 
 
 Folding all of it into the convolution is exact for w_in = w_ln = u_in = u_ln = 0 only: see ``static_norm``.
 
-The two layers of Squeeze-and-Excitation act on a column, one value for each channel, which is an image of one pixel: there
-``W x + b`` is a 1x1 convolution with the same weights. As a matrix product it would depend on the batch, whose slices
-are its rows, and there are engines without one in float32 (TensorRT for RTX, compute capability 7.5).
+The two layers of Squeeze-and-Excitation act on a column, one value for each channel, which is an image of one pixel:
+there ``W x + b`` is a 1x1 convolution with the same weights. There are engines without a matrix product in float32
+(TensorRT for RTX, compute capability 7.5).
 """
 
 import copy

@@ -45,7 +45,9 @@ class Converted:
 
 def layers_of(graphs: Graphs) -> list[str]:
     """Layers that could be converted: ``ROLE/LAYER``."""
-    names = {f"{role}/{layer_of(node)}": None for role, graph in graphs.items() for node in convolutions_of(graph.graph)}
+    names = {
+        f"{role}/{layer_of(node)}": None for role, graph in graphs.items() for node in convolutions_of(graph.graph)
+    }
     return list(names)
 
 

@@ -306,6 +306,24 @@ def _list_files(folder: Path, source: Path) -> set[str]:
 def _constants(content: Mapping[str, Any], source: Path) -> tuple[PreprocessConfig, PerfusionConfig]:
     where = str(source / MANIFEST)
     try:
-        return stored_config(content["preprocess"], where), stored_perfusion(content, where)
+        stated = stored_config(content["preprocess"], where), stored_perfusion(content, where)
+        trained = _constants_of_training(content["provenance"].get("config"), where)
     except UsageError as error:
         raise InputError(f"{source / MANIFEST} is damaged ({error}): copy or export the bundle again.") from error
+    if trained is not None and trained != (stated[0], stated[1].stated()):
+        raise InputError(
+            f"{source / MANIFEST} states another preprocessing than that its networks were trained with, which its "
+            "provenance has: copy or export the bundle again."
+        )
+    return stated
+
+
+def _constants_of_training(config: object, where: str) -> tuple[PreprocessConfig, PerfusionConfig] | None:
+    """The same in the configuration of the run, which the provenance keeps; None where it keeps none.
+
+    Raises:
+        UsageError: as for those of the manifest.
+    """
+    if not isinstance(config, dict) or not isinstance(config.get("preprocess"), dict):
+        return None
+    return stored_config(config["preprocess"], where), stored_perfusion(config, where).stated()
