@@ -89,7 +89,7 @@ class OpenvinoNetwork:
             GuardError: a network returned NaN or infinity.
         """
         found = self._compiled({name: inputs[name][None] for name in self._inputs})
-        for name in (*self._outputs, *self._looked_at):
+        for name in (*self._looked_at, *self._outputs):
             if not np.isfinite(found[name]).all():
                 raise GuardError(
                     f"The {name} that the backend {NAME} computes holds NaN or infinity: no mask is written; check the "

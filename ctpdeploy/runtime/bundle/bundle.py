@@ -29,11 +29,14 @@ from ctpdeploy.runtime.bundle.signature import SIGNATURE, check_signature
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig, stored_perfusion
 from ctpdeploy.runtime.preprocess.preprocess import FEATURE_NAMES, PreprocessConfig, stored_config
 
-__all__ = ["MANIFEST", "PIPELINE", "VERIFICATION", "Bundle", "FileDigest", "Network", "sha256_of"]
+__all__ = ["MANIFEST", "PIPELINE", "SOURCES", "VERIFICATION", "Bundle", "FileDigest", "Network", "sha256_of"]
 
 PIPELINE: Final = "pipeline"
 """The network that the runtime runs."""
 VERIFICATION: Final = "verification.json"
+
+SOURCES: Final = frozenset({"frames", "features", "maps"})
+"""What networks see of a case; the maps are the first of the features."""
 
 _FILES_AT_ONCE: Final = 4
 """As many networks as there are beside the merged one, and one more file."""
@@ -167,6 +170,7 @@ class Bundle:
             unpacked=unpacked,
         )
         bundle._check_names(present)
+        bundle._check_sources()
         bundle._check_shapes()
         others = set(bundle.digests) - {bundle.networks[PIPELINE].file}
         with ThreadPoolExecutor(_FILES_AT_ONCE) as pool:  # hashing waits neither for Python nor for another file
@@ -251,6 +255,16 @@ class Bundle:
             raise InputError(
                 f"{self.source / extra[0]} is not listed in {MANIFEST}: remove it or copy the bundle again."
             )
+
+    def _check_sources(self) -> None:
+        """What a network sees has to be of the case or of another network."""
+        known = {name for network in self.networks.values() for name in network.outputs} | SOURCES
+        for name, network in self.networks.items():
+            stated = set(network.inputs) if name == PIPELINE else known
+            if strange := sorted(set(network.sees) - stated):
+                raise InputError(
+                    f"{self.source} has a {name} that sees '{strange[0]}', which nothing makes: export it again."
+                )
 
     def _check_shapes(self) -> None:
         """The merged network has to take what the preprocessing makes, and to return a probability."""

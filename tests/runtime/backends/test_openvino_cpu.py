@@ -46,9 +46,10 @@ def test_nan_between_the_networks_is_no_mask(
     """Of it nothing may be left in the probability: Relu, MaxPool and Softmax make numbers of it."""
 
     def overflow(network: onnx.ModelProto) -> None:
-        (weight,) = (t for t in network.graph.initializer if t.name == f"{role}/head.weight")
-        values = numpy_helper.to_array(weight)
-        weight.CopyFrom(numpy_helper.from_array(np.copysign(np.float32(3e38), values), weight.name))
+        for tensor in network.graph.initializer:
+            if tensor.name in (f"{role}/head.weight", f"{role}/head.bias"):
+                largest = np.full(tensor.dims, 3.4e38, np.float32)
+                tensor.CopyFrom(numpy_helper.from_array(largest, tensor.name))
 
     folder = Path(shutil.copytree(bundle_folder, tmp_path / "copy.ctpbundle"))
     bundles.edit_network(folder, overflow)
