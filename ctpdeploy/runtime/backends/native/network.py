@@ -14,6 +14,7 @@ from ctpdeploy.runtime.backends.onnx_graph.graph import Graph, Node
 from ctpdeploy.runtime.backends.onnx_graph.numpy_reference import OPERATORS
 from ctpdeploy.runtime.backends.onnx_graph.operators import check_operators
 from ctpdeploy.runtime.backends.onnx_graph.self_test import compare_with_reference
+from ctpdeploy.runtime.backends.onnx_graph.shapes import infer_shapes
 
 __all__ = ["Network"]
 
@@ -33,6 +34,8 @@ class Network:
 
     def __init__(self, graph: Graph, threads: int, *, called: str) -> None:
         check_operators(graph)
+        self._graph, self._sizes = graph, set[tuple[int, ...]]()
+        self._require_shapes({name: (1, *shape) for name, shape in graph.inputs.items()})
         self._nodes, self._outputs = graph.nodes, graph.outputs
         self._constants = {"": np.empty(0)} | {name: _wide(value) for name, value in graph.constants.items()}
         self._last_read = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs}
@@ -50,8 +53,12 @@ class Network:
 
         Returns:
             Outputs by name, ``(C, H, W)``.
+
+        Raises:
+            ValueError: an operator cannot take tensors of that size.
         """
         with self._lock:
+            self._require_shapes({name: (1, *array.shape) for name, array in inputs.items()})
             tensors: dict[str, Operand] = {name: array[None] for name, array in inputs.items()}
             for i, node in enumerate(self._nodes):
                 tensors[node.output] = self._apply(node, tensors)
@@ -65,6 +72,13 @@ class Network:
         """End the threads, once no slice is at work."""
         with self._lock:
             self._context.kernels.close()
+
+    def _require_shapes(self, inputs: Mapping[str, tuple[int, ...]]) -> None:
+        """Refuse inputs of shapes that the kernels cannot take; those of one size are looked at once."""
+        key = tuple(side for name in self._graph.inputs for side in inputs[name])
+        if key not in self._sizes:
+            infer_shapes(self._graph, inputs)
+            self._sizes.add(key)
 
     def _apply(self, node: Node, tensors: Mapping[str, Operand]) -> Operand:
         operands = [tensors[name] if name in tensors else self._constants[name] for name in node.inputs]

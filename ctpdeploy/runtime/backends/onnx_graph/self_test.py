@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ctpdeploy.errors import BackendError
 from ctpdeploy.runtime.backends.onnx_graph.graph import Graph
 from ctpdeploy.runtime.backends.onnx_graph.numpy_reference import evaluate
+from ctpdeploy.runtime.backends.onnx_graph.shapes import infer_shapes
 from ctpdeploy.runtime.backends.slices import RunSlice
 
 __all__ = ["LIMIT", "compare_with_reference"]
@@ -32,10 +33,12 @@ def compare_with_reference(run: RunSlice, graph: Graph, *, called: str) -> None:
         called: the backend, in words.
 
     Raises:
+        ValueError: the shapes of its tensors do not fit together.
         BackendError: an output is off by more than ``LIMIT``.
     """
     noise = np.random.default_rng(0)
     inputs = {name: noise.random((1, shape[0], _SIZE, _SIZE), np.float32) for name, shape in graph.inputs.items()}
+    infer_shapes(graph, {name: array.shape for name, array in inputs.items()})  # before any kernel is handed one
     expected, own = evaluate(graph, inputs, np.float64), evaluate(graph, inputs, np.float32)
     found = run({name: array[0] for name, array in inputs.items()})
     for name, truth in expected.items():
