@@ -31,8 +31,9 @@ def write_bundle(folder: Path) -> Path:
     folder.mkdir(parents=True)
     onnx.save(_segmenter(), folder / "segmenter.onnx")
     onnx.save(_pipeline(), folder / "pipeline.onnx")
-    checks = [{"tensor": "chain", "held": True}]
-    (folder / VERIFICATION).write_text(json.dumps({"trials": [{"candidate": "onnx", "checks": checks}]}))
+    trial = {"candidate": "onnx", "checks": [{"tensor": "chain", "held": True}]}
+    record = {"trials": [trial], "precision": "fp32", "static_bounds": {}}
+    (folder / VERIFICATION).write_text(json.dumps(record))
     reference().save(folder / REFERENCE)
     features = {"features": ["N", 5, SIZE, SIZE]}
     outputs = {"segmenter": {"logits": ["N", 2, SIZE, SIZE]}, PIPELINE: {"probability": ["N", SIZE, SIZE]}}

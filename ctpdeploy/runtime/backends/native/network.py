@@ -114,6 +114,9 @@ class Network:
 
 
 def _wide(constant: NDArray[Any]) -> NDArray[Any]:
-    """Small constants in float64, so that the little that is computed with them does not round; images' as they are."""
-    small = constant.dtype.kind == "f" and constant.ndim != 4
+    """Small constants in float64, so that the little that is computed with them does not round; images' as they are.
+
+    A 1x1 convolution may be of a column, as in Squeeze-and-Excitation, and then runs in NumPy; the kernels take it too.
+    """
+    small = constant.dtype.kind == "f" and (constant.ndim != 4 or constant.shape[2:] == (1, 1))
     return constant.astype(np.float64) if small else constant
