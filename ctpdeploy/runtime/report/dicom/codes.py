@@ -4,9 +4,10 @@ from typing import Final, NamedTuple
 
 __all__ = [
     "ARBITRARY_UNIT",
+    "BLOOD_VOLUME",
+    "BLOOD_VOLUME_UNIT",
     "BRAIN",
     "CT_PERFUSION",
-    "Code",
     "DIFFUSION_WEIGHTED",
     "FINDING",
     "FLOW",
@@ -15,8 +16,8 @@ __all__ = [
     "MILLILITRE",
     "MORPHOLOGIC",
     "NEURAL_NETWORK",
-    "NO_UNIT",
     "NOTE",
+    "NO_UNIT",
     "PROBABILITY",
     "QUALITATIVE",
     "SECOND",
@@ -24,8 +25,7 @@ __all__ = [
     "TMAX",
     "TRANSIT_TIME",
     "VOLUME",
-    "BLOOD_VOLUME",
-    "BLOOD_VOLUME_UNIT",
+    "Code",
 ]
 
 

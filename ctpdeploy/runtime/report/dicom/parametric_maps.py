@@ -38,7 +38,9 @@ MAPS: Final = {
         window=(0.0, 1.0),
     ),
     "cbf": _Kind(description="CBF ml/100g/min", quantity=codes.FLOW, unit=codes.FLOW_UNIT, window=(0.0, 100.0)),
-    "cbv": _Kind(description="CBV ml/100g", quantity=codes.BLOOD_VOLUME, unit=codes.BLOOD_VOLUME_UNIT, window=(0.0, 6.0)),
+    "cbv": _Kind(
+        description="CBV ml/100g", quantity=codes.BLOOD_VOLUME, unit=codes.BLOOD_VOLUME_UNIT, window=(0.0, 6.0)
+    ),
     "mtt": _Kind(description="MTT s", quantity=codes.TRANSIT_TIME, unit=codes.SECOND, window=(0.0, 12.0)),
     "tmax": _Kind(description="Tmax s", quantity=codes.TMAX, unit=codes.SECOND, window=(0.0, 12.0)),
 }

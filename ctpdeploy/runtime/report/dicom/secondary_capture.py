@@ -32,7 +32,7 @@ def secondary_capture(context: Context, picture: Path) -> SCImage:
         study_instance_uid=context.sources.header.StudyInstanceUID,
         **context.described("overview", _SERIES, "CT perfusion overview"),
     )
-    data.PatientOrientation = ""  # of a page with several pictures and a curve
+    data.PatientOrientation = []  # of a page with several pictures and a curve
     data.ConversionType = "WSD"
     data.BurnedInAnnotation = "YES"
     context.finish(data)

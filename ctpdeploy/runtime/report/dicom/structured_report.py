@@ -102,9 +102,7 @@ def _piece(context: Context, number: int, piece: Component) -> MeasurementsAndQu
     return MeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(uid=context.identity.uid("lesion", str(number)), identifier=name),
         finding_type=concept(codes.INFARCT),
-        finding_sites=[
-            FindingSite(concept(codes.BRAIN), concept(codes.SIDES[piece.side]) if piece.side else None)
-        ],
+        finding_sites=[FindingSite(concept(codes.BRAIN), concept(codes.SIDES[piece.side]) if piece.side else None)],
         measurements=[_volume(piece.volume_ml)],
         source_images=[SourceImageForMeasurementGroup.from_source_image(one) for one in middle] or None,
     )
@@ -122,6 +120,6 @@ def _sentences(context: Context) -> ContainerContentItem:
         texts.append((codes.NOTE, f"{left} smaller pieces have no volume of their own here."))
     texts += [(codes.FINDING, f"{found.severity}: {found.sentence}") for found in context.prediction.findings]
     container.ContentSequence = ContentSequence(
-        TextContentItem(concept(name), ascii_text(text), RelationshipTypeValues.CONTAINS) for name, text in texts
+        [TextContentItem(concept(name), ascii_text(text), RelationshipTypeValues.CONTAINS) for name, text in texts]
     )
     return container

@@ -6,14 +6,17 @@
       segmentation.dcm              SEG, the lesion
       report.dcm                    SR, volumes and findings
       overview.dcm                  SC, overview.png
-      probability.dcm  ...          PM, a map each
+      probability.dcm               PM, and one of pseudo_dwi and of each map that was computed
+      probability_segmentation.dcm  SEG in shades, on request
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ctpdeploy.optional import require
+from ctpdeploy.errors import MissingPackageError
+from ctpdeploy.optional import available, require
 from ctpdeploy.runtime.data.case import MAP_NAMES, Case
 from ctpdeploy.runtime.data.prediction import Prediction
 
@@ -22,18 +25,24 @@ if TYPE_CHECKING:
 
     from ctpdeploy.runtime.report.dicom.context import Context
 
-__all__ = ["require_dicom", "write_dicom"]
+__all__ = ["DICOM_FILE", "require_dicom", "write_dicom"]
 
-OBJECTS: Final = ("segmentation", "probability_segmentation", "report", "overview", "probability", "pseudo_dwi")
+_PACKAGE, _EXTRA = "highdicom", "dicom"
+
+DICOM_FILE: Final = re.compile(
+    rf"(segmentation|probability_segmentation|report|overview|probability|pseudo_dwi|{'|'.join(MAP_NAMES)})\.dcm"
+)
+"""Names of the files."""
 
 
 def require_dicom() -> None:
-    """Import what makes the objects, which takes a while.
+    """Refuse to go on without the package that makes the objects, without the time that importing it takes.
 
     Raises:
         MissingPackageError: it is not installed.
     """
-    require("highdicom", extra="dicom")
+    if not available(_PACKAGE):
+        raise MissingPackageError(_PACKAGE, _EXTRA)
 
 
 def write_dicom(
@@ -55,7 +64,7 @@ def write_dicom(
         InputError: the case was not read from DICOM, or its files cannot be read any more.
         MissingPackageError: highdicom is not installed.
     """
-    require_dicom()
+    require(_PACKAGE, extra=_EXTRA)
     from ctpdeploy.runtime.report.dicom.context import Context
 
     folder.mkdir(exist_ok=True)
