@@ -6,6 +6,7 @@ name without its content.
 """
 
 import ctypes
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -14,9 +15,11 @@ from pathlib import Path
 from typing import Final
 
 from ctpdeploy.errors import UsageError
-from ctpdeploy.scratch import NEW, OLD, Scratch
+from ctpdeploy.scratch import NEW, OLD, Scratch, require_room
 
-__all__ = ["atomic_file", "atomic_folder", "atomic_move", "atomic_replace"]
+__all__ = ["atomic_file", "atomic_folder", "atomic_move", "atomic_replace", "require_writable"]
+
+_TRIAL_BYTES: Final = 2**20
 
 _AT_FDCWD: Final = -100
 _EXCHANGE: Final = 2
@@ -107,6 +110,21 @@ def atomic_replace(file: Path, *, private: bool = False) -> Iterator[Path]:
         _settle(content, 0 if private else scratch.file_mode)
         content.replace(file)
         _sync_folder(file.parent)
+
+
+def require_writable(out: Path) -> None:
+    """Refuse a folder that cannot be written, before anything is computed; if it is not there it is not made yet.
+
+    Raises:
+        UsageError: it cannot, or the disk is full.
+    """
+    there = next(folder for folder in (out, *out.absolute().parents) if os.path.lexists(folder))
+    try:
+        if not there.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        require_room(there, _TRIAL_BYTES)
+    except OSError as error:
+        raise UsageError(f"{out} cannot be written ({error.strerror}): choose another place for it.") from error
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-__all__ = ["LOCK", "NEW", "OLD", "Scratch", "sweep"]
+__all__ = ["LOCK", "NEW", "OLD", "Scratch", "require_room", "sweep"]
 
 LOCK: Final = "lock"
 NEW: Final = "new"
@@ -70,6 +70,26 @@ class Scratch:
                 _remove(self.folder, self._path)
             os.close(self._lock)
             self._lock = None
+
+
+def require_room(parent: Path, size: int) -> None:
+    """Try whether a file can be written into a folder that is there; nothing of it stays.
+
+    Args:
+        parent: the folder.
+        size: of the file, in bytes.
+
+    Raises:
+        OSError: it cannot.
+    """
+    trial = Scratch(parent / "trial")
+    try:
+        with (trial.folder / NEW).open("wb") as file:
+            file.write(bytes(size))
+            file.flush()
+            os.fsync(file.fileno())
+    finally:
+        trial.remove()
 
 
 def sweep(parent: Path) -> None:

@@ -22,9 +22,11 @@ settings.load_profile("untimed")
 
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Nothing is read from or written to the caches of the user."""
+    """Nothing is read from or written to the user's caches and trusted keys."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        patch.setenv("XDG_CONFIG_DIRS", str(tmp_path_factory.mktemp("machine")))
         patch.delenv("CTPDEPLOY_CACHE", raising=False)
         yield
 

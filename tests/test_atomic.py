@@ -1,5 +1,6 @@
 """Folders and files that are whole or not there, with one process or two."""
 
+import errno
 import os
 import stat
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ctpdeploy.atomic import atomic_file, atomic_folder, atomic_replace
+from ctpdeploy.atomic import atomic_file, atomic_folder, atomic_replace, require_writable
 from ctpdeploy.errors import UsageError
 from ctpdeploy.runtime.bundle.archive import whole_archive
 from ctpdeploy.scratch import sweep
@@ -213,3 +214,22 @@ def test_what_appears_has_reached_the_disk(tmp_path: Path, monkeypatch: pytest.M
     with atomic_replace(tmp_path / "out" / "b") as partial:
         partial.touch()
     assert synced == [("new", True), ("out", True)]
+
+
+def test_a_file_is_no_folder_of_results(tmp_path: Path):
+    (tmp_path / "file").touch()
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(UsageError, match=r"cannot be written \(.*\): choose another place"):
+            require_writable(out)
+
+
+@pytest.mark.parametrize("fault", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_a_full_disk_is_refused_and_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: int):
+    def fsync(_: int) -> None:
+        raise OSError(fault, os.strerror(fault))
+
+    require_writable(tmp_path / "new" / "out")
+    monkeypatch.setattr("os.fsync", fsync)
+    with pytest.raises(UsageError, match=os.strerror(fault)):
+        require_writable(tmp_path / "new" / "out")
+    assert list(tmp_path.iterdir()) == []

@@ -19,6 +19,7 @@ def test_a_missing_package_ends_in_the_command_that_installs_it():
 
 USE = """
 import sys
+sys.modules["requests"] = None  # of developers: pydicom imports it where it is, and it looks for IPv6
 calls = []
 sys.addaudithook(lambda event, arguments: calls.append(event) if event.startswith("socket.") else None)
 import ctpdeploy

@@ -12,6 +12,7 @@ from typing import Final
 
 from ctpdeploy.errors import BackendError, ExitCode, GuardError
 from ctpdeploy.runtime import CaseRef
+from ctpdeploy.runtime.bundle.trust import ANYONE, Signer
 from ctpdeploy.runtime.report.writers import REPORT
 
 __all__ = ["ProcessRun", "gpu_bytes", "run_infer"]
@@ -38,8 +39,8 @@ class ProcessRun:
     gpu_peak_bytes: int | None
 
 
-def run_infer(bundle: Path, case: CaseRef, backend: str) -> ProcessRun:
-    """Run ``ctpdeploy infer`` on a case.
+def run_infer(bundle: Path, case: CaseRef, backend: str, signer: Signer = None) -> ProcessRun:
+    """Run ``ctpdeploy infer`` on a case; who has to have signed the bundle is as for ``Bundle.open``.
 
     Raises:
         GuardError, BackendError: it failed; with its message.
@@ -48,10 +49,11 @@ def run_infer(bundle: Path, case: CaseRef, backend: str) -> ProcessRun:
         out, log = Path(folder, "results"), Path(folder, "log")
         report = out / case.name / REPORT
         command = [sys.executable, "-m", "ctpdeploy", "infer", str(bundle), str(case.folder), "--out", str(out)]
+        command += ["--backend", backend, *_signature_options(signer)]
         gpu_before = gpu_bytes()
         with log.open("wb") as errors:
             start = time.perf_counter()
-            process = subprocess.Popen([*command, "--backend", backend], stdout=subprocess.DEVNULL, stderr=errors)
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
             watch = _Watch(process, report, looks_at_gpu=gpu_before is not None)
             code = watch.until_it_ends()
         if code != ExitCode.DONE or watch.done is None:
@@ -66,6 +68,12 @@ def run_infer(bundle: Path, case: CaseRef, backend: str) -> ProcessRun:
         peak_bytes=watch.peak,
         gpu_peak_bytes=None if gpu_before is None or watch.gpu_peak is None else max(0, watch.gpu_peak - gpu_before),
     )
+
+
+def _signature_options(signer: Signer) -> list[str]:
+    if signer is ANYONE:
+        return ["--no-require-signature"]
+    return [] if signer is None else ["--require-signature", str(signer)]
 
 
 def gpu_bytes() -> int | None:

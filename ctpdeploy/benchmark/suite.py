@@ -19,6 +19,7 @@ from ctpdeploy.benchmark.stages import run_folder
 from ctpdeploy.errors import BackendError, UsageError
 from ctpdeploy.runtime import Bundle, CaseRef, Pipeline
 from ctpdeploy.runtime.backends.registry import BACKENDS, open_engine
+from ctpdeploy.runtime.bundle.trust import Signer
 from ctpdeploy.runtime.gate.reference import CHAIN
 from ctpdeploy.runtime.gate.verification import Comparison
 
@@ -43,6 +44,7 @@ class Plan:
         backends: names, the first of which the others are compared with.
         rounds: how many; as many as fit into a time if None.
         seed: of the order of turns.
+        signer: who has to have signed the bundle, as for ``Bundle.open``.
     """
 
     bundle: Path
@@ -51,6 +53,7 @@ class Plan:
     backends: Sequence[str]
     rounds: int | None = None
     seed: int = 0
+    signer: Signer = None
 
 
 def chosen_backends(names: Sequence[str]) -> list[str]:
@@ -86,7 +89,9 @@ def run_benchmark(plan: Plan, progress: Progress = lambda *_: None) -> Results:
         GuardError: an engine's outputs changed between rounds.
     """
     start, load = time.perf_counter(), OtherLoad()
-    with Bundle.open(plan.bundle) as bundle, tempfile.TemporaryDirectory() as scratch, ExitStack() as opened:
+    with ExitStack() as opened:
+        bundle = opened.enter_context(Bundle.open(plan.bundle, plan.signer))
+        scratch = opened.enter_context(tempfile.TemporaryDirectory())
         pipelines, open_s = {}, {}
         for name in plan.backends:
             progress(f"opening {name}", 0.0)
@@ -169,7 +174,7 @@ def _run_processes(plan: Plan, progress: Progress) -> dict[str, ProcessRun]:
     found: dict[str, ProcessRun] = {}
     for name in plan.backends:
         progress(f"a new process with {name}", _PROCESSES + (1 - _PROCESSES) * len(found) / len(plan.backends))
-        found[name] = run_infer(plan.bundle, plan.cases[0], name)
+        found[name] = run_infer(plan.bundle, plan.cases[0], name, plan.signer)
     return found
 
 

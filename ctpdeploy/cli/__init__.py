@@ -1,17 +1,20 @@
 """The command line: one file a command, each of which parses, imports, calls and prints."""
 
+import errno
 import inspect
 import sys
+import traceback
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from ctpdeploy import INTENDED_USE, __version__
 from ctpdeploy.cli import (
     benchmark,
+    caches,
     demo,
     doctor,
     evaluate,
@@ -22,14 +25,23 @@ from ctpdeploy.cli import (
     phantom,
     reproduce,
     train,
+    trust,
     verify,
     warmup,
 )
 from ctpdeploy.cli.interruption import Interruption, raise_on_signals
-from ctpdeploy.cli.terminal import log_to, say
+from ctpdeploy.cli.output import guarded_output
+from ctpdeploy.cli.terminal import log_to, print_lines, say
 from ctpdeploy.errors import CtpdeployError, ExitCode
+from ctpdeploy.printable import printable
 
 __all__ = ["main", "run"]
+
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+"""Faults of a disk that had room when it was tried."""
+
+_CommandLineError: Any = typer.BadParameter.__base__
+"""Of a command line that cannot be parsed; Typer exports it under no name of its own."""
 
 app = typer.Typer(
     name="ctpdeploy",
@@ -48,6 +60,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "train": (train.train, "Train a system on cases with a lesion drawn."),
     "export": (export.export, "Turn a trained run into a bundle that is proven equal to it."),
     "verify": (verify.verify, "Check a bundle: files, signature, graphs, the gate again."),
+    "trust": (trust.trust, "Open only bundles signed with keys of your choice."),
     "warmup": (warmup.warmup, "Prepare this machine for a bundle; find the fastest backend."),
     "infer": (infer.infer, "Find the lesions in one case or in a folder of cases."),
     "inspect": (inspect_study.inspect_study, "List the DICOM series of a study, and which would be taken."),
@@ -55,6 +68,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "evaluate": (evaluate.evaluate, "Score a run or a bundle on cases with a lesion drawn."),
     "reproduce": (reproduce.reproduce, "Train and score the rows of a table of the paper."),
     "figures": (figures.figures, "Draw the paper's figures of the rows that are trained."),
+    "caches": (caches.caches, "List what is kept to save time, or clear it."),
     "doctor": (doctor.doctor, "List what this machine can do, and how to mend the rest."),
 }
 """Each command and its line in the list of all, in the order in which a newcomer meets them."""
@@ -79,7 +93,7 @@ def _study(**options: Any) -> None:  # noqa: ANN401  those of reproduce
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"ctpdeploy {__version__}")
+        print_lines(f"ctpdeploy {__version__}")
         raise typer.Exit
 
 
@@ -99,22 +113,43 @@ def _options(
 
 def run(arguments: list[str]) -> int:
     """Run a command line and return its exit code (see ctpdeploy.errors)."""
+    with guarded_output() as out:
+        code = _run(arguments)
+        if out is not None:
+            out.flush()
+            if out.fault is not None:
+                say(
+                    f"Error: The output could not be printed whole ({out.fault.strerror or out.fault}): what goes to "
+                    "files is written all the same, print to where there is room and a reader."
+                )
+                code = code or int(ExitCode.USAGE)
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    """Run a command line, say what ended it, and return its exit code."""
     try:
-        app(arguments, prog_name="ctpdeploy")
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else int(ExitCode.FAILURE)
+        stopped = app(arguments, prog_name="ctpdeploy", standalone_mode=False)
+    except _CommandLineError as error:
+        error.message = "\n".join(map(printable, error.message.split("\n")))  # of no command at all it is the help
+        error.show()
+        return int(error.exit_code)
     except Interruption as stop:
-        typer.echo(f"\n{stop}", err=True)
+        say("", str(stop))
         return stop.exit_code
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  of whatever kind, it ends in a sentence
         if "--debug" in arguments:
-            raise
+            say(*traceback.format_exc().splitlines())
+        reason = " ".join(str(error).splitlines())  # those of others can have several
         if isinstance(error, CtpdeployError):
-            typer.echo(f"Error: {error}", err=True)
+            say(f"Error: {reason}")
             return int(error.exit_code)
-        typer.echo(f"Unexpected {type(error).__name__}: {error} (ctpdeploy --debug ... shows where).", err=True)
+        if isinstance(error, OSError) and error.errno in _FULL:
+            say(f"Error: {reason}: make room, what is complete stays.")
+            return int(ExitCode.USAGE)
+        say(f"Unexpected {type(error).__name__}: {reason} (ctpdeploy --debug ... shows where).")
         return int(ExitCode.FAILURE)
-    return int(ExitCode.DONE)
+    return stopped if isinstance(stopped, int) else int(ExitCode.DONE)
 
 
 def main() -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctpdeploy import INTENDED_USE
-from ctpdeploy.cli.terminal import print_json, print_table, progress, say, say_found
+from ctpdeploy.cli.options import AnySignature, RequiredSignature, signer_of
+from ctpdeploy.cli.terminal import print_json, print_lines, print_table, progress, say, say_found
 
 if TYPE_CHECKING:
     from ctpdeploy.benchmark import Results
@@ -38,6 +39,8 @@ def benchmark(
     rounds: Annotated[
         int | None, typer.Option(min=1, help="How often each thing is measured; by default 3 to 100, as time allows.")
     ] = None,
+    require_signature: RequiredSignature = None,
+    no_require_signature: AnySignature = False,
     out: Annotated[Path | None, typer.Option(help="Also write all figures to this JSON file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
 ) -> None:
@@ -49,23 +52,26 @@ def benchmark(
 
     Example: ctpdeploy benchmark demo/demo.ctpbundle
     """
+    from ctpdeploy.atomic import require_writable
     from ctpdeploy.benchmark import Plan, chosen_backends, run_benchmark
     from ctpdeploy.runtime import Bundle, find_cases
     from ctpdeploy.runtime.io.case_ref import by_name
 
-    backends = chosen_backends(backend or [])
+    if out is not None:
+        require_writable(out.parent)
+    backends, signer = chosen_backends(backend or []), signer_of(require_signature, no_require_signature)
     with tempfile.TemporaryDirectory() as scratch, progress() as display:
         task = display.add_task("benchmark", total=_STEPS, text="" if cases else "making a synthetic patient")
         if cases:
             found = [case for folder in cases for case in find_cases(folder)]
             say_found(len(found), *cases)
         else:
-            with Bundle.open(bundle) as opened:
+            with Bundle.open(bundle, signer) as opened:
                 found = find_cases(_synthetic_case(Path(scratch), opened))
         if len(found) == 1:  # a folder of one has no second case to overlap with
             found.append(replace(found[0], name=f"{found[0].name}-again"))
         named = list(by_name(found).values())
-        plan = Plan(bundle=bundle, cases=named, synthetic=not cases, backends=backends, rounds=rounds)
+        plan = Plan(bundle=bundle, cases=named, synthetic=not cases, backends=backends, rounds=rounds, signer=signer)
         results = run_benchmark(plan, lambda text, done: display.update(task, completed=done * _STEPS, text=text))
         display.update(task, completed=_STEPS, text="")
     if out is not None:
@@ -97,10 +103,9 @@ def print_results(results: "Results") -> None:
     from ctpdeploy.benchmark.quantiles import COUNT_RULE
     from ctpdeploy.benchmark.tables import heading, remarks, tables
 
-    for line in heading(results):
-        typer.echo(line)
+    print_lines(*heading(results))
     for header, rows in tables(results):
-        typer.echo("")
+        print_lines("")
         print_table(header, rows)
     for remark in remarks(results):
         say(remark)

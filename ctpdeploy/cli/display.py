@@ -10,7 +10,7 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from ctpdeploy.cli.terminal import printable
+from ctpdeploy.printable import printable
 
 __all__ = ["Bars", "Display", "Lines"]
 
@@ -65,7 +65,7 @@ class Bars(Progress):
         yield self.make_tasks_table(self.tasks)
         for task in self.tasks:
             if task.visible and (text := task.fields.get("text")):
-                yield Text(f"  {text}", no_wrap=True, overflow="ellipsis")
+                yield Text(f"  {printable(text)}", no_wrap=True, overflow="ellipsis")
 
 
 class Lines:

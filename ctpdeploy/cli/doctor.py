@@ -8,8 +8,8 @@ from typing import Annotated, Any, Final
 import typer
 
 from ctpdeploy import INTENDED_USE, __version__
-from ctpdeploy.cli.terminal import print_json, print_table
-from ctpdeploy.errors import BackendError
+from ctpdeploy.cli.terminal import print_json, print_lines, print_table
+from ctpdeploy.errors import BackendError, UsageError
 
 __all__ = ["doctor"]
 
@@ -27,19 +27,22 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findi
         print_json(findings)
         return
     machine = findings["machine"]
-    typer.echo(f"ctpdeploy {__version__} on {machine['system']}, Python {machine['python']}, {machine['cores']} cores")
-    typer.echo(INTENDED_USE + "\n")
+    print_lines(
+        f"ctpdeploy {__version__} on {machine['system']}, Python {machine['python']}, {machine['cores']} cores",
+        INTENDED_USE,
+        "",
+    )
     print_table(["package", "version"], [[name, version or "-"] for name, version in findings["packages"].items()])
-    typer.echo("")
+    print_lines("")
     extras, reasons = findings["extras"], _Reasons()
     backends = [[name, extras[name] or "-", reasons.mark(reason)] for name, reason in findings["backends"].items()]
     print_table(["backend", "extra", ""], backends, words=3)
-    typer.echo("")
+    print_lines("")
     builders = [[name, reasons.mark(reason)] for name, reason in findings["builders"].items()]
     print_table(["builder of engines", ""], builders, words=2)
-    gpus = f"GPU: {_in_words(findings['gpus'])}"
-    for text in (*reasons.lines(), gpus, *(f"Problem: {problem}" for problem in findings["problems"])):
-        typer.echo("\n" + "\n".join(textwrap.wrap(text, _WIDTH, break_long_words=False, break_on_hyphens=False)))
+    gpus, trusted = f"GPU: {_in_words(findings['gpus'])}", f"Trusted keys: {_names(findings['trusted_keys'])}"
+    for text in (*reasons.lines(), gpus, trusted, *(f"Problem: {problem}" for problem in findings["problems"])):
+        print_lines("", *textwrap.wrap(text, _WIDTH, break_long_words=False, break_on_hyphens=False))
 
 
 class _Reasons:
@@ -65,6 +68,7 @@ def examine() -> dict[str, Any]:
     from ctpdeploy.runtime.backends.processor import processor_name
     from ctpdeploy.runtime.backends.registry import BACKENDS, packages
     from ctpdeploy.runtime.backends.trt import TENSORRT_PACKAGES, unavailable_because
+    from ctpdeploy.runtime.bundle.trust import trusted_keys
 
     names = [name for name in dict.fromkeys((*PACKAGES, *packages())) if name != "ctpdeploy"]
     versions = versions_of(*names)
@@ -74,6 +78,11 @@ def examine() -> dict[str, Any]:
             "onnxruntime and onnxruntime-gpu overwrite each other: run pip uninstall -y onnxruntime onnxruntime-gpu, "
             "then install ctpdeploy with one of its extras."
         )
+    try:
+        trusted: dict[str, str] | None = {str(key.file): key.fingerprint for key in trusted_keys()}
+    except UsageError as error:
+        trusted = None
+        problems.append(str(error))
     return {
         "ctpdeploy": __version__,
         "machine": {
@@ -87,8 +96,17 @@ def examine() -> dict[str, Any]:
         "backends": {name: backend.unavailable_because() for name, backend in BACKENDS.items()},
         "extras": {name: backend.extra for name, backend in BACKENDS.items()},
         "builders": {name: unavailable_because(package) for name, package in TENSORRT_PACKAGES.items()},
+        "trusted_keys": trusted,
         "problems": problems,
     }
+
+
+def _names(trusted: dict[str, str] | None) -> str:
+    if trusted is None:
+        return "cannot be read, and no bundle is opened."
+    if not trusted:
+        return "none, so that bundles are opened whoever made them (ctpdeploy trust)."
+    return ", ".join(f"{file} (SHA-256 {fingerprint})" for file, fingerprint in trusted.items())
 
 
 def _gpus() -> dict[str, Any]:

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ctpdeploy.cli.options import with_emulator
-from ctpdeploy.cli.terminal import mean_and_std, print_json, print_table, printable, progress, say, say_found
-from ctpdeploy.cli.verify import KEY_HELP
+from ctpdeploy.cli.options import AnySignature, RequiredSignature, signer_of, with_emulator
+from ctpdeploy.cli.terminal import mean_and_std, print_json, print_lines, print_table, progress, say, say_found
 from ctpdeploy.errors import BatchError
 
 if TYPE_CHECKING:
     from ctpdeploy.runtime import CaseRef, Pipeline
+    from ctpdeploy.runtime.bundle.trust import Signer
 
 __all__ = ["evaluate", "evaluate_with_progress", "print_scores"]
 
@@ -21,7 +21,8 @@ def evaluate(
     data: Annotated[Path, typer.Argument(help="Folder of cases with their lesion masks (OT).")],
     out: Annotated[Path, typer.Option(help="Folder for scores.csv, scores.json, summary.json.")] = Path("evaluation"),
     backend: Annotated[str, typer.Option(help="Backend for a bundle.", callback=with_emulator)] = "auto",
-    require_signature: Annotated[Path | None, typer.Option(help=KEY_HELP)] = None,
+    require_signature: RequiredSignature = None,
+    no_require_signature: AnySignature = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Scores of each case and mean ± std, beside the rule Tmax > 6 s and rCBF < 30 %.
@@ -31,13 +32,13 @@ def evaluate(
 
     Example: ctpdeploy evaluate demo/demo.ctpbundle demo/test --out demo/evaluation
     """
+    from ctpdeploy.atomic import require_writable
     from ctpdeploy.runtime import find_cases
-    from ctpdeploy.runtime.cohort.places import require_writable
 
     cases = find_cases(data)
     say_found(len(cases), data)
     require_writable(out)
-    with _open(model, backend, require_signature) as pipeline:
+    with _open(model, backend, signer_of(require_signature, no_require_signature)) as pipeline:
         _warn_of_training_cases(model, cases)
         summary = evaluate_with_progress(pipeline, cases, out)
     if as_json:
@@ -46,17 +47,17 @@ def evaluate(
         print_scores(summary)
         say(f"Scores of each case are in {out / 'scores.csv'}.")
     if refused := summary["refused"]:
-        names = ", ".join(map(printable, refused))
+        names = ", ".join(refused)
         raise BatchError(f"{len(refused)} of {len(cases)} cases failed ({names}); the others are in {out}.")
 
 
-def _open(model: Path, backend: str, key: Path | None) -> "Pipeline":
-    """A pipeline from a bundle, or from a run folder with torch as its engine; runs are not signed."""
+def _open(model: Path, backend: str, signer: "Signer") -> "Pipeline":
+    """A pipeline from a bundle, or from a run folder with torch as its engine; whoever gives a key wants a bundle."""
     from ctpdeploy.runtime import Pipeline
     from ctpdeploy.runtime.bundle.bundle import MANIFEST
 
-    if key is not None or (model / MANIFEST).is_file() or not (model / "config.json").is_file():
-        return Pipeline.open(model, backend, key)
+    if isinstance(signer, Path) or (model / MANIFEST).is_file() or not (model / "config.json").is_file():
+        return Pipeline.open(model, backend, signer)
     from ctpdeploy.train import open_run
 
     return open_run(model)
@@ -110,7 +111,7 @@ def print_scores(summary: dict[str, Any]) -> None:
     for method, label in _methods().items():
         gaps = [f"{name} in {figure['undefined']}" for name, figure in summary[method].items() if figure["undefined"]]
         if gaps:
-            typer.echo(f"Left out of the means of {label}, as undefined or not measured: {', '.join(gaps)} cases.")
+            print_lines(f"Left out of the means of {label}, as undefined or not measured: {', '.join(gaps)} cases.")
 
 
 def _methods() -> dict[str, str]:
@@ -123,7 +124,7 @@ def _print_methods(title: str, columns: dict[str, str], digits: int, summary: di
     """Methods down, scores across."""
     rows = [[label, *(_cell(summary[m][name], digits) for name in columns.values())] for m, label in _methods().items()]
     print_table([title, *columns], rows)
-    typer.echo("")
+    print_lines("")
 
 
 def _print_image_quality(figures: dict[str, Any]) -> None:
@@ -132,7 +133,7 @@ def _print_image_quality(figures: dict[str, Any]) -> None:
         for region, label in (("global", "whole slices"), ("local", "around the lesion"))
     ]
     print_table(["pseudo-DWI against DWI", "SSIM", "PSNR in dB"], rows)
-    typer.echo("")
+    print_lines("")
 
 
 def _print_groups(groups: dict[str, Any]) -> None:
@@ -143,7 +144,7 @@ def _print_groups(groups: dict[str, Any]) -> None:
         for name, group in groups.items()
     ]
     print_table(["lesion", "cases", "Dice", "Dice of the rule", "volume error", "volume error of the rule"], rows)
-    typer.echo("")
+    print_lines("")
 
 
 def _cell(figure: dict[str, Any], digits: int) -> str:

@@ -61,6 +61,7 @@ def export(
 
     Example: ctpdeploy export runs/first --out first.ctpbundle
     """
+    from ctpdeploy.atomic import require_writable
     from ctpdeploy.export import ExportOptions
 
     if zipped and out.suffix != ".zip":
@@ -69,6 +70,8 @@ def export(
         raise UsageError("Nothing is calibrated: give --calibrate with --precision int8 or --fold-sn-static.")
     if triton is not None and triton.exists():
         raise UsageError(f"{triton} exists already: choose another folder for the model repository.")
+    for place in (out.parent, *([] if triton is None else [triton.parent])):
+        require_writable(place)
     options = ExportOptions(
         precision=precision,
         static_norm=fold_sn_static,
@@ -139,9 +142,9 @@ def _print(verification: "Verification") -> None:
 
 def _write_repository(bundle: Path, folder: Path) -> None:
     from ctpdeploy.export.triton import write_repository
-    from ctpdeploy.runtime import Bundle
+    from ctpdeploy.runtime import ANYONE, Bundle
 
-    with Bundle.open(bundle) as opened:
+    with Bundle.open(bundle, ANYONE) as opened:  # made just now
         ready, to_build = write_repository(opened, folder)
     say(f"{folder} serves {ready} as it is; build_plan.sh in it makes {to_build} on the GPU that serves.")
 

@@ -1,5 +1,6 @@
 """``ctpdeploy infer``: from a case on disk to a lesion mask on disk."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ctpdeploy import INTENDED_USE
-from ctpdeploy.cli.options import with_emulator
-from ctpdeploy.cli.terminal import print_json, print_table, printable, progress, say, say_found
-from ctpdeploy.cli.verify import KEY_HELP
+from ctpdeploy.cli.options import AnySignature, RequiredSignature, signer_of, with_emulator
+from ctpdeploy.cli.terminal import print_json, print_table, progress, say, say_found
 from ctpdeploy.errors import BatchError, InputError, UsageError
 
 if TYPE_CHECKING:
     from ctpdeploy.runtime import CaseRef
+    from ctpdeploy.runtime.bundle.trust import Signer
     from ctpdeploy.runtime.cohort.dicom_results import DicomResults
     from ctpdeploy.runtime.cohort.run import CaseOutcome, Cohort
     from ctpdeploy.runtime.report.submission import Submission
@@ -62,7 +63,8 @@ def infer(
     fractional: Annotated[
         bool, typer.Option("--fractional", help="Write the probability as a DICOM segmentation too, in shades.")
     ] = False,
-    require_signature: Annotated[Path | None, typer.Option(help=KEY_HELP)] = None,
+    require_signature: RequiredSignature = None,
+    no_require_signature: AnySignature = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Skip what is done: same inputs, bundle, backend and version, unharmed.")
     ] = False,
@@ -90,8 +92,9 @@ def infer(
     cases = [replace(case, frame_interval=frame_interval) for case in cases]
     require_places(cases, out, planned, inputs=inputs or ())
     _require_apart_from_bundle(bundle, out)
+    signer = signer_of(require_signature, no_require_signature)
     cohort = infer_with_progress(
-        bundle, cases, out, backend=backend, resume=resume, submission=planned, dicom=objects, key=require_signature
+        bundle, cases, out, backend=backend, resume=resume, submission=planned, dicom=objects, signer=signer
     )
     if cohort.submission:
         say(f"The masks to submit, {len(cohort.reports)}, are in {cohort.submission}.")
@@ -104,14 +107,15 @@ def infer(
             say(earlier)
         raise error
     if cohort.refused:
-        names = ", ".join(map(printable, cohort.refused))
+        names = ", ".join(cohort.refused)
         where = f"the others are in {out}{' and in the submission' if planned else ''}"
         rest = where if cohort.reports else "nothing was written"
         raise BatchError(f"{len(cohort.refused)} of {len(cases)} cases failed ({names}); {rest}.")
 
 
 def _require_apart_from_bundle(bundle: Path, out: Path) -> None:
-    if bundle.resolve() in (out.resolve(), *out.resolve().parents):
+    place = Path(os.path.realpath(out))
+    if Path(os.path.realpath(bundle)) in (place, *place.parents):
         raise UsageError(f"Results in {out} would lie in the bundle {bundle} and spoil it: choose another --out.")
 
 
@@ -145,13 +149,13 @@ def infer_with_progress(
     resume: bool = False,
     submission: "Submission | None" = None,
     dicom: "DicomResults | None" = None,
-    key: Path | None = None,
+    signer: "Signer" = None,
 ) -> "Cohort":
     """:func:`ctpdeploy.runtime.cohort.run.infer_cases` with a progress bar."""
     from ctpdeploy.runtime import Pipeline, infer_cases
     from ctpdeploy.runtime.cohort.dicom_results import OF_DICOM_STUDIES
 
-    with Pipeline.open(bundle, backend, key) as pipeline, progress() as display:
+    with Pipeline.open(bundle, backend, signer) as pipeline, progress() as display:
         task = display.add_task("infer", total=len(cases), text="")
 
         def show(outcome: "CaseOutcome") -> None:

@@ -8,7 +8,7 @@ import typer
 
 from ctpdeploy import INTENDED_USE
 from ctpdeploy.cli.options import CacheFolder, ConfigFile, PatientTable
-from ctpdeploy.cli.terminal import print_json, print_table, progress, say, table_lines
+from ctpdeploy.cli.terminal import print_json, print_lines, print_table, progress, say, table_lines
 from ctpdeploy.cli.train import preset_config, show_training
 
 if TYPE_CHECKING:
@@ -103,9 +103,9 @@ def _print_table(work: "Reproduction", table: int, as_json: bool) -> None:
         }
         print_json({"table": table, "caption": published.caption, "intended_use": INTENDED_USE, "rows": rows})
         return
-    typer.echo(f"Table {table}. {published.caption}\n")
+    print_lines(f"Table {table}. {published.caption}", "")
     print_table(*compare(table, measured), words=2)
-    say(f"\nMean ± std over scans. Unrounded, with the spread over seeds: {work.out / f'table-{table}.csv'}.")
+    say("", f"Mean ± std over scans. Unrounded, with the spread over seeds: {work.out / f'table-{table}.csv'}.")
     say(f"Published: 23 scans of ISLES 2018. Scores on synthetic patients are not clinical. {INTENDED_USE}")
 
 
@@ -129,10 +129,9 @@ def _print_rows(as_json: bool) -> None:
         for (table, row, system, name), title in zip(rows, printed, strict=True)
     ]
     first, rule, *lines = table_lines(header, cells, words=len(header))
-    typer.echo(f"{first}\n{rule}")
+    print_lines(first, rule)
     for line, (_, _, system, _) in zip(lines, rows, strict=True):
-        typer.echo(line)
-        typer.echo(textwrap.fill(_sentence(system), WIDTH, initial_indent=INDENT, subsequent_indent=INDENT))
+        print_lines(line, *textwrap.wrap(_sentence(system), WIDTH, initial_indent=INDENT, subsequent_indent=INDENT))
 
 
 def _facts(system: "System") -> dict[str, str]:

@@ -14,6 +14,7 @@ import typer
 
 from ctpdeploy import __version__
 from ctpdeploy.errors import UsageError
+from ctpdeploy.printable import printable
 
 if TYPE_CHECKING:
     from ctpdeploy.cli.display import Display
@@ -23,8 +24,8 @@ __all__ = [
     "log_to",
     "mean_and_std",
     "print_json",
+    "print_lines",
     "print_table",
-    "printable",
     "progress",
     "say",
     "say_found",
@@ -54,14 +55,16 @@ def first_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def say(text: str) -> None:
-    """A line for people, on stderr, so that stdout stays the result."""
-    typer.echo("\n".join(map(printable, text.split("\n"))), err=True)
+def say(*lines: str) -> None:
+    """Lines for people, on stderr, so that stdout stays the result."""
+    for line in lines:
+        typer.echo(printable(line), err=True)
 
 
-def printable(text: str) -> str:
-    """A text with a sign in place of control characters: names come from files, and terminals obey them."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+def print_lines(*lines: str) -> None:
+    """Lines of the result for people."""
+    for line in lines:
+        typer.echo(printable(line))
 
 
 def say_found(cases: int, *places: Path) -> None:
@@ -85,6 +88,14 @@ def log_to(file: Path) -> None:
     logger.setLevel(logging.INFO)
 
 
+class _Printable(logging.Formatter):
+    """A line of the log, for a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        return printable(super().format(record))
+
+
 class _LogFile(logging.FileHandler):
     """Lines in a file; where one cannot be written any more that is said once, and the command goes on."""
 
@@ -96,7 +107,7 @@ class _LogFile(logging.FileHandler):
         Raises:
             OSError: that is not possible.
         """
-        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        self.setFormatter(_Printable("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         first = {"name": "ctpdeploy", "levelname": "INFO", "msg": f"ctpdeploy {__version__} begins"}
         try:
             self.emit(logging.makeLogRecord(first))
@@ -129,8 +140,7 @@ def print_json(value: dict[str, Any]) -> None:
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> None:
     """The result for people: the first columns are words, set left, the others figures, set right."""
-    for line in table_lines(header, rows, words):
-        typer.echo(line)
+    print_lines(*table_lines(header, rows, words))
 
 
 def table_lines(header: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> list[str]:

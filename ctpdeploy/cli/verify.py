@@ -7,20 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ctpdeploy.cli.options import with_emulator
+from ctpdeploy.cli.options import AnySignature, RequiredSignature, signer_of, with_emulator
 from ctpdeploy.cli.terminal import print_json, print_table, say
 
 if TYPE_CHECKING:
     from ctpdeploy.runtime.gate.verification import Comparison
 
-__all__ = ["KEY_HELP", "print_trials", "verify"]
-
-KEY_HELP = "Public key (PEM) of whoever has to have signed the bundle; without it, unsigned bundles are accepted."
+__all__ = ["print_trials", "verify"]
 
 
 def verify(
     bundle: Annotated[Path, typer.Argument(help="Bundle made by ctpdeploy export: a folder or a zip.")],
-    key: Annotated[Path | None, typer.Option("--key", "--require-signature", help=KEY_HELP)] = None,
+    require_signature: RequiredSignature = None,
+    no_require_signature: AnySignature = False,
     backend: Annotated[
         str,
         typer.Option(
@@ -43,8 +42,9 @@ def verify(
     """
     from ctpdeploy.runtime.gate.inspection import inspect_bundle, repeat_gate
 
-    findings = inspect_bundle(bundle, key)
-    trials = repeat_gate(bundle, backend, key) if gate else ()
+    signer = signer_of(require_signature, no_require_signature)
+    findings = inspect_bundle(bundle, signer)
+    trials = repeat_gate(bundle, backend, signer) if gate else ()
     if as_json:
         print_json({**findings, "gate": [dataclasses.asdict(trial) for trial in trials]})
     else:
@@ -72,8 +72,8 @@ def print_trials(trials: "Iterable[Comparison]") -> None:
 
 def _signature(findings: dict[str, Any]) -> str:
     """A sentence on the signature."""
-    return {
-        "holds": "The signature holds.",
-        "not checked": "It is signed; give --key to check by whom.",
-        "none": "It is not signed, so nothing says who made it.",
-    }[findings["signature"]]
+    if signer := findings["signed_by"]:
+        return f"The signature holds, with the key {signer['name']} (SHA-256 {signer['sha256']})."
+    if findings["signature"] == "none":
+        return "It is not signed, so nothing says who made it."
+    return "It is signed; give --key to check by whom."

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ctpdeploy.cli.terminal import print_json, print_table, progress, say
-from ctpdeploy.cli.verify import KEY_HELP
+from ctpdeploy.cli.options import AnySignature, RequiredSignature, signer_of
+from ctpdeploy.cli.terminal import print_json, print_lines, print_table, progress, say
 from ctpdeploy.errors import UsageError
 
 if TYPE_CHECKING:
     from ctpdeploy.runtime.backends.trt import TensorRTPackage, WarmEngine
+    from ctpdeploy.runtime.bundle.trust import Signer
 
 __all__ = ["warmup"]
 
@@ -45,7 +46,8 @@ def warmup(
         Path | None,
         typer.Option(help="Folder for engines that infer is to leave alone. Default: the user's cache."),
     ] = None,
-    require_signature: Annotated[Path | None, typer.Option(help=KEY_HELP)] = None,
+    require_signature: RequiredSignature = None,
+    no_require_signature: AnySignature = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Prepare this machine for a bundle: build engines, pass the gate with every backend, and find the fastest.
@@ -56,23 +58,25 @@ def warmup(
 
     Example: ctpdeploy warmup demo/demo.ctpbundle
     """
+    signer = signer_of(require_signature, no_require_signature)
     given = {"--slices": slices, "--gpus": gpus, "--cache": cache}
     if backend != "auto":
-        _build(bundle, backend, slices or "1,8,32", gpus, cache, key=require_signature, as_json=as_json)
+        _build(bundle, backend, slices or "1,8,32", gpus, cache, signer=signer, as_json=as_json)
     elif options := [name for name, value in given.items() if value is not None]:
         raise UsageError(f"{' and '.join(options)} shape an engine: name the one to build with --backend.")
     else:
-        _rank(bundle, key=require_signature, as_json=as_json)
+        _rank(bundle, signer=signer, as_json=as_json)
 
 
-def _rank(bundle: Path, *, key: Path | None, as_json: bool) -> None:
+def _rank(bundle: Path, *, signer: "Signer", as_json: bool) -> None:
     """Measure all backends that can run here, and remember."""
     from ctpdeploy.runtime import Bundle
     from ctpdeploy.runtime.backends.registry import packages
-    from ctpdeploy.runtime.backends.timings import remember
+    from ctpdeploy.runtime.backends.timings import remember, require_cache
     from ctpdeploy.runtime.gate.backend_ranking import rank_backends
 
-    with _shown() as show, Bundle.open(bundle, key) as opened:
+    require_cache()
+    with _shown() as show, Bundle.open(bundle, signer) as opened:
         ranking = rank_backends(opened, show)
         file = remember(opened, ranking.speeds, packages())
     seconds = ranking.speeds.seconds
@@ -87,13 +91,13 @@ def _rank(bundle: Path, *, key: Path | None, as_json: bool) -> None:
     ]
     print_table(["backend", "s a slice", "times the fastest", "times eager's error"], rows)
     if ranking.refused:
-        typer.echo("")
+        print_lines("")
         print_table(["other backends", ""], [[name, why] for name, why in ranking.refused.items()], words=2)
     say(f"From now on --backend auto takes {fastest} for this bundle on this machine ({file}).")
 
 
 def _build(
-    bundle: Path, backend: str, slices: str, gpus: str | None, cache: Path | None, *, key: Path | None, as_json: bool
+    bundle: Path, backend: str, slices: str, gpus: str | None, cache: Path | None, *, signer: "Signer", as_json: bool
 ) -> None:
     """Build one engine, also for GPUs that are not here."""
     from ctpdeploy.runtime import Bundle
@@ -109,9 +113,10 @@ def _build(
     wanted_slices, wanted_gpus = _three(slices), _capabilities(gpus)
     package = choose_package(backend)
     target = choose_target(package, wanted_gpus)
-    with _shown() as show, Bundle.open(bundle, key) as opened:
+    engines = user_engine_cache(cache)
+    engines.require_room()
+    with _shown() as show, Bundle.open(bundle, signer) as opened:
         options = BuildOptions(target=target, slices=wanted_slices, precision=opened.precision)
-        engines = user_engine_cache(cache)
         warm = warm_up(opened, package, options, engines, show)
         if cache is None:
             remember_build_options(opened, package, options, engines)

@@ -18,7 +18,7 @@ from ctpdeploy.atomic import atomic_folder
 from ctpdeploy.phantom.patient import Patient, make_patient
 from ctpdeploy.phantom.settings import PhantomConfig
 
-__all__ = ["write_case"]
+__all__ = ["ground_truth", "write_case", "write_json"]
 
 FLOW_SCALE = 10
 FIRST_ID, IDS_PER_CASE = 100_000, 10
@@ -34,8 +34,7 @@ def write_case(out: Path, seed: int, config: PhantomConfig, number: int) -> Path
         for offset, (name, volume) in enumerate(_volumes(patient).items()):
             identifier = FIRST_ID + IDS_PER_CASE * number + offset
             _write_volume(partial_folder, f"SMIR.Brain.XX.O.{name}.{identifier:06d}", volume, patient)
-        truth = json.dumps(_truth(patient, seed, number, config), indent=2, sort_keys=True)
-        (partial_folder / "truth.json").write_text(truth + "\n", encoding="utf-8")
+        write_json(partial_folder / "truth.json", ground_truth(patient, seed, number, config))
     return folder
 
 
@@ -73,7 +72,7 @@ def _write_volume(case: Path, stem: str, volume: NDArray[Any], patient: Patient)
         stream.write(np.ascontiguousarray(volume).data)  # x fastest: NIfTI's order
 
 
-def _truth(patient: Patient, seed: int, number: int, config: PhantomConfig) -> dict[str, Any]:
+def ground_truth(patient: Patient, seed: int, number: int, config: PhantomConfig) -> dict[str, Any]:
     """Ground truth that no scan holds, for the side-car file."""
     voxel_ml = float(np.prod(patient.spacing)) / 1000.0
     volumes = {name: float(patient.truth[name].sum() * voxel_ml) for name in ("core", "penumbra", "old")}
@@ -92,3 +91,8 @@ def _truth(patient: Patient, seed: int, number: int, config: PhantomConfig) -> d
         "lesion_ml": patient.lesion_ml,
         "volumes_ml": volumes,
     }
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a side-car file."""
+    path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from ctpdeploy.runtime.bundle.bundle import Bundle
+from ctpdeploy.runtime.bundle.trust import ANYONE
 from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.data.finding import Finding
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ctpdeploy.runtime.perfusion.threshold_rule import threshold_rule
 
 __all__ = [
+    "ANYONE",
     "Bundle",
     "Case",
     "CaseRef",

@@ -11,6 +11,7 @@ from ctpdeploy.runtime.backends.engine import CaseEngine, Engine
 from ctpdeploy.runtime.backends.reference_path import run_reference_path
 from ctpdeploy.runtime.backends.registry import AUTO, choose, open_engine
 from ctpdeploy.runtime.bundle.bundle import Bundle
+from ctpdeploy.runtime.bundle.trust import Signer
 from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.data.finding import by_severity
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
@@ -48,30 +49,42 @@ class Pipeline:
         self.perfusion = perfusion or PerfusionConfig()
 
     @classmethod
-    def open(cls, bundle: Path | str, backend: str = AUTO, key: Path | str | None = None) -> "Pipeline":
+    def open(cls, bundle: Path | str, backend: str = AUTO, signer: Signer = None) -> "Pipeline":
         """Open a bundle on a backend.
 
         Args:
             bundle: folder or zip.
             backend: name of the backend.
-            key: public key of who has to have signed the bundle.
+            signer: who has to have signed the bundle, as for :meth:`Bundle.open`: by default one of those that this
+                workstation trusts, if it trusts any.
 
         Raises:
-            InputError: it is no bundle, a damaged one, or one that the key's owner did not sign.
+            InputError: it is no bundle, a damaged one, or one that nobody asked for has signed.
+            UsageError, MissingPackageError: as :meth:`Bundle.open`.
             UsageError, BackendError: as :func:`ctpdeploy.runtime.backends.registry.open_engine`.
         """
-        with Bundle.open(bundle, key) as opened:
+        with Bundle.open(bundle, signer) as opened:
             choice = choose(opened, backend)
             provenance = Provenance(
-                bundle={"name": Path(bundle).resolve().name, "sha256": opened.sha256},
+                bundle={
+                    "name": Path(bundle).resolve().name,
+                    "sha256": opened.sha256,
+                    "signature": opened.signature,
+                    "signed_by": opened.signed_by.fingerprint if opened.signed_by else None,
+                },
                 backend_requested=backend,
                 backend_because=choice.because,
             )
             engine = open_engine(opened, choice.backend)
             pipeline = cls(engine, opened.preprocess, provenance, opened.perfusion)
-        _log.info(
-            "bundle %s opened on %s: %s", provenance.bundle["sha256"][:12], pipeline.engine.info.backend, choice.because
-        )
+            signed_by = opened.signed_by
+            _log.info(
+                "bundle %s, signature %s, opened on %s: %s",
+                opened.sha256[:12],
+                f"of {signed_by.fingerprint[:12]}" if signed_by else opened.signature,
+                engine.info.backend,
+                choice.because,
+            )
         return pipeline
 
     def close(self) -> None:
@@ -115,7 +128,7 @@ class Pipeline:
         return Prediction(
             outputs=replace(outputs, seconds=seconds),
             components=components,
-            volume_ml=float(outputs.mask.sum() * case.geometry.voxel_ml),
+            volume_ml=case.geometry.volume_ml(outputs.mask),
             findings=by_severity((*case.findings, *outputs.window.findings, *doubts, *outputs.findings)),
             provenance=self.provenance,
         )

@@ -2,7 +2,7 @@
 
 One safetensors file a case. It is named by a SHA-256 over all that the case is made of: the names and contents of its
 files, the settings of maps and preprocessing, and the versions of what does it. What has changed in any of these is
-another entry, and none is ever out of date. Entries are never removed: delete the folder to clear it.
+another entry, and none is ever out of date. Entries are never removed but by ``ctpdeploy caches``.
 """
 
 import hashlib
@@ -17,7 +17,8 @@ import numpy as np
 import scipy
 
 from ctpdeploy.atomic import atomic_replace
-from ctpdeploy.caches import cache_folder
+from ctpdeploy.caches import CASES, private_cache
+from ctpdeploy.home import make_folder
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.io.case_ref import CaseRef
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
@@ -33,8 +34,8 @@ bit: once too often costs a preparation, once too seldom trains on what no longe
 
 def default_cache() -> "CaseCache | None":
     """The cache in this user's folder; None if there is no place for it."""
-    folder = cache_folder()
-    return None if folder is None else CaseCache(folder / "cases")
+    folder = private_cache(CASES)
+    return None if folder is None else CaseCache(folder)
 
 
 class CaseCache:
@@ -91,6 +92,7 @@ class CaseCache:
         if self.warnings:
             return
         try:
+            make_folder(self._folder)
             with atomic_replace(entry) as partial:
                 partial.write_bytes(pack(case))
         except OSError as error:

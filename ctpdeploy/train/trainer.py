@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ctpdeploy.atomic import require_writable
 from ctpdeploy.errors import GuardError, InputError
 from ctpdeploy.paper.systems import SYSTEMS, Role, system_named
 from ctpdeploy.runtime.io.case_ref import CaseRef, by_name
@@ -78,7 +79,8 @@ def train(
     Raises:
         InputError: a case, the table of patients or the run to resume cannot be read, or the cases lack the DWI that
             the system needs.
-        UsageError: ``out`` is not empty and not resumed, or was begun with another configuration or other cases.
+        UsageError: ``out`` cannot be written, is not empty and not resumed, or was begun with another configuration or
+            other cases.
         GuardError: the loss, a gradient or the outputs are not finite; the last checkpoint stays.
     """
     start = time.perf_counter()
@@ -95,6 +97,8 @@ def train(
         report = on_progress if on_progress and processes.first else _ignore
         if processes.first and not resume:
             run.check_empty()
+        if processes.first:
+            require_writable(out)
         count = len(found)
         report(ProgressEvent(stage="finding", step=count, steps=count, epochs=config.epochs, warnings=split.warnings))
         cases = _read_cases({name: found[name] for name in (*split.train, *split.validation)}, config, cache, report)

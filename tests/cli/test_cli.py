@@ -53,9 +53,12 @@ def test_an_unexpected_error_is_one_sentence_unless_debugging(capsys, monkeypatc
 
     monkeypatch.setattr("ctpdeploy.cli.doctor.examine", fail)
     assert run(["doctor"]) == ExitCode.FAILURE
-    assert "Unexpected RuntimeError: a bug" in capsys.readouterr().err
-    with pytest.raises(RuntimeError):
-        run(["--debug", "doctor"])
+    said = capsys.readouterr().err
+    assert said == "Unexpected RuntimeError: a bug (ctpdeploy --debug ... shows where).\n"
+    assert run(["--debug", "doctor"]) == ExitCode.FAILURE
+    traceback = capsys.readouterr().err
+    assert traceback.startswith("Traceback (most recent call last):\n")
+    assert traceback.endswith(said)
 
 
 def test_version(capsys: pytest.CaptureFixture[str]):

@@ -101,3 +101,11 @@ def test_a_line_said_above_bars_stays(monkeypatch: pytest.MonkeyPatch):
     shown = screen.getvalue()
     assert "Error: no\ufffd[2Jcbf: it lacks CBF." in shown
     assert "\x1b[2J" not in shown
+
+
+def test_names_do_not_command_the_terminal_below_a_bar():
+    screen = io.StringIO()
+    with Bars(Console(file=screen, force_terminal=True, width=80)) as bars:
+        bars.add_task("infer", total=1, text="a\x1b]0;title\x07b")
+    assert "\x1b]0;" not in screen.getvalue()
+    assert "a\ufffd]0;title\ufffdb" in screen.getvalue()

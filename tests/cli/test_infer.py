@@ -136,7 +136,7 @@ def test_a_folder_for_results_that_cannot_be_is_refused_before_the_bundle_is_ope
     out = places.get(where, tmp_path / "file" / ("below" if where == "below a file" else ""))
     before = sorted(tmp_path.rglob("*"))
     assert run(["infer", str(bundle), str(case.parent), "--out", str(out)]) == ExitCode.USAGE
-    assert "choose another --out" in capsys.readouterr().err
+    assert "choose another " in capsys.readouterr().err
     assert sorted(tmp_path.rglob("*")) == before
 
 

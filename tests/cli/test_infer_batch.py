@@ -1,5 +1,6 @@
 """``ctpdeploy infer`` on several cases, of which some are at work at the same time."""
 
+import gzip
 import json
 import os
 from pathlib import Path
@@ -101,3 +102,63 @@ def test_a_pipe_a_damaged_header_and_a_loop_cost_no_other_case_anything(
     assert f"Error: case_10: {series} is a pipe or a device, not a file" in said
     assert "Error: case_3: " in said
     assert "2 of 5 cases failed (case_3, case_10)" in said
+
+
+def damage(case: Path, how: str) -> None:
+    """Spoil the series of a case."""
+    series = nifti_cases.find(case, "CT_4DPWI")
+    content = series.read_bytes()
+    match how:
+        case "unreadable file":
+            series.chmod(0)
+        case "unreadable folder":
+            series.parent.chmod(0)
+        case "pipe":
+            series.unlink()
+            os.mkfifo(series)
+        case "link to itself":
+            series.unlink()
+            series.symlink_to(series.name)
+        case "damaged gzip":
+            packed = bytearray(gzip.compress(content))
+            packed[len(packed) // 2 : len(packed) // 2 + 100] = bytes(100)
+            series.with_suffix(".nii.gz").write_bytes(packed)
+            series.unlink()
+        case "cut gzip":
+            series.with_suffix(".nii.gz").write_bytes(gzip.compress(content)[:-100])
+            series.unlink()
+        case _:
+            series.write_bytes(b"")
+
+
+DAMAGE = ["pipe", "link to itself", "damaged gzip", "cut gzip", "empty"]
+if hasattr(os, "getuid") and os.getuid() != 0:  # who may read everything
+    DAMAGE += ["unreadable file", "unreadable folder"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a named pipe")
+@pytest.mark.parametrize("command", ["infer", "evaluate"])
+def test_no_damage_of_one_case_stops_another(
+    command: str, bundle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    for name in ("a whole one", *DAMAGE, "z whole too"):
+        case = nifti_cases.write_isles(tmp_path / "in" / name, shape=(70, 66, 2), frames=16)
+        if name in DAMAGE:
+            damage(case, name)
+    (tmp_path / "in" / "nothing in it").mkdir()
+    (tmp_path / "in" / "again").symlink_to(".")
+    (tmp_path / "in" / "itself").symlink_to("itself")
+    arguments = [command, str(bundle_folder), str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--json"]
+    assert run(arguments) == ExitCode.BATCH
+    printed = capsys.readouterr()
+    found = json.loads(printed.out)
+    assert len(found["refused"]) == len(DAMAGE)
+    for reason in found["refused"].values():
+        assert "Unexpected" not in reason
+        assert reason in printed.err
+    assert f"{len(DAMAGE)} of {len(DAMAGE) + 2} cases failed" in printed.err
+    if command == "infer":
+        assert [report["case"] for report in found["cases"]] == ["a whole one", "z whole too"]
+        assert {path.name for path in (tmp_path / "out").iterdir()} == {"a whole one", "z whole too"}
+    else:
+        assert found["cases"] == 2

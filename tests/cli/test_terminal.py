@@ -118,3 +118,11 @@ def test_names_do_not_command_the_terminal(capsys: pytest.CaptureFixture[str]):
     printed = capsys.readouterr()
     assert printed.out.splitlines()[-1] == "a\ufffd]0;title\ufffd\ufffdb"
     assert printed.err == "Error: \ufffd[31mred\n"
+
+
+@pytest.mark.usefixtures("quiet_logger")
+def test_a_line_of_the_log_is_one_line_and_commands_nothing(tmp_path: Path):
+    log_to(tmp_path / "audit.log")
+    logging.getLogger("ctpdeploy").info("of %s", "a\x1b[31m\nINFO b")
+    (_, line) = (tmp_path / "audit.log").read_text().splitlines()
+    assert line.endswith("of a\ufffd[31m\ufffdINFO b")

@@ -20,6 +20,7 @@ import typer
 from ctpdeploy import INTENDED_USE
 from ctpdeploy.errors import BackendError, CtpdeployError
 from ctpdeploy.optional import require
+from ctpdeploy.printable import printable
 from ctpdeploy.runtime import Pipeline, read_case, write_prediction
 from ctpdeploy.runtime.backends.engine import Engine, closed
 from ctpdeploy.runtime.bundle.bundle import MANIFEST, sha256_of
@@ -107,9 +108,10 @@ def main(
     """Find the lesion in a CT perfusion case, with the networks on a Triton server. Research use only."""
     try:
         with TritonEngine(url, model, timeout) as engine:
-            typer.echo(f"Mask and report are in {predict(case, out, engine)}. {INTENDED_USE}")
+            written = predict(case, out, engine)
+        typer.echo(printable(f"Mask and report are in {written}. {INTENDED_USE}"))
     except CtpdeployError as error:
-        typer.echo(f"Error: {error}", err=True)
+        typer.echo(printable(f"Error: {error}"), err=True)
         raise typer.Exit(error.exit_code) from error
 
 
@@ -131,7 +133,7 @@ def predict(case: Path, out: Path, engine: TritonEngine) -> Path:
     read = read_case(case, perfusion)
     seconds = time.perf_counter() - start
     provenance = Provenance(
-        bundle={"name": engine.parameter("bundle"), "sha256": sha256},
+        bundle={"name": engine.parameter("bundle"), "sha256": sha256, "signature": "not checked", "signed_by": None},
         backend_requested="triton",
         backend_because="It was asked for.",
     )

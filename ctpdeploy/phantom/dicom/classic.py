@@ -21,7 +21,7 @@ def write_classic(disc: Disc, identity: Identity, scan: Scan, rng: np.random.Gen
     """Write a scan as CT images.
 
     Raises:
-        InputError: HU or times are such that the layout cannot state them.
+        InputError: times are such that the layout cannot state them.
     """
     layout, maker = scan.layout, scan.layout.maker
     header = new_object(

@@ -1,15 +1,14 @@
 """Enhanced CT: a volume or a whole scan in one file, each frame with headers of its own (PS3.3 A.38)."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.tag import Tag
 from pydicom.uid import EnhancedCTImageStorage
 
 from ctpdeploy.phantom.dicom.disc import Disc
-from ctpdeploy.phantom.dicom.enhanced_groups import IMAGE_TYPE, items, shared_groups
+from ctpdeploy.phantom.dicom.groups import IMAGE_TYPE, describe_frames, items, shared_groups
 from ctpdeploy.phantom.dicom.headers import Identity, decimals, describe_pixels, new_object
 from ctpdeploy.phantom.dicom.pixels import Pixels
 from ctpdeploy.phantom.dicom.scan import Scan
@@ -21,22 +20,9 @@ __all__ = ["write_enhanced"]
 FRAME_S = 0.5
 """Duration of a rotation."""
 
-SLOPES, INTERCEPTS = (1.0, 0.5, 2.0**-2), 7
-"""Of frames with rescales of their own, in turns: slopes, and how many intercepts ten apart."""
-
-DIMENSIONS: Final = (
-    ("TemporalPositionIndex", "FrameContentSequence"),
-    ("InStackPositionNumber", "FrameContentSequence"),
-)
-"""By which frames are counted: the element, and the functional group that it stands in."""
-
 
 def write_enhanced(disc: Disc, identity: Identity, scan: Scan, rng: np.random.Generator) -> None:
-    """Write a scan as multi-frame images.
-
-    Raises:
-        InputError: HU are such that the layout cannot state them.
-    """
+    """Write a scan as multi-frame images."""
     phases, slices = scan.hu.shape[:2]
     all_frames = np.stack(np.divmod(np.arange(phases * slices), slices), axis=1)
     if scan.layout.files == "scan":
@@ -67,51 +53,20 @@ def _object(identity: Identity, scan: Scan, frames: np.ndarray[Any, Any], number
     data.ContentDate, data.ContentTime = begin.date, begin.time
     describe_pixels(data, layout.stored, *scan.hu.shape[2:])
     del data.RescaleSlope, data.RescaleIntercept, data.RescaleType
-    _describe(data, identity)
+    data.PixelPresentation = "MONOCHROME"
+    data.VolumetricProperties, data.VolumeBasedCalculationTechnique = "VOLUME", "NONE"
+    describe_frames(data, identity, IMAGE_TYPE)
     data.NumberOfFrames = len(frames)
     data.SharedFunctionalGroupsSequence = items(
         shared_groups(scan.space, maker.kernel, identity.uid(scan.word, "event"))
     )
     groups, stored = [], []
     for index, (t, k) in enumerate(frames.tolist()):
-        pixels = _pixels(scan, index)
+        pixels = layout.stored_frames[index % len(layout.stored_frames)]
         groups.append(_groups(scan, t, k, pixels))
         stored.append(pixels.store(scan.hu[t, k], scan.outside))
     data.PerFrameFunctionalGroupsSequence = items(*groups)
     return data, pack(stored, layout.stored, data.file_meta.TransferSyntaxUID)
-
-
-def _pixels(scan: Scan, index: int) -> Pixels:
-    """How a frame is stored."""
-    stored = scan.layout.stored
-    if not scan.layout.rescale_a_frame:
-        return stored
-    slope, intercept = SLOPES[index % len(SLOPES)], -10.0 * (index % INTERCEPTS)
-    return Pixels(signed=stored.signed, bits=stored.bits, slope=slope, intercept=intercept, padding=stored.padding)
-
-
-def _describe(data: Dataset, identity: Identity) -> None:
-    """Add what all frames of an enhanced image have in common, outside the functional groups."""
-    data.ImageType = list(IMAGE_TYPE)
-    data.FrameOfReferenceUID, data.PositionReferenceIndicator = identity.uid("space"), ""
-    data.PatientPosition = "HFS"
-    data.VolumetricProperties, data.VolumeBasedCalculationTechnique = "VOLUME", "NONE"
-    data.ContentQualification = "RESEARCH"
-    data.BurnedInAnnotation, data.LossyImageCompression = "NO", "00"
-    data.PresentationLUTShape, data.PixelPresentation = "IDENTITY", "MONOCHROME"
-    data.AcquisitionContextSequence = items()
-    organization = identity.uid("dimensions")
-    data.DimensionOrganizationSequence = items({"DimensionOrganizationUID": organization})
-    data.DimensionIndexSequence = items(
-        *(
-            {
-                "DimensionOrganizationUID": organization,
-                "DimensionIndexPointer": Tag(element),
-                "FunctionalGroupPointer": Tag(group),
-            }
-            for element, group in DIMENSIONS
-        )
-    )
 
 
 def _groups(scan: Scan, t: int, k: int, pixels: Pixels) -> Mapping[str, Any]:

@@ -60,11 +60,14 @@ def new_object(
     """
     data, begin = Dataset(), moment(identity.start, 0.0)
     meta = FileMetaDataset()
+    meta.FileMetaInformationVersion = b"\0\1"
     meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID = UID(sop_class), ExplicitVRLittleEndian
     meta.ImplementationClassUID, meta.ImplementationVersionName = generate_uid(entropy_srcs=["ctpdeploy"]), "CTP"
     data.file_meta = meta
     data.SpecificCharacterSet = "ISO_IR 192"
     data.SOPClassUID, data.Modality = sop_class, modality
+    if modality != "SR":
+        data.BodyPartExamined = "HEAD"
     data.StudyDate, data.StudyTime = begin.date, begin.time
     data.SeriesDate, data.SeriesTime = begin.date, begin.time
     data.InstanceCreationDate, data.InstanceCreationTime = begin.date, begin.time
@@ -85,7 +88,7 @@ def describe_ct(data: Dataset, identity: Identity, space: Space, image_type: Seq
     """Add what all images of a CT series have in common, their space among it."""
     data.ImageType = list(image_type)
     data.FrameOfReferenceUID, data.PositionReferenceIndicator = identity.uid("space"), ""
-    data.PatientPosition, data.BodyPartExamined = "HFS", "HEAD"
+    data.PatientPosition = "HFS"
     data.ImageOrientationPatient = decimals(space.orientation)
     data.PixelSpacing = decimals(space.spacing)
     data.SliceThickness = decimals([space.distance])[0]

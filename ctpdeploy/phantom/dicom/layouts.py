@@ -3,10 +3,12 @@
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from ctpdeploy.errors import UnknownKeyError
+from ctpdeploy.optional import require
 from ctpdeploy.phantom.dicom.makers import CANON, GE, PHILIPS, PLAIN, SIEMENS, UNITED, Maker
 from ctpdeploy.phantom.dicom.pixels import Pixels
 
-__all__ = ["LAYOUTS", "Clock", "StudyLayout"]
+__all__ = ["LAYOUTS", "Clock", "StudyLayout", "require_layout"]
 
 Clock = Literal[
     "AcquisitionDateTime",
@@ -40,7 +42,7 @@ class StudyLayout:
         start: time of day of the first image, ``HHMMSS``.
         tilt: of the gantry in degrees, given to slices that lie straight above each other.
         first_index: number of the first phase where phases are numbered.
-        rescale_a_frame: whether every frame of an enhanced image has a rescale of its own.
+        rescales: slopes and intercepts that the frames of an enhanced image have in turns; that of all if empty.
         copies: number of files that are there twice.
         syntax: transfer syntax, a key of ``SYNTAXES``.
         parametric_maps: whether maps are Parametric Maps, in floating point, and not CT images with a mapping to real
@@ -60,7 +62,7 @@ class StudyLayout:
     start: str = "101500"
     tilt: float = 0.0
     first_index: int = 1
-    rescale_a_frame: bool = False
+    rescales: tuple[tuple[float, float], ...] = ()
     copies: int = 0
     syntax: str = "explicit"
     parametric_maps: bool = False
@@ -69,6 +71,12 @@ class StudyLayout:
     def stored(self) -> Pixels:
         """How HU are stored."""
         return self.pixels or self.maker.pixels
+
+    @property
+    def stored_frames(self) -> tuple[Pixels, ...]:
+        """How frames are stored, in turns."""
+        own = (replace(self.stored, slope=slope, intercept=intercept) for slope, intercept in self.rescales)
+        return tuple(own) or (self.stored,)
 
 
 _DATED: Final = StudyLayout(
@@ -138,7 +146,7 @@ LAYOUTS: Final[dict[str, StudyLayout]] = {
         clock="FrameAcquisitionDateTime",
         order="random",
         files="scan",
-        rescale_a_frame=True,
+        rescales=((1.0, 0.0), (0.5, -10.0), (0.25, 100.0), (1.0, -1024.0)),
         parametric_maps=True,
     ),
     "enhanced-reference": StudyLayout(
@@ -161,3 +169,16 @@ LAYOUTS: Final[dict[str, StudyLayout]] = {
     "rle": replace(_DATED, summary="RLE lossless", syntax="rle"),
 }
 """All layouts by name. One more is one more entry."""
+
+
+def require_layout(name: str) -> StudyLayout:
+    """The layout of a name.
+
+    Raises:
+        UnknownKeyError: there is none.
+        MissingPackageError: pydicom is not installed.
+    """
+    if name not in LAYOUTS:
+        raise UnknownKeyError(name, LAYOUTS, "the layouts of studies")
+    require("pydicom", extra="dicom")
+    return LAYOUTS[name]

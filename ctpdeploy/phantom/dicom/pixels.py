@@ -35,32 +35,35 @@ class Pixels:
         """The least and the largest value that can be stored."""
         return (-(2 ** (self.bits - 1)), 2 ** (self.bits - 1) - 1) if self.signed else (0, 2**self.bits - 1)
 
+    def require(self, low: int, high: int) -> None:
+        """Refuse HU that are not all stored as they are.
+
+        Args:
+            low: the least of them.
+            high: the largest.
+
+        Raises:
+            InputError: whole numbers from one to the other would be changed.
+        """
+        ends = sorted(self.slope * end + self.intercept for end in self.limits)
+        whole = (1 / self.slope).is_integer() and (self.intercept / self.slope).is_integer()
+        if not whole or low < ends[0] or high > ends[1]:
+            raise InputError(
+                f"HU from {low} to {high} cannot be stored in {self.bits} bits with slope {self.slope:g} and intercept "
+                f"{self.intercept:g}: cut the series off at {ends[0]:g} and {ends[1]:g}, or choose another layout."
+            )
+
     def store(self, hu: NDArray[np.int16], outside: BoolArray | None = None) -> NDArray[Any]:
-        """Stored values of HU, int16 or uint16 of the same shape, with nothing above the highest bit in use.
+        """Stored values of HU for which :meth:`require` passed, int16 or uint16, with 0 above the highest bit in use.
 
         Args:
             hu: ``(..., J, I)``.
             outside: pixels that get the padding, ``(J, I)``; None for none.
-
-        Raises:
-            InputError: HU cannot be stored so without a change.
         """
-        values = (hu.astype(np.float32) - np.float32(self.intercept)) / np.float32(self.slope)
-        low, high = self.limits
-        fits = (values == np.rint(values)) & (values >= low) & (values <= high)
-        if outside is not None:
-            fits |= outside
-        if not fits.all():
-            at = hu[~fits].flat[0]
-            ends = sorted(self.slope * end + self.intercept for end in (low, high))
-            raise InputError(
-                f"{at} HU cannot be stored in {self.bits} bits with slope {self.slope:g} and intercept "
-                f"{self.intercept:g}: keep the series in steps of {abs(self.slope):g} from {ends[0]:g} to {ends[1]:g}."
-            )
-        stored = values.astype(np.int32)
+        values = ((hu.astype(np.float32) - np.float32(self.intercept)) / np.float32(self.slope)).astype(np.int32)
         if outside is not None and self.padding is not None:
-            stored = np.where(outside, self.padding, stored)
-        return (stored & (2**self.bits - 1)).astype("<u2").view("<i2" if self.signed else "<u2")
+            values[..., outside] = self.padding
+        return (values & (2**self.bits - 1)).astype("<u2").view("<i2" if self.signed else "<u2")
 
 
 def field_of_view(rows: int, columns: int) -> BoolArray:

@@ -11,7 +11,7 @@ from ctpdeploy.phantom.dicom.space import Space, tilted
 from ctpdeploy.phantom.dicom.timing import kept_frames, moment, slice_times
 from ctpdeploy.runtime.data.case import BoolArray, FloatArray
 
-__all__ = ["Scan", "plan_scans"]
+__all__ = ["Scan", "plan_scans", "space_of"]
 
 FIRST_NUMBER, NUMBERS_APART = 101, 200
 """Number of the first series of the first scan, and from that to the next scan's."""
@@ -53,11 +53,23 @@ class Scan:
         return f"{self.word}/{phase}" if self.layout.series_a_phase else self.word
 
 
+def space_of(layout: StudyLayout, affine: FloatArray, shape: tuple[int, ...]) -> Space:
+    """The grid of the slices of a study, with the gantry tilted as the layout wants where it stands straight.
+
+    Args:
+        layout: of the study.
+        affine: ``(4, 4)`` to RAS+ mm.
+        shape: ``(K, J, I)``.
+    """
+    space = Space(affine=affine)
+    return Space(affine=tilted(affine, layout.tilt, shape)) if layout.tilt and not space.gantry_tilt else space
+
+
 def plan_scans(
     layout: StudyLayout,
     series: NDArray[np.int16],
     times: FloatArray,
-    affine: FloatArray,
+    space: Space,
     own_times: FloatArray | None,
 ) -> list[Scan]:
     """The scans of a study, those of lower slices first.
@@ -66,13 +78,10 @@ def plan_scans(
         layout: of the study.
         series: ``(T, K, J, I)`` in HU.
         times: ``(T,)`` in s.
-        affine: ``(4, 4)`` to RAS+ mm.
+        space: of all slices.
         own_times: ``(T, K)`` in s; None for those of the layout.
     """
     shape = series.shape[1:]
-    space = Space(affine=affine)
-    if layout.tilt and not space.gantry_tilt:
-        space = Space(affine=tilted(affine, layout.tilt, shape))
     frames = kept_frames(layout, times)
     seconds = own_times if own_times is not None else slice_times(layout, times, shape[0])
     if seconds is None:

@@ -16,6 +16,9 @@ from ctpdeploy.runtime.data.case import FloatArray
 __all__ = ["Space", "tilted"]
 
 TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+LEAST_VOLUME, RIGHT_ANGLE = 1e-6, 1e-6
+"""Volume of a voxel as a share of what its sides could hold, and cosine between rows and columns."""
+
 UPRIGHT_MM = 1e-3
 """A step from slice to slice along the plane that is less is rounding."""
 
@@ -31,9 +34,10 @@ class Space:
     affine: FloatArray
 
     def __post_init__(self) -> None:
-        along, down = self.lps[:3, 0], self.lps[:3, 1]
-        flat = abs(along @ down) > 1e-6 * np.linalg.norm(along) * np.linalg.norm(down)
-        if self.affine.shape != (4, 4) or flat or abs(np.linalg.det(self.affine[:3, :3])) < 1e-9:
+        square = self.affine.shape == (4, 4) and np.array_equal(self.affine[3], (0, 0, 0, 1))
+        sizes = np.linalg.norm(self.affine[:3, :3], axis=0) if square else np.zeros(3)
+        extends = square and abs(np.linalg.det(self.affine[:3, :3])) > LEAST_VOLUME * sizes.prod() > 0  # not so for NaN
+        if not extends or abs(self.affine[:3, 0] @ self.affine[:3, 1]) > RIGHT_ANGLE * sizes[0] * sizes[1]:
             raise InputError("The affine gives images no right angles or no extent: give rows and columns that have.")
 
     @property
@@ -83,8 +87,37 @@ class Space:
         matrix[:3, 3] += k * matrix[:3, 2]
         return Space(affine=matrix)
 
+    def finer(self, times: int) -> "Space":
+        """The grid of so many times more slices in the same place."""
+        matrix = np.array(self.affine, dtype=np.float64)
+        matrix[:3, 3] -= (times - 1) / (2 * times) * matrix[:3, 2]
+        matrix[:3, 2] /= times
+        return Space(affine=matrix)
 
-def tilted(affine: FloatArray, degrees: float, shape: tuple[int, int, int]) -> NDArray[np.float64]:
+    def reformatted(self, along: int, across: int, slices: int) -> "Space":
+        """The grid of images that stand across the slices, the last slice in their first row.
+
+        Args:
+            along: axis of this grid, 0 or 1, along which their rows run.
+            across: the other one, along which they stand one behind the other.
+            slices: number of slices of this grid.
+        """
+        normal = TO_LPS[:3, :3] @ self.normal
+        step = (self.affine[:3, 2] @ normal) * normal
+        matrix = np.eye(4)
+        matrix[:3] = np.stack(
+            [
+                self.affine[:3, along],
+                -step,
+                self.affine[:3, across],
+                self.affine[:3, 3] + (slices - 1) * step,
+            ],
+            axis=1,
+        )
+        return Space(affine=matrix)
+
+
+def tilted(affine: FloatArray, degrees: float, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """The affine of a stack ``(K, J, I)`` whose images are turned about their rows, while the table goes on as before.
 
     The middle of the stack stays where it is. What is in the images is sheared with them.

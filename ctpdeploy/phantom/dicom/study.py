@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from ctpdeploy.errors import InputError, UnknownKeyError
 from ctpdeploy.optional import require
-from ctpdeploy.phantom.dicom.layouts import LAYOUTS, StudyLayout
-from ctpdeploy.phantom.dicom.scan import Scan, plan_scans
+from ctpdeploy.phantom.dicom.layouts import StudyLayout, require_layout
+from ctpdeploy.phantom.dicom.scan import Scan, plan_scans, space_of
 from ctpdeploy.phantom.dicom.truth import ScanTruth, StudyTruth
-from ctpdeploy.runtime.data.case import FloatArray
+from ctpdeploy.runtime.data.case import MAP_NAMES, FloatArray
 
 __all__ = ["write_study"]
 
@@ -50,27 +50,33 @@ def write_study(
         UnknownKeyError: there is no such layout.
         MissingPackageError: pydicom is not installed, or a package that compresses.
     """
+    layout = require_layout(layout) if isinstance(layout, str) else layout
     require("pydicom", extra="dicom")
     from ctpdeploy.phantom.dicom.classic import write_classic
     from ctpdeploy.phantom.dicom.disc import Disc
     from ctpdeploy.phantom.dicom.enhanced import write_enhanced
     from ctpdeploy.phantom.dicom.headers import Identity
+    from ctpdeploy.phantom.dicom.surroundings import write_maps, write_surroundings
 
-    if isinstance(layout, str):
-        if layout not in LAYOUTS:
-            raise UnknownKeyError(layout, LAYOUTS, "the layouts of studies")
-        layout = LAYOUTS[layout]
     _require_series(series, times, slice_times)
+    _require_maps(maps or {}, series.shape[1:])
+    for pixels in layout.stored_frames:
+        pixels.require(int(series.min()), int(series.max()))
+    if series.shape[1] < 2 * layout.slabs:
+        raise InputError(f"{layout.slabs} slabs need {2 * layout.slabs} slices, and there are {series.shape[1]}.")
     if folder.exists() and any(folder.iterdir()):
         raise InputError(f"The folder {folder} is not empty: a study needs one of its own.")
-    scans = plan_scans(layout, series, np.asarray(times, dtype=np.float64), np.asarray(affine), slice_times)
-    identity = Identity(name=name, words=f"{name}/{layout.summary}/{seed}", start=layout.start, maker=layout.maker)
+    space = space_of(layout, np.asarray(affine, dtype=np.float64), series.shape[1:])
+    scans = plan_scans(layout, series, np.asarray(times, dtype=np.float64), space, slice_times)
+    identity = Identity(name=name, words=f"{name}/{layout}/{seed}", start=layout.start, maker=layout.maker)
     disc = Disc(folder=folder, template=layout.maker.files)
     rng = np.random.default_rng(seed)
     write = write_classic if layout.files == "image" else write_enhanced
     for scan in scans:
         write(disc, identity, scan, rng)
-    others: dict[str, str] = {}
+    others = write_maps(disc, identity, space, maps or {}, layout)
+    if junk:
+        others |= write_surroundings(disc, identity, series, space, maps or {})
     return StudyTruth(
         folder=folder,
         study_uid=identity.uid("study"),
@@ -92,8 +98,24 @@ def _require_series(series: NDArray[np.int16], times: FloatArray, slice_times: F
             "slices, rows, columns), at least two of each."
         )
     for clock, shape in ((times, series.shape[:1]), (slice_times, series.shape[:2])):
-        if clock is not None and (np.shape(clock) != shape or not np.all(np.diff(clock, axis=0) > 0)):
+        if clock is None:
+            continue
+        if np.shape(clock) != shape or not np.isfinite(clock).all() or not np.all(np.diff(clock, axis=0) > 0):
             raise InputError(f"Times have shape {np.shape(clock)}: give {shape} that ascend, in seconds.")
+
+
+def _require_maps(maps: Mapping[str, FloatArray], grid: tuple[int, ...]) -> None:
+    """Refuse maps that do not belong to a grid ``(K, J, I)``.
+
+    Raises:
+        InputError: they do not.
+        UnknownKeyError: there is no such quantity.
+    """
+    for name, values in maps.items():
+        if name not in MAP_NAMES:
+            raise UnknownKeyError(name, MAP_NAMES, "the maps of a study")
+        if values.shape != grid or not np.all(values >= 0):
+            raise InputError(f"The map {name} has shape {values.shape}, or values below 0: give {grid}, from 0 on.")
 
 
 def _truth(scan: Scan, uid: Callable[[str], str]) -> ScanTruth:

@@ -11,7 +11,7 @@ from ctpdeploy.errors import InputError
 from ctpdeploy.phantom.dicom.layouts import StudyLayout
 from ctpdeploy.runtime.data.case import FloatArray
 
-__all__ = ["Moment", "clock_elements", "kept_frames", "moment", "slice_times"]
+__all__ = ["Moment", "clock_elements", "kept_frames", "moment", "slice_times", "temporal_resolution"]
 
 SPARSE = 3
 """Frames of which one is taken where a scan has become sparse."""

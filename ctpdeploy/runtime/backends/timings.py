@@ -14,19 +14,23 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from ctpdeploy.atomic import atomic_replace
-from ctpdeploy.caches import VARIABLE, cache_folders, shared_cache_folder
+from ctpdeploy.caches import SPEEDS, VARIABLE, cache_folders, make_as_open, shared_cache_folder
 from ctpdeploy.errors import UsageError
 from ctpdeploy.runtime.backends.engine import Engine
 from ctpdeploy.runtime.backends.packages import versions_of
 from ctpdeploy.runtime.backends.processor import processor_name
 from ctpdeploy.runtime.bundle.bundle import Bundle
 from ctpdeploy.runtime.data.slices import SliceBatch
+from ctpdeploy.scratch import require_room
 
-__all__ = ["Speeds", "measure_speeds", "recall", "remember"]
+__all__ = ["Speeds", "measure_speeds", "recall", "remember", "require_cache"]
+
+_ENTRY_BYTES: Final = 2**12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,18 +89,33 @@ def remember(bundle: Bundle, speeds: Speeds, packages: Iterable[str], folder: Pa
     Raises:
         UsageError: the folder cannot be written, or there is none.
     """
-    folder = folder or shared_cache_folder()
-    if folder is None:
-        raise UsageError(f"This user has no home to keep the figures in: name a folder by the variable {VARIABLE}.")
-    file = folder / _name(bundle, packages)
+    place = _place(folder)
+    file = place / _name(bundle, packages)
     try:
-        with atomic_replace(file) as partial:
+        mode = make_as_open(place)
+        with atomic_replace(file, private=True) as partial:
             partial.write_text(json.dumps(asdict(speeds), indent=2) + "\n", encoding="utf-8")
+            partial.chmod(mode)
     except OSError as error:
-        raise UsageError(
-            f"{file.parent} cannot be written ({error.strerror}): name another folder by the variable {VARIABLE}."
-        ) from error
+        raise _unwritable(place, error) from error
     return file
+
+
+def require_cache(folder: Path | None = None) -> None:
+    """Find out before the measuring whether figures can be kept.
+
+    Args:
+        folder: as for :func:`remember`.
+
+    Raises:
+        UsageError: as there.
+    """
+    place = _place(folder)
+    try:
+        make_as_open(place)
+        require_room(place, _ENTRY_BYTES)
+    except OSError as error:
+        raise _unwritable(place, error) from error
 
 
 def recall(bundle: Bundle, packages: Iterable[str], folder: Path | None = None) -> Speeds | None:
@@ -108,8 +127,19 @@ def recall(bundle: Bundle, packages: Iterable[str], folder: Path | None = None) 
         folder: of the cache; if None the user's, and then the machine's.
     """
     name = _name(bundle, packages)
-    found = (_read(place / name) for place in ((folder,) if folder else cache_folders()))
+    found = (_read(place / SPEEDS / name) for place in ((folder,) if folder else cache_folders()))
     return next((speeds for speeds in found if speeds is not None), None)
+
+
+def _place(folder: Path | None) -> Path:
+    folder = folder or shared_cache_folder()
+    if folder is None:
+        raise UsageError(f"This user has no home to keep the figures in: name a folder by the variable {VARIABLE}.")
+    return folder / SPEEDS
+
+
+def _unwritable(place: Path, error: OSError) -> UsageError:
+    return UsageError(f"{place} cannot be written ({error.strerror}): name another folder by the variable {VARIABLE}.")
 
 
 def _read(file: Path) -> Speeds | None:
@@ -124,10 +154,10 @@ def _read(file: Path) -> Speeds | None:
 
 
 def _name(bundle: Bundle, packages: Iterable[str]) -> str:
-    """Name of the file in a cache, by all that the speeds depend on."""
+    """Name of the entry, by all that the speeds depend on."""
     parts = {
         "bundle": bundle.sha256,
         "machine": [platform.node(), platform.machine(), processor_name(), os.cpu_count()],
         "versions": versions_of("ctpdeploy", *packages),
     }
-    return f"speeds/{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()}.json"
+    return f"{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()}.json"

@@ -19,6 +19,7 @@ from typing import Final
 
 from ctpdeploy.atomic import atomic_file
 from ctpdeploy.errors import InputError
+from ctpdeploy.printable import printable
 from ctpdeploy.scratch import NEW, Scratch
 
 __all__ = ["Unpacked", "whole_archive"]
@@ -120,7 +121,7 @@ def _refusal(members: Sequence[zipfile.ZipInfo]) -> str | None:
 
 
 def _member_refusal(member: zipfile.ZipInfo) -> str | None:
-    name = "".join(letter if letter.isprintable() else "?" for letter in member.orig_filename)[:100]
+    name = printable(member.orig_filename, 100)
     kind = stat.S_IFMT(member.external_attr >> 16)
     if ".." in name or name.startswith(("/", "\\")) or ":" in name:
         return f"'{name}' would be unpacked outside of its folder"

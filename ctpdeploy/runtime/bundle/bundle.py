@@ -13,11 +13,11 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from ctpdeploy import INTENDED_USE
 from ctpdeploy.config import to_dict
@@ -25,7 +25,8 @@ from ctpdeploy.errors import InputError, UsageError
 from ctpdeploy.runtime.bundle.archive import Unpacked
 from ctpdeploy.runtime.bundle.manifest import MANIFEST, SCHEMA, read_manifest, seal_manifest
 from ctpdeploy.runtime.bundle.onnx_check import check_onnx
-from ctpdeploy.runtime.bundle.signature import SIGNATURE, check_signature
+from ctpdeploy.runtime.bundle.signature import SIGNATURE, PublicKey, check_signature
+from ctpdeploy.runtime.bundle.trust import Signer, keys_of
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig, stored_perfusion
 from ctpdeploy.runtime.preprocess.preprocess import FEATURE_NAMES, PreprocessConfig, stored_config
 
@@ -103,6 +104,7 @@ class Bundle:
             is float32.
         static_norm: the statistics of normalisation are constants, which approximates the trained networks.
         licence: terms of the weights as their maker states them.
+        signed_by: the key with which its signature was checked; None where none was required.
         unpacked: owner of ``folder``, if it is a private one.
     """
 
@@ -117,10 +119,11 @@ class Bundle:
     precision: str = "fp32"
     static_norm: bool = False
     licence: str | None = None
+    signed_by: PublicKey | None = field(default=None, compare=False)
     unpacked: Unpacked | None = field(default=None, repr=False, compare=False)
 
     @classmethod
-    def open(cls, path: Path | str, key: Path | str | None = None) -> "Bundle":
+    def open(cls, path: Path | str, signer: Signer = None) -> "Bundle":
         """Open a bundle, a folder or a zip, and compare every file with its hash.
 
         The merged network alone, half of the bytes of a bundle, waits for :meth:`network_content`, which every use of
@@ -128,28 +131,28 @@ class Bundle:
 
         Args:
             path: the bundle.
-            key: public key of who has to have signed it; unsigned bundles will do by default.
+            signer: whose public key has to have signed it. By default one of those that this workstation trusts
+                (``ctpdeploy trust``), and anybody where it trusts none; ``ANYONE`` for anybody all the same.
 
         Raises:
-            InputError: no bundle, one of another schema, a damaged one, or one that the key's owner did not sign.
-            UsageError: ``key`` is no public key.
-            MissingPackageError: ``key`` is given and model signing is not installed.
+            InputError: no bundle, one of another schema, a damaged one, or one that nobody asked for has signed.
+            UsageError: ``signer`` is no public key, or the trusted ones cannot be read.
+            MissingPackageError: a signature is required and model signing is not installed.
         """
-        path, key = Path(path), None if key is None else Path(key)
+        path, keys = Path(path), keys_of(signer)
         if not path.is_file():
-            return cls._open(path, path, key)
+            return cls._open(path, path, keys)
         unpacked = Unpacked(path)
         try:
-            return cls._open(unpacked.folder, path, key, unpacked)
+            return cls._open(unpacked.folder, path, keys, unpacked)
         except BaseException:
             unpacked.remove()
             raise
 
     @classmethod
-    def _open(cls, folder: Path, source: Path, key: Path | None, unpacked: Unpacked | None = None) -> "Bundle":
+    def _open(cls, folder: Path, source: Path, keys: Sequence[PublicKey], unpacked: Unpacked | None = None) -> "Bundle":
         present = _list_files(folder, source)
-        if key is not None:  # before anything in the bundle is taken at its word
-            check_signature(folder, key, source)
+        signer = check_signature(folder, keys, source) if keys else None  # before any of it is taken at its word
         content = read_manifest(folder, source)
         preprocess, perfusion = _constants(content, source)
         bundle = cls(
@@ -164,6 +167,7 @@ class Bundle:
             precision=content["precision"],
             static_norm=content["static_norm"],
             licence=content["licence"],
+            signed_by=signer,
             unpacked=unpacked,
         )
         bundle._check_names(present)
@@ -233,9 +237,11 @@ class Bundle:
         return networks | dict(self.files)
 
     @property
-    def signed(self) -> bool:
-        """Whether there is a signature, checked or not."""
-        return (self.folder / SIGNATURE).is_file()
+    def signature(self) -> Literal["holds", "not checked", "none"]:
+        """Whether there is a signature, and whether it was checked."""
+        if self.signed_by is not None:
+            return "holds"
+        return "not checked" if (self.folder / SIGNATURE).is_file() else "none"
 
     @property
     def sha256(self) -> str:

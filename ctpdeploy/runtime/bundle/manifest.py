@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ctpdeploy.errors import InputError
+from ctpdeploy.printable import printable
 from ctpdeploy.runtime.bundle.json_schema import first_error
 
 __all__ = ["MANIFEST", "SCHEMA", "manifest_schema", "read_manifest", "seal_manifest"]
@@ -21,6 +22,8 @@ SCHEMA: Final = 3
 MAX_BYTES: Final = 2**20
 
 _DIGEST: Final = "digest"
+_LONGEST: Final = 300
+"""Characters of a reason, which may quote the file."""
 
 
 @functools.cache
@@ -71,7 +74,7 @@ def read_manifest(folder: Path, source: Path) -> dict[str, Any]:
         raise InputError(_other_schema(source, content))
     error_found = first_error(content, manifest_schema())
     if error_found is not None:
-        raise InputError(f"{called} is damaged ({_short(error_found)}): copy or export the bundle again.")
+        raise InputError(f"{called} is damaged ({printable(error_found, _LONGEST)}): copy or export the bundle again.")
     if _DIGEST in content and content != seal_manifest(content):  # bundles made before it have none
         raise InputError(f"{called} was changed after it was sealed: copy or export the bundle again.")
     return content
@@ -100,8 +103,3 @@ def _other_schema(source: Path, content: dict[str, Any]) -> str:
         else "only the ctpdeploy that wrote it reads it"
     )
     return f"{source} has bundle schema {content['schema']}, this version reads {SCHEMA}: {reader}, or export it again."
-
-
-def _short(text: str) -> str:
-    """A phrase without what could disturb a terminal or fill it."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)[:300]

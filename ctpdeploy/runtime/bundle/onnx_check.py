@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctpdeploy.errors import InputError
+from ctpdeploy.printable import printable
 from ctpdeploy.runtime.bundle.onnx_proto import (
     AttributeProto,
     DataType,
@@ -63,6 +64,9 @@ _SUBGRAPHS: Final = (
 
 _STANDARD: Final = ("", "ai.onnx")
 
+_LONGEST: Final = 300
+"""Characters of a reason, which may quote the file."""
+
 
 def check_onnx(content: bytes, *, inputs: Shapes, outputs: Shapes, opset: int, where: str) -> None:
     """Refuse a file that is not the plain, self-contained network that the manifest describes.
@@ -88,7 +92,8 @@ def check_onnx(content: bytes, *, inputs: Shapes, outputs: Shapes, opset: int, w
         for tensor in _tensors(graph):
             _check_tensor(tensor)
     except ValueError as error:
-        raise InputError(f"{where} is refused ({_printable(str(error))}): copy or export the bundle again.") from error
+        reason = printable(str(error), _LONGEST)
+        raise InputError(f"{where} is refused ({reason}): copy or export the bundle again.") from error
 
 
 def _check_model(model: Message, opset: int) -> None:
@@ -167,7 +172,3 @@ def _values(tensor: Message, kind: int) -> NDArray[np.floating]:
     return np.frombuffer(
         b"".join(tensor.raw(TensorProto.float_data) + tensor.raw(TensorProto.double_data)), _FLOATS[kind]
     )
-
-
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else "?" for letter in text)[:300]

@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 
 from ctpdeploy import INTENDED_USE
-from ctpdeploy.atomic import atomic_replace
+from ctpdeploy.atomic import atomic_replace, require_writable
 from ctpdeploy.errors import BatchError, InputError, sentence_of
-from ctpdeploy.runtime.cohort.places import require_writable
 from ctpdeploy.runtime.data.case import BoolArray, Case
 from ctpdeploy.runtime.data.prediction import Prediction
 from ctpdeploy.runtime.io.case_ref import CaseRef
@@ -160,7 +159,7 @@ def score_case(case: Case, prediction: Prediction, config: PreprocessConfig, *, 
         quality = image_quality(image, scale_dwi(case.dwi, config), case.lesion, ssim=ssim)
     return CaseScore(
         case=case.identifier,
-        true_volume_ml=float(np.count_nonzero(case.lesion) * case.geometry.voxel_ml),
+        true_volume_ml=case.geometry.volume_ml(case.lesion),
         networks=_compare(prediction.mask, case, case.lesion) | asdict(quality),
         threshold_rule=_compare(threshold_rule(case), case, case.lesion),
     )

@@ -12,20 +12,17 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
 from typing import Final
 
-from ctpdeploy.atomic import atomic_move
+from ctpdeploy.atomic import atomic_move, require_writable
 from ctpdeploy.errors import UsageError
 from ctpdeploy.runtime.io.case_ref import CaseRef, by_name
 from ctpdeploy.runtime.io.layout import GIVEN
 from ctpdeploy.runtime.report.submission import SUBMISSION, Submission
 from ctpdeploy.runtime.report.writers import REPORT, result_folder
-from ctpdeploy.scratch import NEW, Scratch
 
-__all__ = ["EARLIER", "put_aside", "require_places", "require_writable"]
+__all__ = ["EARLIER", "put_aside", "require_places"]
 
 EARLIER: Final = "earlier"
 """Name of the folder in the folder of results."""
-
-_TRIAL_BYTES: Final = 2**20
 
 
 def require_places(
@@ -55,26 +52,6 @@ def require_places(
     return named
 
 
-def require_writable(out: Path) -> None:
-    """Refuse a folder of results that cannot be written, before anything is computed; it is not made yet.
-
-    Raises:
-        UsageError: it cannot, or the disk is full.
-    """
-    there = next(folder for folder in (out, *out.absolute().parents) if os.path.lexists(folder))
-    try:
-        trial = Scratch(there / "trial")
-        try:
-            with (trial.folder / NEW).open("wb") as file:
-                file.write(bytes(_TRIAL_BYTES))
-                file.flush()
-                os.fsync(file.fileno())
-        finally:
-            trial.remove()
-    except OSError as error:
-        raise UsageError(f"{out} cannot be written ({error.strerror}): choose another --out.") from error
-
-
 def put_aside(out: Path, name: str) -> Path | None:
     """Move the earlier result of a case out of the place where a new one would lie.
 
@@ -95,13 +72,18 @@ def put_aside(out: Path, name: str) -> Path | None:
 
 def _require_apart(named: dict[str, CaseRef], out: Path, inputs: Iterable[Path]) -> None:
     """Refuse results that would replace what is read, or lie among it and be taken for it the next time."""
-    places = {out.resolve(), *((out / name).resolve() for name in named)}
+    places = {_real(out), *(_real(out / name) for name in named)}
     around = {folder: place for place in places for folder in (place, *place.parents)}
-    for source in dict.fromkeys(path.resolve() for path in (*inputs, *_read(named.values()))):
+    for source in dict.fromkeys(_real(path) for path in (*inputs, *_read(named.values()))):
         if place := around.get(source):
             raise UsageError(f"Results in {place} would lie in {source}, which is read: choose another --out.")
         if held := places.intersection(source.parents):
             raise UsageError(f"Results in {held.pop()} would lie around {source}, which is read: choose another --out.")
+
+
+def _real(path: Path) -> Path:
+    """Without links; unlike ``Path.resolve`` it raises at no loop of links, which is a fault of one case alone."""
+    return Path(os.path.realpath(path))
 
 
 def _read(cases: Iterable[CaseRef]) -> Iterable[Path]:

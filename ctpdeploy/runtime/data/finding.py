@@ -47,7 +47,7 @@ class Code:
 CODES: Final[dict[str, Code]] = {
     "series-not-hu": Code("refusal", "the series shows no brain, or one that is not of 15 to 60 HU"),
     "frames-broken": Code(
-        "refusal", "half of a slice changes by 15 HU or more between two frames, as where one is blank"
+        "refusal", "half of a slice changes by 22 HU or more between two frames, as where one is blank"
     ),
     "series-disordered": Code("refusal", "the brain's mean curve goes up and down as only frames out of order do"),
     "series-reversed": Code("refusal", "the brain is brighter at the start of the series than at its end"),
@@ -95,6 +95,7 @@ CODES: Final[dict[str, Code]] = {
     "window-short": Code("caution", "the window holds fewer frames than the networks take; the whole series is taken"),
     "frames-repeated": Code("caution", "the series holds fewer frames than the networks take; some are repeated"),
     "maps-computed": Code("note", "the case has no perfusion maps; they were computed from the series"),
+    "slices-averaged": Code("note", "thin slices were averaged to slabs as thick as the networks know"),
     "times-resampled": Code("note", "frame times are unequal; the series was resampled for the maps"),
     "run-again-in-float32": Code(
         "note", "the device returned NaN or infinity; the case was run again on the processor"

@@ -79,12 +79,14 @@ class Provenance:
     """Origin of a prediction: bundle and backend, for the report.
 
     Attributes:
-        bundle: name and SHA-256 of the bundle, as ``name`` and ``sha256``.
+        bundle: name and SHA-256 of the bundle, as ``name`` and ``sha256``; as ``signature`` whether it has one,
+            ``"holds"``, ``"not checked"`` or ``"none"``; as ``signed_by`` the fingerprint of the key with which it was
+            checked, or None.
         backend_requested: name of the requested backend, or ``"auto"``.
         backend_because: why this backend ran, one sentence.
     """
 
-    bundle: Mapping[str, str]
+    bundle: Mapping[str, str | None]
     backend_requested: str
     backend_because: str
 

@@ -76,7 +76,7 @@ def _scan(scan: Scan) -> dict[str, Any]:
         "interval": round(float(np.median(steps)), 4),
         "shortest_interval": round(float(steps.min()), 4),
         "longest_interval": round(float(steps.max()), 4),
-        "duration": round(float(stack.times[-1]), 4),
+        "duration": round(float(stack.times[-1] - stack.times[0]), 4),
         "slices_at_once": stack.slice_times is None,
         "thickness": stack.thickness,
         "distance": round(_distance(stack), 4),

@@ -1,5 +1,6 @@
 """Series: the instances of one Series Instance UID, or of several that are one scan."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -131,4 +132,5 @@ def _volume_key(series: Series) -> object:
         return None
     first = planes[0]
     grid = (first.storage.rows, first.storage.columns, *np.round(first.spacing, 4), first.thickness)
-    return (series.study, series.modality, series.image_type, first.frame_of_reference, grid, frozenset(places))
+    words = re.sub(r"\d+", "", series.description)  # phases are numbered, a plain CT is called something else
+    return (series.study, series.modality, words, series.image_type, first.frame_of_reference, grid, frozenset(places))

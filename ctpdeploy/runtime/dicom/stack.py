@@ -24,6 +24,9 @@ _EVEN: Final = 0.02
 _MOST_LOST: Final = 5
 """Slices missing between two slabs of one spacing; from more on, they are two."""
 
+_LONGEST_GAP: Final = 60.0
+"""Seconds between two phases; protocols that thin out in the end have 15 or 30."""
+
 _ONE_TIME: Final = 0.02
 """Share of an interval by which the slices of a phase may be apart and count as taken at once."""
 
@@ -38,7 +41,7 @@ class Stack:
         thickness: of a slice in mm; 0 where it is not stated.
         clock: the times were read from.
         start: of the first phase, by the clock.
-        times: of the phases ``(T,)`` from 0, in the unit of the clock.
+        times: of the phases ``(T,)``, the mean of their slices, in the unit of the clock; the first image is at 0.
         slice_times: of each phase and slice ``(T, Z)``; None where the slices of each phase were taken at once.
         findings: on what was left out.
     """
@@ -193,7 +196,8 @@ def _stack(
         missing = next(place for place in range(len(heights)) if place not in held)
         findings = (*findings, finding("phase-dropped", f"{sentence}{heights[missing]:.1f} mm: it is left out."))
     times = np.round(phases.times - phases.times.min(), 6)  # as exactly as they are stated
-    centre = times.mean(axis=1) - times.mean(axis=1)[0]
+    centre = times.mean(axis=1)
+    _require_one_run(centre, reading.clock, called)
     at_once = len(times) < 2 or np.ptp(times, axis=1).max() <= _ONE_TIME * float(np.median(np.diff(centre)))
     return Stack(
         planes=tuple(tuple(planes[i] for i in row) for row in phases.planes),
@@ -205,6 +209,21 @@ def _stack(
         slice_times=None if at_once else times,
         findings=findings,
     )
+
+
+def _require_one_run(times: NDArray[np.float64], clock: Clock, called: str) -> None:
+    """Refuse phases between which so much time passed that they are not of one scan.
+
+    Raises:
+        InputError: it did.
+    """
+    gaps = np.diff(times)
+    if clock.unit == "s" and gaps.size and gaps.max() > _LONGEST_GAP:
+        place = int(gaps.argmax())
+        raise InputError(
+            f"{called} pauses for {gaps[place]:.0f} s behind {place + 1} of {len(times)} phases, so that it is not one "
+            "scan: send the phases of one."
+        )
 
 
 def _affine(plane: Plane, positions: NDArray[np.float64], called: str) -> NDArray[np.float64]:

@@ -8,27 +8,29 @@ from ctpdeploy.errors import GateError, GuardError, InputError
 from ctpdeploy.runtime.backends import ort_cpu
 from ctpdeploy.runtime.backends.registry import open_engine
 from ctpdeploy.runtime.bundle.bundle import VERIFICATION, Bundle
+from ctpdeploy.runtime.bundle.trust import Signer
 from ctpdeploy.runtime.gate.gate import reference_of, try_engine, try_networks
 from ctpdeploy.runtime.gate.verification import Comparison, limits_of
 
 __all__ = ["inspect_bundle", "repeat_gate"]
 
 
-def inspect_bundle(path: Path, key: Path | None = None) -> dict[str, Any]:
+def inspect_bundle(path: Path, signer: Signer = None) -> dict[str, Any]:
     """Check a bundle as far as it goes without an engine: structure, hashes, signature, graphs, the gate's record.
 
     Args:
         path: folder or zip.
-        key: public key of who has to have signed it.
+        signer: who has to have signed it, as for :meth:`Bundle.open`.
 
     Returns:
-        The findings, ready for JSON. ``signature`` is ``"none"``, ``"not checked"`` or ``"holds"``.
+        The findings, ready for JSON. ``signature`` is ``"none"``, ``"not checked"`` or ``"holds"``, and ``signed_by``
+        name and fingerprint of the key with which it was checked, or None.
 
     Raises:
         InputError, UsageError, MissingPackageError: as :meth:`Bundle.open`, and for a graph that is refused.
         GuardError: by the gate's record the export is not equal to the trained networks.
     """
-    with Bundle.open(path, key) as bundle:
+    with Bundle.open(path, signer) as bundle:
         for name in bundle.networks:
             bundle.network_content(name)
         return {
@@ -37,7 +39,10 @@ def inspect_bundle(path: Path, key: Path | None = None) -> dict[str, Any]:
             "system": bundle.system,
             "licence": bundle.licence,
             "written_by": f"ctpdeploy {bundle.provenance['versions']['ctpdeploy']}",
-            "signature": "holds" if key else "not checked" if bundle.signed else "none",
+            "signature": bundle.signature,
+            "signed_by": None
+            if bundle.signed_by is None
+            else {"name": bundle.signed_by.file.name, "sha256": bundle.signed_by.fingerprint},
             "files": {name: {"sha256": file.sha256, "bytes": file.size} for name, file in bundle.digests.items()},
             "precision": bundle.precision,
             "networks": {
@@ -48,13 +53,13 @@ def inspect_bundle(path: Path, key: Path | None = None) -> dict[str, Any]:
         }
 
 
-def repeat_gate(path: Path, backend: str, key: Path | None = None) -> tuple[Comparison, ...]:
+def repeat_gate(path: Path, backend: str, signer: Signer = None) -> tuple[Comparison, ...]:
     """Pass the gate again on this machine: each network in ONNX Runtime, if it is here, and the engine of a backend.
 
     Args:
         path: folder or zip.
         backend: name of the backend.
-        key: public key of who has to have signed the bundle.
+        signer: who has to have signed the bundle, as for :meth:`Bundle.open`.
 
     Returns:
         The comparisons, all within their limits.
@@ -63,7 +68,7 @@ def repeat_gate(path: Path, backend: str, key: Path | None = None) -> tuple[Comp
         InputError, UsageError, BackendError: as :class:`Bundle` and :func:`open_engine`, or the reference is damaged.
         GateError: a limit does not hold here; names each, with the figures.
     """
-    with Bundle.open(path, key) as bundle:
+    with Bundle.open(path, signer) as bundle:
         reference = reference_of(bundle)
         with open_engine(bundle, backend) as engine:
             trials = [try_engine(bundle, engine, reference)]

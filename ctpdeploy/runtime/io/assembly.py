@@ -60,8 +60,17 @@ def assemble_case(
         InputError: a limit is not kept, the series is no head in HU with a bolus, the maps cannot be of it, or none can
             be computed.
     """
+    perfusion = perfusion or PerfusionConfig()
+    require_limits(called, _grid(geometry), geometry.spacing, times)
+    thin, geometry = geometry, geometry.in_slabs(perfusion.least_slice_mm)
+    if geometry.slabs is not None:
+        sentence = (
+            f"Slices of {thin.spacing[0]:.3g} mm were averaged to slabs of {geometry.spacing[0]:.3g} mm, such as the "
+            "networks know; the lesion is the same in each slice of a slab."
+        )
+        findings = (*findings, finding("slices-averaged", sentence))
+        slice_times = None if slice_times is None else _of_slabs(slice_times, geometry.slabs)
     oriented, volumes = geometry.to_case(series), None
-    require_limits(called, oriented.shape[1:], geometry.spacing, times)
     if maps is not None:
         volumes = {name: np.maximum(geometry.to_case(values), np.float32(0.0)) for name, values in maps.items()}
     findings = (*findings, *inspect(oriented, geometry.spacing, volumes, called=called))
@@ -69,7 +78,7 @@ def assemble_case(
         # linear algebra of SciPy takes a quarter of a second to import: only who computes maps pays for it
         from ctpdeploy.runtime.perfusion.maps import perfusion_maps
 
-        perfusion, clock = perfusion or PerfusionConfig(), times if slice_times is None else slice_times
+        clock = times if slice_times is None else slice_times
         try:
             computed = perfusion_maps(oriented, clock, geometry.spacing, perfusion)
         except InputError as error:
@@ -92,3 +101,15 @@ def assemble_case(
         files=files or {},
         findings=findings,
     )
+
+
+def _grid(geometry: Geometry) -> tuple[int, int, int]:
+    """Slices, rows and columns of the source as a case has them."""
+    slices, rows, columns = geometry.to_case(np.empty(geometry.shape, dtype=np.bool_)).shape
+    return slices, rows, columns
+
+
+def _of_slabs(slice_times: FloatArray, slabs: tuple[int, ...]) -> FloatArray:
+    """Times ``(T, slices)`` of slices, as means over those of each slab."""
+    sizes = np.asarray(slabs)
+    return np.asarray(np.add.reduceat(slice_times, np.cumsum(sizes) - sizes, axis=1) / sizes)

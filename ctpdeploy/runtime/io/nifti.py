@@ -75,6 +75,8 @@ def read_volume(path: Path) -> Volume:
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist: check the path.") from error
     except Exception as error:  # nibabel, gzip and numpy raise a dozen kinds on damaged files
+        if isinstance(error, OSError) and error.strerror:  # of the system, not of what unpacks
+            raise InputError(f"{path} cannot be read ({error.strerror}): let this user read it, or copy it.") from error
         reason = str(error).split("\n")[0] or type(error).__name__
         raise InputError(f"{path} is not a complete NIfTI file ({reason}): copy or convert it again.") from error
     if not_finite:

@@ -62,12 +62,12 @@ def components_of(mask: BoolArray, case: Case) -> tuple[Component, ...]:
     """The connected pieces of a mask, largest first."""
     labels, count = ndimage.label(mask, structure=np.ones((3, 3, 3)))
     index = np.arange(1, count + 1)
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    sizes = np.bincount(labels.ravel(), case.geometry.source_voxels(mask).ravel(), minlength=count + 1)[1:]
     centroids: list[Any] = ndimage.center_of_mass(mask, labels, index) if count else []
     middle = (mask.shape[2] - 1) / 2
     return tuple(
         Component(
-            volume_ml=float(sizes[i] * case.geometry.voxel_ml),
+            volume_ml=float(sizes[i] * case.geometry.source_voxel_ml),
             centroid=tuple(float(x) for x in centroids[i]),  # type: ignore[arg-type]
             side=("right" if centroids[i][2] > middle else "left") if case.geometry.sides_stated else None,
         )

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ctpdeploy.printable import printable
 from ctpdeploy.runtime.data.case import FloatArray
 from ctpdeploy.runtime.report.fonts import load_font
 from ctpdeploy.runtime.report.frame import Frame, Lines
@@ -145,7 +146,7 @@ def wrapped(text: str, *, size: float, room: float) -> list[str]:
 
 def _printable(text: str) -> str:
     """Accents joined to their letters, and a sign in place of control characters and of halves of others."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in unicodedata.normalize("NFC", text))
+    return printable(unicodedata.normalize("NFC", text))
 
 
 def _shortened(text: str, font: "FreeTypeFont", room: float) -> str:

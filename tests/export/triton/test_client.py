@@ -96,7 +96,8 @@ def test_the_client_finds_what_the_workstation_finds(
     report = json.loads((tmp_path / "case_1/report.json").read_text())
     assert report["engine"]["backend"] == "triton-onnxruntime"
     with Bundle.open(bundle_folder) as bundle:
-        assert report["bundle"] == {"name": "small.ctpbundle", "sha256": bundle.sha256}
+        named = {"name": "small.ctpbundle", "sha256": bundle.sha256}
+    assert report["bundle"] == {**named, "signature": "not checked", "signed_by": None}
 
 
 @pytest.mark.parametrize(

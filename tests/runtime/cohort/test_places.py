@@ -1,7 +1,5 @@
 """Results never lie where something is read, and never take the place of what ctpdeploy did not write."""
 
-import errno
-import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +8,7 @@ import pytest
 
 from ctpdeploy.errors import UsageError
 from ctpdeploy.runtime import find_cases
-from ctpdeploy.runtime.cohort.places import EARLIER, put_aside, require_places, require_writable
+from ctpdeploy.runtime.cohort.places import EARLIER, put_aside, require_places
 from ctpdeploy.runtime.io.layout import case_of_files
 from ctpdeploy.runtime.report.submission import SUBMISSION, Submission
 
@@ -64,25 +62,6 @@ def test_two_cases_of_one_name_are_refused(data: Path, tmp_path: Path):
     (case,) = find_cases(data)
     with pytest.raises(UsageError, match="Two cases are called case_1"):
         require_places([case, replace(case, folder=tmp_path)], tmp_path / "out")
-
-
-def test_a_file_is_no_folder_of_results(tmp_path: Path):
-    (tmp_path / "file").touch()
-    for out in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(UsageError, match=r"cannot be written \(.*\): choose another --out"):
-            require_writable(out)
-
-
-@pytest.mark.parametrize("fault", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
-def test_a_full_disk_is_refused_and_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: int):
-    def fsync(_: int) -> None:
-        raise OSError(fault, os.strerror(fault))
-
-    require_writable(tmp_path / "new" / "out")
-    monkeypatch.setattr("os.fsync", fsync)
-    with pytest.raises(UsageError, match=os.strerror(fault)):
-        require_writable(tmp_path / "new" / "out")
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_only_results_are_put_aside_and_nothing_is_lost(tmp_path: Path, data: Path):

@@ -77,7 +77,7 @@ def test_slabs_taken_in_turns_keep_times_of_their_own(tmp_path: Path):
     assert_array_equal(read_voxels(found), hu)
     assert found.slice_times is not None
     assert_allclose(found.slice_times, times)
-    assert_allclose(found.times, np.arange(FRAMES) * 3.0)
+    assert_allclose(found.times, np.arange(FRAMES) * 3.0 + 0.75)
 
 
 def test_a_second_slab_and_a_second_thickness_are_stacks_of_their_own(tmp_path: Path):
@@ -100,6 +100,17 @@ def test_a_second_injection_is_a_stack_of_its_own(tmp_path: Path):
     later = 600.0 + np.arange(FRAMES) * 2.0
     write_scan(tmp_path, None, later, bottom=SLICES * DISTANCE, part="later", order=lambda t, z: 1000 + t * SLICES + z)
     assert [one.shape[1] for one in stacks(tmp_path)] == [SLICES, SLICES]
+
+
+def test_a_scan_that_pauses_is_not_one(tmp_path: Path):
+    """As where a plain CT, or a second injection, is among the phases."""
+    write_scan(tmp_path, None, np.append(0.0, 300.0 + np.arange(FRAMES - 1)))
+    with pytest.raises(InputError, match="pauses for 300 s behind 1 of 20 phases"):
+        stacks(tmp_path)
+    for path in tmp_path.iterdir():
+        path.unlink()
+    write_scan(tmp_path, None, np.append(np.arange(FRAMES - 1), 50.0))
+    assert len(stacks(tmp_path)) == 1
 
 
 def leave_out(*places: tuple[int, int]):

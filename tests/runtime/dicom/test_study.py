@@ -141,6 +141,16 @@ def test_a_series_a_phase_is_one_scan(tmp_path: Path):
     assert len(scan.series.uids) == FRAMES
 
 
+def test_a_plain_ct_on_the_same_grid_is_no_phase(tmp_path: Path):
+    def phase(data: Dataset, t: int, _: int) -> None:
+        data.SeriesInstanceUID, data.SeriesNumber, data.SeriesDescription = uid("phase", t), 100 + t, f"CTP phase {t}"
+
+    hu = write_scan(tmp_path, edit=phase)
+    write_scan(tmp_path, head_series(frames=1), np.array([-90.0]), series="plain", edit=named("plain head"))
+    (scan,) = choose_scans(study(tmp_path))
+    assert scan.stack.shape == hu.shape
+
+
 def test_few_volumes_are_not_made_a_scan(tmp_path: Path):
     def phase(data: Dataset, t: int, _: int) -> None:
         data.SeriesInstanceUID, data.SeriesNumber = uid("phase", t), 100 + t

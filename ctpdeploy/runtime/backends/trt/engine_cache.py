@@ -24,9 +24,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from ctpdeploy.atomic import atomic_replace
-from ctpdeploy.caches import cache_folder, user_data_folder
+from ctpdeploy.caches import ENGINES, private_cache
 from ctpdeploy.errors import BackendError, UsageError
+from ctpdeploy.home import make_folder, user_data_folder
 from ctpdeploy.runtime.backends.trt.cache_key import user_signing_key
+from ctpdeploy.scratch import require_room
 
 __all__ = ["EngineCache", "Entry", "SpareCache", "spare_engine_cache", "user_engine_cache"]
 
@@ -94,14 +96,29 @@ class EngineCache:
         text = json.dumps(facts, sort_keys=True).encode()
         parts = (_MAGIC, _LENGTH.pack(len(text)), text, content)
         try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder(self._folder)
             with atomic_replace(file, private=True) as partial:
                 descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
                 with os.fdopen(descriptor, "wb") as stream:
                     stream.writelines([*parts, self._tag(key, *parts)])
         except OSError as error:
-            raise UsageError(f"{self._folder} cannot be written ({error.strerror}): name another --cache.") from error
+            raise self._unwritable(error) from error
         return Entry(file=file, facts=json.loads(text), content=content)
+
+    def require_room(self) -> None:
+        """Find out before the building whether an engine can be kept.
+
+        Raises:
+            UsageError: the folder cannot be written.
+        """
+        try:
+            make_folder(self._folder)
+            require_room(self._folder, _LONGEST_FACTS)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> UsageError:
+        return UsageError(f"{self._folder} cannot be written ({error.strerror}): name another --cache.")
 
     def _verified(self, file: Path, key: str, stream: BinaryIO) -> Entry:
         """Read once, and use only what was verified: the file may change between two readings."""
@@ -165,10 +182,10 @@ def user_engine_cache(folder: Path | None = None) -> EngineCache:
     Raises:
         UsageError: there is no place for it or for the secret key.
     """
-    data, place = user_data_folder(), folder or cache_folder()
+    data, place = user_data_folder(), folder or private_cache(ENGINES)
     if data is None or place is None:
         raise UsageError("This user has no home, where the key lies that signs engines: warm up as one who has.")
-    return EngineCache(folder or place / "engines", user_signing_key(data / "engine-secret"))
+    return EngineCache(place, user_signing_key(data / "engine-secret"))
 
 
 def spare_engine_cache() -> SpareCache:

@@ -1,5 +1,6 @@
 """Context: what all objects of a result have in common: source, identity, equipment."""
 
+import re
 from typing import Any, Final
 
 import numpy as np
@@ -25,6 +26,7 @@ _LONGEST: Final = 64
 
 _NAME: Final = "ctpdeploy"
 _BODY_PART: Final = "HEAD"  # of no two sides: none has to be named
+_NO_BUNDLE: Final = "none"
 _SHORT_NOTICE: Final = "research use only"
 
 
@@ -38,7 +40,7 @@ class Context:
     Attributes:
         sources: images that the results lie on.
         identity: of the results.
-        digest: SHA-256 of the bundle, ``"none"`` where networks came from none.
+        digest: SHA-256 of the bundle; ``"none"`` where the networks came from none.
         versions: of ctpdeploy, the bundle and what ran it.
 
     Raises:
@@ -52,9 +54,9 @@ class Context:
                 f"{case.identifier} was not read from DICOM and names no patient: its results cannot be DICOM objects."
             )
         engine = prediction.outputs.engine
-        bundle = prediction.provenance.bundle if prediction.provenance else {"name": "none", "sha256": "none"}
+        bundle = prediction.provenance.bundle if prediction.provenance else {}
         self.case, self.prediction = case, prediction
-        self.digest = bundle["sha256"]
+        self.digest = bundle.get("sha256") or _NO_BUNDLE
         self.sources = SourceImages(source)
         self.identity = Identity(
             self.sources.header,
@@ -64,7 +66,7 @@ class Context:
                 *(source.study_uid, *(uid for phase in source.instance_uids for uid in phase)),
             ),
         )
-        self._model = ascii_text(bundle["name"])[:_LONGEST]
+        self._model = ascii_text(bundle.get("name") or _NO_BUNDLE)[:_LONGEST]
         self.versions = [
             ascii_text(words)[:_LONGEST]
             for words in (
@@ -143,5 +145,5 @@ def concept(code: Code) -> CodedConcept:
 
 
 def ascii_text(text: str) -> str:
-    """A text in the letters that every character set of a source has, others as question marks."""
-    return text.encode("ascii", "replace").decode()
+    """A text in what every character set of a source has and no value separates; the rest as question marks."""
+    return re.sub(r"[^ -\[\]-~]", "?", text)

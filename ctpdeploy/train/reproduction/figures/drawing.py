@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ctpdeploy.atomic import require_writable
 from ctpdeploy.paper.systems import SYSTEMS, TABLES
 from ctpdeploy.runtime.io.case_ref import by_name
 from ctpdeploy.runtime.io.cases import find_cases
@@ -89,8 +90,10 @@ def draw_figures(
     Raises:
         InputError: no run is evaluated, or a case, a run or the data cannot be read or lacks what is to be shown.
         UnknownKeyError: no case has a name given.
+        UsageError: ``out`` cannot be written.
         GuardError: a network returned NaN or infinity.
     """
+    require_writable(out)
     runs, found = evaluated_runs(reproduction, seed), by_name(find_cases(data))
     panels = {figure: _trained(TABLES[table], runs) for figure, table in PANELS.items()}
     systems = {system for rows in panels.values() for system in rows.values()}

@@ -1,4 +1,4 @@
-"""Functional groups that all frames of an enhanced CT image share (PS3.3 C.7.6.16.2 and C.8.15.3)."""
+"""Functional groups: what the frames of an image share, and how they are counted (PS3.3 C.7.6.16, C.8.15.3)."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -6,14 +6,18 @@ from typing import Any, Final
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.sr.codedict import codes
+from pydicom.tag import Tag
 
-from ctpdeploy.phantom.dicom.headers import decimals
+from ctpdeploy.phantom.dicom.headers import Identity, decimals
 from ctpdeploy.phantom.dicom.space import Space
 
-__all__ = ["IMAGE_TYPE", "code", "items", "shared_groups"]
+__all__ = ["IMAGE_TYPE", "code", "describe_frames", "items", "place", "shared_groups"]
 
 IMAGE_TYPE: Final = ("ORIGINAL", "PRIMARY", "DYNAMIC", "NONE")
 """Of the images of a dynamic scan; those of Enhanced CT have four values."""
+
+DIMENSIONS: Final = ("TemporalPositionIndex", "InStackPositionNumber")
+"""By which frames are counted, in the values of Dimension Index Values."""
 
 
 def items(*members: Mapping[str, Any]) -> Sequence:
@@ -32,6 +36,38 @@ def code(value: str, scheme: str, meaning: str) -> Sequence:
     return items({"CodeValue": value, "CodingSchemeDesignator": scheme, "CodeMeaning": meaning})
 
 
+def describe_frames(data: Dataset, identity: Identity, image_type: tuple[str, ...]) -> None:
+    """Add what an image of many frames states outside its functional groups."""
+    data.ImageType = list(image_type)
+    data.FrameOfReferenceUID, data.PositionReferenceIndicator = identity.uid("space"), ""
+    data.PatientPosition, data.ContentQualification = "HFS", "RESEARCH"
+    data.BurnedInAnnotation, data.LossyImageCompression = "NO", "00"
+    data.PresentationLUTShape = "IDENTITY"
+    data.AcquisitionContextSequence = items()
+    organization = identity.uid("dimensions")
+    data.DimensionOrganizationSequence = items({"DimensionOrganizationUID": organization})
+    data.DimensionIndexSequence = items(
+        *(
+            {
+                "DimensionOrganizationUID": organization,
+                "DimensionIndexPointer": Tag(keyword),
+                "FunctionalGroupPointer": Tag("FrameContentSequence"),
+            }
+            for keyword in DIMENSIONS
+        )
+    )
+
+
+def place(space: Space) -> dict[str, Any]:
+    """The groups that state sizes and directions of pixels."""
+    return {
+        "PixelMeasuresSequence": items(
+            {"PixelSpacing": decimals(space.spacing), "SliceThickness": decimals([space.distance])[0]}
+        ),
+        "PlaneOrientationSequence": items({"ImageOrientationPatient": decimals(space.orientation)}),
+    }
+
+
 def shared_groups(space: Space, kernel: str, event: str) -> Mapping[str, Any]:
     """What all frames of a scan share, by the sequence that it stands in.
 
@@ -42,10 +78,7 @@ def shared_groups(space: Space, kernel: str, event: str) -> Mapping[str, Any]:
     """
     brain = codes.SCT.Brain
     return {
-        "PixelMeasuresSequence": items(
-            {"PixelSpacing": decimals(space.spacing), "SliceThickness": decimals([space.distance])[0]}
-        ),
-        "PlaneOrientationSequence": items({"ImageOrientationPatient": decimals(space.orientation)}),
+        **place(space),
         "FrameAnatomySequence": items(
             {"FrameLaterality": "U", "AnatomicRegionSequence": code(brain.value, brain.scheme_designator, "Brain")}
         ),
