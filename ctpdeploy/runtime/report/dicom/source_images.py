@@ -121,7 +121,10 @@ def _stand_in(header: Dataset, index: int, uid: str) -> Dataset:
     data = Dataset()
     data.SOPClassUID, data.SOPInstanceUID = CTImageStorage, uid
     data.StudyInstanceUID, data.SeriesInstanceUID = header.StudyInstanceUID, header.SeriesInstanceUID
-    data.FrameOfReferenceUID = header.FrameOfReferenceUID
+    # a series without one is a space of its own; objects have to name it
+    data.FrameOfReferenceUID = header.get("FrameOfReferenceUID") or generate_uid(
+        entropy_srcs=[f"{header.SeriesInstanceUID}/space"]
+    )
     data.Modality, data.Rows, data.Columns = "CT", header.Rows, header.Columns
     data.ImagePositionPatient = _decimals(place.ImagePositionPatient)
     data.ImageOrientationPatient = _decimals(plane.ImageOrientationPatient)

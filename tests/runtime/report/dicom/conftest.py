@@ -33,9 +33,9 @@ def given_maps(monkeypatch: pytest.MonkeyPatch) -> None:
 def read_layout(tmp_path: Path) -> Callable[..., Case]:
     """A study of a layout, read."""
 
-    def read(layout: str, affine: np.ndarray = AFFINE, series: np.ndarray | None = None, **options: Any) -> Case:
+    def read(layout: str, affine: np.ndarray = AFFINE, series: np.ndarray | None = None) -> Case:
         series = head_series() if series is None else series
-        write_study(tmp_path / "study", series, 2.0 * np.arange(len(series)), affine, layout, **options)
+        write_study(tmp_path / "study", series, 2.0 * np.arange(len(series)), affine, layout, junk=False)
         return find_cases(tmp_path / "study")[0].read()
 
     return read

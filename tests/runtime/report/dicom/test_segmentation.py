@@ -8,7 +8,7 @@ import numpy as np
 import pydicom
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from support.dicom_images import head_series
+from support.dicom_images import head_series, write_scan
 from support.dicom_results import by_source, ordered, placed_frames, points
 from support.predictions import predicted
 
@@ -131,10 +131,22 @@ def test_a_case_without_a_lesion_has_a_segmentation_without_pixels(
 
 
 def test_a_segment_says_what_it_is(read_layout: Callable[..., Case], tmp_path: Path, picture: Path):
-    segment = segmented(read_layout("one-series", series=planted()), tmp_path / "out", picture).SegmentSequence[0]
+    data = segmented(read_layout("one-series", series=planted()), tmp_path / "out", picture)
+    assert data.NumberOfFrames == 3, "empty ones too"
+    (segment,) = data.SegmentSequence
     (kind,), (region,) = segment.SegmentedPropertyTypeCodeSequence, segment.AnatomicRegionSequence
     assert (kind.CodeValue, kind.CodingSchemeDesignator, kind.CodeMeaning) == ("55641003", "SCT", "Infarct")
     assert (region.CodeValue, segment.SegmentAlgorithmType) == ("12738006", "AUTOMATIC")
+
+
+def test_images_without_a_frame_of_reference_get_one(tmp_path: Path, picture: Path):
+    def edit(data: pydicom.Dataset, *_: int) -> None:
+        del data.FrameOfReferenceUID
+
+    write_scan(tmp_path / "study", planted(), edit=edit)
+    case = find_cases(tmp_path / "study")[0].read()
+    data = [segmented(case, tmp_path / out, picture) for out in ("one", "again")]
+    assert data[0].FrameOfReferenceUID == data[1].FrameOfReferenceUID != ""
 
 
 def test_shades_are_the_probability_in_255ths(read_layout: Callable[..., Case], tmp_path: Path, picture: Path):

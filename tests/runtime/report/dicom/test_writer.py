@@ -56,3 +56,13 @@ def test_without_the_package_its_command_is_named(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(MissingPackageError, match=r"pip install 'ctpdeploy\[dicom\]'"):
         require_dicom()
     assert optional.available("highdicom")
+
+
+def test_dcmtk_reads_them(read_layout: Callable[..., Case], tmp_path: Path, picture: Path):
+    case = read_layout("enhanced")
+    names = write_dicom(tmp_path / "out", case, prediction_of(case), picture)
+    for name in names.values():
+        assert "PHANTOM-ONE" in run_tool("dcmdump", tmp_path / "out" / name)
+    report = run_tool("dsrdump", tmp_path / "out" / names["report"])
+    assert '"Volume")=' in report
+    assert "(55641003,SCT," in report
