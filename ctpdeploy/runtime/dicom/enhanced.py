@@ -7,10 +7,10 @@ looks in neither place (pydicom issue 2353).
 from collections.abc import Iterator
 from typing import Any
 
-from ctpdeploy.errors import InputError
-from ctpdeploy.optional import require
+from ctpdeploy.errors import InputError, MissingPackageError
 from ctpdeploy.runtime.dicom.header import Header
 from ctpdeploy.runtime.dicom.plane import Plane, storage_of
+from ctpdeploy.runtime.dicom.pydicom_quietly import pydicom
 from ctpdeploy.runtime.dicom.tags import Tag
 
 __all__ = ["enhanced_planes", "frame_types", "macro"]
@@ -25,10 +25,9 @@ def enhanced_planes(header: Header) -> tuple[list[Plane], tuple[str, ...]]:
         InputError: the file cannot be read, or its frames are not described.
         MissingPackageError: pydicom is not installed.
     """
-    pydicom = require("pydicom", extra="dicom")
     try:
         with header.file.open("rb") as stream:
-            dataset = pydicom.dcmread(stream, stop_before_pixels=True)
+            dataset = pydicom().dcmread(stream, stop_before_pixels=True)
         shared = dataset.get("SharedFunctionalGroupsSequence") or [None]
         frames = dataset.get("PerFrameFunctionalGroupsSequence") or []
         count = int(dataset.get("NumberOfFrames", 1))
@@ -36,7 +35,7 @@ def enhanced_planes(header: Header) -> tuple[list[Plane], tuple[str, ...]]:
             raise InputError(f"{header.file} describes {len(frames)} of its {count} frames: send it again.")
         planes = list(_planes(header, shared[0], frames))
         return planes, frame_types(shared[0], frames[0] if frames else None) or header.words(Tag.IMAGE_TYPE)
-    except InputError:
+    except (InputError, MissingPackageError):
         raise
     except Exception as error:
         raise InputError(f"{header.file} is no readable enhanced image ({error}): send it again.") from error
