@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -48,8 +49,8 @@ def by_source(data: Dataset) -> dict[tuple[str, int], np.ndarray]:
     return found
 
 
-def raw(path: Path, keyword: str) -> bytes | None:
-    """The bytes of an element as they lie in a file; None where it has none."""
+def raw(path: Path, keyword: str) -> Any:
+    """An element as it lies in a file, bytes but for the character set; None where it has none."""
     element = pydicom.dcmread(path, stop_before_pixels=True).get_item(keyword)
     return None if element is None else element.value or b""
 

@@ -12,6 +12,7 @@ from typing import Final
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.filewriter import correct_ambiguous_vr
 from pydicom.uid import generate_uid
 
 __all__ = ["TYPE_2", "Identity"]
@@ -62,7 +63,12 @@ class Identity:
         return _FIRST_NUMBER + own * _NUMBERS_A_RESULT + index
 
     def stamp(self, data: Dataset) -> None:
-        """Give an object the patient and the study of the source, in place."""
+        """Give an object, complete but for these, the patient and the study of the source, in place.
+
+        Args:
+            data: to be written in explicit little endian.
+        """
+        correct_ambiguous_vr(data, is_little_endian=True)
         for keyword in _COPIED:
             tag = tag_for_keyword(keyword) or 0
             element = self._header.get_item(tag)
@@ -75,3 +81,7 @@ class Identity:
                 data[tag] = element._replace(VR=dictionary_VR(tag), is_implicit_VR=False, is_little_endian=True)
             else:
                 data[tag] = deepcopy(self._header[tag])
+        # of what looks as if it was read like this pydicom writes the bytes; else it decodes them and encodes anew
+        data.set_original_encoding(
+            is_implicit_vr=False, is_little_endian=True, character_encoding=self._header.original_character_set
+        )

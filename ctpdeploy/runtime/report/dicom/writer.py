@@ -19,6 +19,7 @@ from ctpdeploy.errors import MissingPackageError
 from ctpdeploy.optional import available, require
 from ctpdeploy.runtime.data.case import MAP_NAMES, Case
 from ctpdeploy.runtime.data.prediction import Prediction
+from ctpdeploy.runtime.dicom.pydicom_quietly import pydicom
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -64,6 +65,7 @@ def write_dicom(
         InputError: the case was not read from DICOM, or its files cannot be read any more.
         MissingPackageError: highdicom is not installed.
     """
+    pydicom()
     require(_PACKAGE, extra=_EXTRA)
     from ctpdeploy.runtime.report.dicom.context import Context
 

@@ -75,13 +75,31 @@ def test_patient_and_study_are_the_sources_byte_for_byte(
         assert all(data.OtherPatientIDs == ["a", "b"] for data in objects.values())
 
 
-def test_dates_that_are_none_are_handed_on_as_they_are(tmp_path: Path, picture: Path):
-    case = read(tmp_path / "study")
+@pytest.mark.parametrize("character_set", ["", "ISO_IR 100", "ISO_IR 192", "\\ISO 2022 IR 87", "ISO_IR 999"])
+def test_what_is_no_date_and_no_name_is_handed_on_in_silence(
+    character_set: str,
+    tmp_path: Path,
+    picture: Path,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+):
+    def edit(data: Dataset) -> None:
+        if character_set:
+            data.SpecificCharacterSet = character_set.replace("999", "100").split("\\")
+
+    caplog.set_level(logging.DEBUG)
+    case = read(tmp_path / "study", edit)
     for path in (tmp_path / "study").iterdir():
-        path.write_bytes(path.read_bytes().replace(b"20260102", b"2026.1.2", 1))
+        content = path.read_bytes().replace(b"20260102", b"2026.1.2", 1).replace(b"Doe^Jane", b"D\\\xff=J=n=")
+        path.write_bytes(content.replace(b"ISO_IR 100", character_set.encode()) if "999" in character_set else content)
+    source = next((tmp_path / "study").iterdir())
     write_dicom(tmp_path / "out", case, prediction_of(case), picture)
     for path in (tmp_path / "out").iterdir():
         assert raw(path, "StudyDate") == b"2026.1.2"
+        assert raw(path, "PatientName") == b"D\\\xff=J=n="
+        assert raw(path, "SpecificCharacterSet") == raw(source, "SpecificCharacterSet")
+    assert "J=n" not in caplog.text
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_result_has_the_same_uids_whenever_it_is_made(tmp_path: Path, picture: Path):
