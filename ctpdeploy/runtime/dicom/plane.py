@@ -6,6 +6,7 @@ the points in time of a series.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.dicom.header import File, Header
@@ -93,8 +94,10 @@ class Plane:
 
     @property
     def placed(self) -> bool:
-        """Whether it states where it lies."""
-        return (len(self.position), len(self.orientation), len(self.spacing)) == (3, 6, 2)
+        """Whether it states where it lies, in numbers that can be."""
+        numbers = (*self.position, *self.orientation, *self.spacing)
+        whole = (len(self.position), len(self.orientation), len(self.spacing)) == (3, 6, 2)
+        return whole and all(map(isfinite, numbers)) and min(self.spacing) > 0
 
 
 def storage_of(header: Header) -> Storage:

@@ -228,6 +228,18 @@ def test_images_that_do_not_say_how_they_are_stored_are_refused(tmp_path: Path):
     assert "does not state signed of its pixels" in study(tmp_path).verdicts[0].because
 
 
+@pytest.mark.parametrize(
+    ("keyword", "value"), [("PixelSpacing", [0, 0]), ("PixelSpacing", [-3, -3]), ("ImagePositionPatient", [1, 2])]
+)
+def test_a_place_that_is_none_is_said(tmp_path: Path, keyword: str, value: list[float]):
+    def nowhere(data: Dataset, t: int, _: int) -> None:
+        if t == 4:
+            setattr(data, keyword, value)
+
+    write_scan(tmp_path, edit=nowhere)
+    assert study(tmp_path).verdicts[0].kind == "without positions"
+
+
 def test_a_file_of_a_series_without_an_image_is_said(tmp_path: Path):
     def without_rows(data: Dataset, t: int, z: int) -> None:
         if (t, z) == (0, 1):
