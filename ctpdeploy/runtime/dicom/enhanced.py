@@ -13,7 +13,7 @@ from ctpdeploy.runtime.dicom.plane import Plane, storage_of
 from ctpdeploy.runtime.dicom.pydicom_quietly import pydicom
 from ctpdeploy.runtime.dicom.tags import Tag
 
-__all__ = ["enhanced_planes", "frame_types"]
+__all__ = ["enhanced_planes", "frame_types", "macro"]
 
 _CONTENT = ("FrameAcquisitionDateTime", "FrameReferenceDateTime", "TemporalPositionIndex")
 
@@ -43,7 +43,7 @@ def enhanced_planes(header: Header) -> tuple[list[Plane], tuple[str, ...]]:
 
 def frame_types(*groups: Any) -> tuple[str, ...]:  # noqa: ANN401  pydicom's datasets
     """FrameType of a frame, empty where none of its groups states one."""
-    found = _macro("CTImageFrameTypeSequence", *groups)
+    found = macro("CTImageFrameTypeSequence", *groups)
     return tuple(map(str, found.FrameType)) if found is not None and "FrameType" in found else ()
 
 
@@ -57,11 +57,11 @@ def _planes(header: Header, shared: Any, frames: Any) -> Iterator[Plane]:  # noq
     }
     for index, frame in enumerate(frames):
         groups = (frame, shared)
-        place = _macro("PlanePositionSequence", *groups)
-        plane = _macro("PlaneOrientationSequence", *groups)
-        measures = _macro("PixelMeasuresSequence", *groups)
-        values = _macro("PixelValueTransformationSequence", *groups)
-        content = _macro("FrameContentSequence", *groups)
+        place = macro("PlanePositionSequence", *groups)
+        plane = macro("PlaneOrientationSequence", *groups)
+        measures = macro("PixelMeasuresSequence", *groups)
+        values = macro("PixelValueTransformationSequence", *groups)
+        content = macro("FrameContentSequence", *groups)
         own = {
             keyword: str(content[keyword].value)
             for keyword in _CONTENT
@@ -91,7 +91,7 @@ _NAMES = {
 }
 
 
-def _macro(name: str, *groups: Any) -> Any:  # noqa: ANN401
+def macro(name: str, *groups: Any) -> Any:  # noqa: ANN401
     """A functional group of a frame, its own before the shared one; None where there is neither."""
     for group in groups:
         if group is not None and name in group and len(group[name].value):
