@@ -17,7 +17,7 @@ from ctpdeploy.runtime.backends.reference_path import run_case
 from ctpdeploy.runtime.bundle.bundle import Bundle
 from ctpdeploy.runtime.data.case import MAP_NAMES
 from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
-from ctpdeploy.runtime.gate.raw_case import RawCase
+from ctpdeploy.runtime.gate.raw_case import RawCase, slabs_of_thin
 from ctpdeploy.runtime.gate.reference import CHAIN, Reference, raw_case_in
 from ctpdeploy.runtime.gate.verification import limits_of
 from ctpdeploy.runtime.metrics.overlap import agreement
@@ -101,6 +101,7 @@ def try_preprocessing(bundle: Bundle, raw: RawCase, *, maps: bool = True) -> Pre
         made = preprocess(raw.case, bundle.preprocess)[0]
         expected = _inputs(raw.expected)
         inputs = {name: _largest(array, expected[name]) for name, array in _inputs(made).items()}
+    inputs["slabs"] = 0.0 if slabs_of_thin(bundle.perfusion) == raw.slabs else np.inf
     return PreprocessingTrial(inputs=inputs, maps=_computed(bundle, raw) if maps else {})
 
 

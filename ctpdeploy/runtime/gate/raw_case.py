@@ -14,9 +14,10 @@ from safetensors import safe_open
 
 from ctpdeploy.runtime.data.case import MAP_NAMES, Case
 from ctpdeploy.runtime.data.geometry import Geometry
+from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.data.slices import SliceBatch
 
-__all__ = ["RawCase", "raw_case_of"]
+__all__ = ["RawCase", "raw_case_of", "slabs_of_thin"]
 
 _KEY = "raw/"
 
@@ -29,10 +30,12 @@ class RawCase:
         case: series ``(T, D, H, W)`` int16, maps computed from it by the settings of the networks, and the map of CBF
             in the place of a DWI, so that its scaling is seen too.
         expected: what preprocessing made of it, ``D`` slices on the networks' grid.
+        slabs: what the slices of a thin scan were averaged to, as :func:`slabs_of_thin` counts them.
     """
 
     case: Case
     expected: SliceBatch
+    slabs: tuple[int, ...]
 
     @property
     def slices(self) -> int:
@@ -47,6 +50,7 @@ class RawCase:
             "spacing": np.array(self.case.geometry.spacing),
             "maps": np.stack([self.case.maps[name] for name in MAP_NAMES]),
             "dwi": self.expected.dwi,
+            "slabs": np.array(self.slabs),
         }
         return {_KEY + name: array for name, array in found.items() if array is not None}
 
@@ -79,7 +83,13 @@ def raw_case_of(path: Path) -> RawCase | None:
             dwi=maps["cbf"],
         ),
         expected=SliceBatch(frames=frames, features=features, dwi=dwi),
+        slabs=tuple(found["slabs"].tolist()),
     )
+
+
+def slabs_of_thin(perfusion: PerfusionConfig) -> tuple[int, ...]:
+    """How many slices of a scan of 300 slices of 0.1 mm are averaged to each of its slabs; none where it is left."""
+    return geometry_of(np.array((0.1, 1.0, 1.0)), (300, 1, 1)).in_slabs(perfusion.least_slice_mm).slabs or ()
 
 
 def geometry_of(spacing: NDArray[np.float64], shape: tuple[int, ...]) -> Geometry:
@@ -96,7 +106,7 @@ def _last(array: Any, count: int) -> NDArray[np.float32]:  # noqa: ANN401  safet
 
 def _slices_of(found: Mapping[str, NDArray[Any]]) -> int:
     """Number of slices of arrays that belong together."""
-    if missing := {"series", "times", "spacing", "maps", "dwi"} - set(found):
+    if missing := {"series", "times", "spacing", "maps", "dwi", "slabs"} - set(found):
         raise ValueError(f"its raw case has no {min(missing)}")
     series = found["series"]
     if series.ndim != 4 or len(series) < 2 or 0 in series.shape:
@@ -109,6 +119,8 @@ def _slices_of(found: Mapping[str, NDArray[Any]]) -> int:
     ):
         if found[name].dtype != kind or found[name].shape != shape or not np.isfinite(found[name]).all():
             raise ValueError(f"its {name} of the raw case are {found[name].dtype} {found[name].shape}, or not finite")
+    if found["slabs"].ndim != 1 or found["slabs"].dtype != np.int64:
+        raise ValueError("its slabs of the raw case are no numbers of slices")
     if not (np.diff(found["times"]) > 0).all() or not (found["spacing"] > 0).all():
         raise ValueError("its raw case has times that do not ascend, or voxels of no size")
     return int(series.shape[1])
