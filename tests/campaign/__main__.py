@@ -1,11 +1,11 @@
 """``python -m campaign``, from ``tests``: spoiled cases, wrong bundles, killed runs, or a soak, as many as you like.
 
 ``cases`` (the default) and ``studies`` spoil copies of right cases, in NIfTI and in DICOM: exit code 1 where one gave a
-wrong mask without a word, crashed or hung. ``bundles`` makes a bundle wrong and seals it again: exit code 1 where it was
-neither refused in a sentence nor answered as before; half are of a small network with every operator, half of trained
-ones. ``kills`` ends runs over a folder by SIGKILL: exit code 1 where a result was not whole, or another. ``soak`` runs
-case after case in one process: exit code 1 where it grew. Patients and a bundle are made in the folder of work, and used
-again.
+wrong mask without a word, crashed or hung. ``bundles`` makes a bundle wrong and seals it again: exit code 1 where it
+was neither refused in a sentence nor answered as before; half are of a small network with every operator, half of
+trained ones. ``kills`` ends runs over a folder by SIGKILL: exit code 1 where a result was not whole, or another.
+``soak`` runs case after case in one process: exit code 1 where it grew. Patients and a bundle are made in the folder of
+work, and used again.
 """
 
 import argparse
