@@ -6,7 +6,7 @@ Its slices are the last of the reference, so that what the networks find in it i
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,14 @@ from safetensors import safe_open
 
 from ctpdeploy.runtime.data.case import MAP_NAMES, Case
 from ctpdeploy.runtime.data.geometry import Geometry
+from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.data.slices import SliceBatch
 
-__all__ = ["RawCase", "raw_case_of"]
+__all__ = ["RawCase", "geometry_of", "raw_case_of", "slabs_of"]
 
-_KEY = "raw/"
+_KEY: Final = "raw/"
+_THIN: Final = (0.1, 1.0, 1.0)
+_COUNT: Final = 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +32,12 @@ class RawCase:
         case: series ``(T, D, H, W)`` int16, maps computed from it by the settings of the networks, and the map of CBF
             in the place of a DWI, so that its scaling is seen too.
         expected: what preprocessing made of it, ``D`` slices on the networks' grid.
+        slabs: how many slices of 0.1 mm, which no scan has, are averaged to one, int64, from foot to head.
     """
 
     case: Case
     expected: SliceBatch
+    slabs: NDArray[np.int64]
 
     @property
     def slices(self) -> int:
@@ -47,6 +52,7 @@ class RawCase:
             "spacing": np.array(self.case.geometry.spacing),
             "maps": np.stack([self.case.maps[name] for name in MAP_NAMES]),
             "dwi": self.expected.dwi,
+            "slabs": self.slabs,
         }
         return {_KEY + name: array for name, array in found.items() if array is not None}
 
@@ -79,6 +85,7 @@ def raw_case_of(path: Path) -> RawCase | None:
             dwi=maps["cbf"],
         ),
         expected=SliceBatch(frames=frames, features=features, dwi=dwi),
+        slabs=found["slabs"],
     )
 
 
@@ -86,6 +93,12 @@ def geometry_of(spacing: NDArray[np.float64], shape: tuple[int, ...]) -> Geometr
     """The geometry of ``(D, H, W)`` voxels of ``(dz, dy, dx)`` mm, along the axes of the body."""
     depth, height, width = shape
     return Geometry.of_affine(np.diag([*spacing[::-1], 1.0]), (width, height, depth))
+
+
+def slabs_of(perfusion: PerfusionConfig) -> NDArray[np.int64]:
+    """How many of 300 slices of 0.1 mm are averaged to each slab; each is one where none are."""
+    thin = geometry_of(np.array(_THIN), (_COUNT, 1, 1)).in_slabs(perfusion.least_slice_mm).slabs
+    return np.array(thin or (1,) * _COUNT, dtype=np.int64)
 
 
 def _last(array: Any, count: int) -> NDArray[np.float32]:  # noqa: ANN401  safetensors is not typed
@@ -96,7 +109,7 @@ def _last(array: Any, count: int) -> NDArray[np.float32]:  # noqa: ANN401  safet
 
 def _slices_of(found: Mapping[str, NDArray[Any]]) -> int:
     """Number of slices of arrays that belong together."""
-    if missing := {"series", "times", "spacing", "maps", "dwi"} - set(found):
+    if missing := {"series", "times", "spacing", "maps", "dwi", "slabs"} - set(found):
         raise ValueError(f"its raw case has no {min(missing)}")
     series = found["series"]
     if series.ndim != 4 or len(series) < 2 or 0 in series.shape:

@@ -140,7 +140,7 @@ def test_a_changed_time_window_is_refused_before_a_case_is_read(folder: Path, ca
 def test_it_says_what_held(folder: Path, capsys: pytest.CaptureFixture[str]):
     assert run(["verify", str(folder), "--backend", "ort-cpu", "--json"]) == ExitCode.DONE
     found = json.loads(capsys.readouterr().out)
-    assert set(found["preprocessing"]["inputs"]) == {"frames", "cbf", "cbv", "mtt", "tmax", "mip", "dwi"}
+    assert set(found["preprocessing"]["inputs"]) == {"frames", "cbf", "cbv", "mtt", "tmax", "mip", "dwi", "slabs"}
     assert max(found["preprocessing"]["inputs"].values()) == 0.0
     assert set(found["preprocessing"]["maps"]) == {"cbf", "cbv", "mtt", "tmax"}
     assert found["raw_case"] == {"backend": "ort-cpu", "flips": 0, "dice": 1.0, "least_dice": None}
