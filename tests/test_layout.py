@@ -87,6 +87,10 @@ TOGETHER: dict[str, tuple[str, ...]] = {
         *("runtime/data/case.py", "runtime/data/source.py", "runtime/io/assembly.py", "runtime/io/nifti.py"),
     ),
     "runtime/io/test_nifti_space.py": ("runtime/io/nifti_forms.py",),
+    "runtime/report/dicom/test_segmentation.py": (
+        *("runtime/report/dicom/codes.py", "runtime/report/dicom/context.py"),
+        *("runtime/report/dicom/source_images.py",),
+    ),
     "runtime/report/test_writers.py": (
         *("runtime/report/overview.py", "runtime/report/overview_columns.py", "runtime/report/report_json.py"),
         *("runtime/report/slice_view.py",),

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
-from ctpdeploy.runtime.gate.raw_case import RawCase, geometry_of, slabs_of
+from ctpdeploy.runtime.gate.raw_case import RawCase, geometry_of, slabs_of_thin
 from ctpdeploy.runtime.perfusion.maps import perfusion_maps
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, preprocess
 
@@ -46,7 +46,7 @@ def make_raw_case(sample: Case, constants: PreprocessConfig, perfusion: Perfusio
         case = _coarse_case(sample, block, constants, perfusion)
     except InputError:
         case = _coarse_case(sample, 1, constants, perfusion)
-    return RawCase(case=case, expected=preprocess(case, constants)[0], slabs=slabs_of(perfusion))
+    return RawCase(case=case, expected=preprocess(case, constants)[0], slabs=slabs_of_thin(perfusion))
 
 
 def _coarse_case(sample: Case, block: int, constants: PreprocessConfig, perfusion: PerfusionConfig) -> Case:

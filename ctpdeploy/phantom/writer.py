@@ -63,6 +63,7 @@ def write_dataset(
             in that layout.
         UsageError: the folder cannot be written.
         UnknownKeyError: there is no such layout.
+        UsageError: the folder cannot be written.
         MissingPackageError: a study needs pydicom or GDCM, which is not installed.
     """
     if layout is not None:

@@ -48,6 +48,7 @@ CONSTANTS = {
     "fourth": whole(4),
     "last": np.int64(5).reshape(()),
     "twice": np.array([1, 1, 2, 2], np.float32),
+    "square3": normal(6, 6, 3, 3),
 }
 
 KEEP = {"keepdims": 1}

@@ -105,7 +105,7 @@ def shared_groups(space: Space, kernel: str, event: str) -> Mapping[str, Any]:
                 "DataCollectionDiameter": "320",
             }
         ),
-        "CTTableDynamicsSequence": items({"TableSpeed": 0.0, "TableFeedPerRotation": 0.0}),
+        "CTTableDynamicsSequence": items({}),
         "IrradiationEventIdentificationSequence": items({"IrradiationEventUID": event}),
         "CTGeometrySequence": items(
             {"DistanceSourceToDetector": "1072", "DistanceSourceToDataCollectionCenter": 600.0}

@@ -11,6 +11,7 @@ import numpy as np
 
 from ctpdeploy.errors import BackendError, GuardError
 from ctpdeploy.runtime.backends.backend import Backend
+from ctpdeploy.runtime.backends.faults import as_backend_error
 from ctpdeploy.runtime.backends.packages import refusal_of, require_whole, versions_of
 from ctpdeploy.runtime.backends.processor import processor_name
 from ctpdeploy.runtime.backends.slice_engine import SliceEngine
@@ -69,7 +70,7 @@ class OpenvinoNetwork:
             raise BackendError(f"The backend {NAME} does not run int8 bundles: take another backend, or export fp32.")
         openvino = _package()
         path, sealed = bundle.network_file(role), bundle.networks[role]
-        try:
+        with as_backend_error(f"OpenVINO {openvino.__version__} refuses {path}", "take another backend"):
             core = openvino.Core()
             core.set_property({"ENABLE_MMAP": False})  # the files of a zipped bundle are gone when it is closed
             model = core.read_model(path)
@@ -77,9 +78,6 @@ class OpenvinoNetwork:
             self._looked_at = _between(model, bundle) - set(sealed.outputs)
             model.add_outputs(sorted(self._looked_at))
             self._compiled: Any = core.compile_model(model, "CPU", _SETTINGS)
-        except Exception as error:  # OpenVINO raises RuntimeError and its subclasses, and whatever its plug-ins do
-            reason = " ".join(str(error).split())
-            raise BackendError(f"OpenVINO {openvino.__version__} refuses {path}: {reason}") from error
         self._inputs, self._outputs = tuple(sealed.inputs), tuple(sealed.outputs)
 
     def run(self, inputs: Slice) -> Slice:

@@ -72,6 +72,7 @@ CODES: Final[dict[str, Code]] = {
     "maps-empty": Code("serious", "all perfusion maps are zero"),
     "maps-contradict": Code("serious", "MTT is not 60 CBV / CBF, as where maps are swapped or one is in another unit"),
     "tmax-too-long": Code("serious", "Tmax, its highest hundredth aside, is longer than the series"),
+    "pixels-not-square": Code("serious", "a DICOM header states pixels over 1 % from square, which no scanner makes"),
     "tmax-low": Code("serious", "the median Tmax of the healthier hemisphere is under 1 s, as where an AIF is venous"),
     "arterial-input-late": Code(
         "serious", "the arterial input is less than 2.5 s before the brain: it may be no artery, and Tmax too short"
@@ -85,6 +86,8 @@ CODES: Final[dict[str, Code]] = {
     ),
     "interval-assumed": Code("caution", "the file does not state how far apart the frames are; 1 s is assumed"),
     "phase-dropped": Code("caution", "the last phase of a DICOM series lacks slices and is left out"),
+    "rescale-varies": Code("caution", "images of a DICOM series, a file each, differ in their rescale to HU"),
+    "images-missing": Code("caution", "the numbers of a DICOM series' instances leave some out; not all may have come"),
     "images-left-out": Code("caution", "a DICOM series holds images beside its CT perfusion scan; they are left out"),
     "series-chosen": Code("note", "several DICOM series show one CT perfusion scan; one of them is taken"),
     "images-twice": Code("note", "DICOM images were there twice; each is read once"),

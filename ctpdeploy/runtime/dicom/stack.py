@@ -27,6 +27,9 @@ _MOST_LOST: Final = 5
 _LONGEST_GAP: Final = 60.0
 """Seconds between two phases; protocols that thin out in the end have 15 or 30."""
 
+_SQUARE: Final = 0.01
+"""Share of a side by which the other may differ."""
+
 _ONE_TIME: Final = 0.02
 """Share of an interval by which the slices of a phase may be apart and count as taken at once."""
 
@@ -79,8 +82,8 @@ def find_stacks(planes: Sequence[Plane], called: str) -> list[Stack]:
         called: name of the series in errors.
 
     Raises:
-        InputError: the planes have more than one frame of reference, no clock tells them apart, one is missing, or
-            they do not lie on a line.
+        InputError: the planes have more than one frame of reference or way of storing pixels, no clock tells them
+            apart, one is missing, or they do not lie on a line.
     """
     spaces = {plane.frame_of_reference for plane in planes}
     if len(spaces) > 1:
@@ -88,6 +91,9 @@ def find_stacks(planes: Sequence[Plane], called: str) -> list[Stack]:
             f"{called} has images in {len(spaces)} frames of reference, between which no position can be compared: "
             "send those of one scan."
         )
+    stored = {(plane.storage.signed, plane.storage.allocated, plane.storage.stored) for plane in planes}
+    if len(stored) > 1:
+        raise InputError(f"{called} stores its pixels in {len(stored)} ways, as no scanner does: send it again.")
     alike: dict[object, list[Plane]] = {}
     for plane in planes:
         grid = (plane.storage.rows, plane.storage.columns, round(plane.thickness, 2))
@@ -197,6 +203,17 @@ def _stack(
         findings = (*findings, finding("phase-dropped", f"{sentence}{heights[missing]:.1f} mm: it is left out."))
     times = np.round(phases.times - phases.times.min(), 6)  # as exactly as they are stated
     centre = times.mean(axis=1)
+    rows, columns = planes[0].spacing
+    if abs(rows - columns) > _SQUARE * max(rows, columns):
+        sentence = (
+            f"{called.capitalize()} states pixels of {rows:g} x {columns:g} mm, and scanners make square ones: was its "
+            "header changed? Volumes and shapes may be wrong."
+        )
+        findings = (*findings, finding("pixels-not-square", sentence))
+    scales = {(plane.slope, plane.intercept) for plane in planes}
+    if len(scales) > 1 and len({str(plane.file) for plane in planes}) == len(planes):
+        sentence = f"{called.capitalize()} has {len(scales)} rescales among its images, where scanners have one."
+        findings = (*findings, finding("rescale-varies", sentence))
     _require_one_run(centre, reading.clock, called)
     at_once = len(times) < 2 or np.ptp(times, axis=1).max() <= _ONE_TIME * float(np.median(np.diff(centre)))
     return Stack(

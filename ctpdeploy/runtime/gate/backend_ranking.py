@@ -78,7 +78,7 @@ def rank_backends(bundle: Bundle, progress: Callable[[str, float], None]) -> Ran
 
 def _open(bundle: Bundle, name: str) -> Engine:
     """The engine of a backend, or a BackendError with nothing but the reason, since a table has the name."""
-    if (reason := BACKENDS[name].unavailable_because()) is not None:
+    if (reason := BACKENDS[name].refusal()) is not None:
         raise BackendError(reason)
     return BACKENDS[name].opened(bundle, name)
 

@@ -6,7 +6,7 @@ not see them change: a ``time_window`` of 30 s instead of 20 s made 108 ml of a 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from ctpdeploy.runtime.backends.reference_path import run_case
 from ctpdeploy.runtime.bundle.bundle import Bundle
 from ctpdeploy.runtime.data.case import MAP_NAMES
 from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
-from ctpdeploy.runtime.gate.raw_case import RawCase, slabs_of
+from ctpdeploy.runtime.gate.raw_case import RawCase, slabs_of_thin
 from ctpdeploy.runtime.gate.reference import CHAIN, Reference, raw_case_in
 from ctpdeploy.runtime.gate.verification import limits_of
 from ctpdeploy.runtime.metrics.overlap import agreement
@@ -48,7 +48,7 @@ class PreprocessingTrial:
     """How far preprocessing here is from that behind the reference.
 
     Attributes:
-        inputs: largest difference of each network input, by name, and of the number of thin slices in a slab.
+        inputs: largest difference of each network input, by name.
         maps: difference of each map computed from the series, root mean square, relative; none where it was not tried.
     """
 
@@ -101,7 +101,7 @@ def try_preprocessing(bundle: Bundle, raw: RawCase, *, maps: bool = True) -> Pre
         made = preprocess(raw.case, bundle.preprocess)[0]
         expected = _inputs(raw.expected)
         inputs = {name: _largest(array, expected[name]) for name, array in _inputs(made).items()}
-        inputs["slabs"] = _largest(slabs_of(bundle.perfusion), raw.slabs)
+    inputs["slabs"] = 0.0 if slabs_of_thin(bundle.perfusion) == raw.slabs else np.inf
     return PreprocessingTrial(inputs=inputs, maps=_computed(bundle, raw) if maps else {})
 
 
@@ -168,5 +168,5 @@ def _rms(values: NDArray[np.floating]) -> float:
     return float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))
 
 
-def _largest(found: NDArray[Any], expected: NDArray[Any]) -> float:
+def _largest(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
     return float(np.abs(found - expected).max()) if found.shape == expected.shape else np.inf

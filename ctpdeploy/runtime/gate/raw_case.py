@@ -6,7 +6,7 @@ Its slices are the last of the reference, so that what the networks find in it i
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,9 @@ from ctpdeploy.runtime.data.geometry import Geometry
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.data.slices import SliceBatch
 
-__all__ = ["RawCase", "geometry_of", "raw_case_of", "slabs_of"]
+__all__ = ["RawCase", "raw_case_of", "slabs_of_thin"]
 
-_KEY: Final = "raw/"
-_THIN: Final = (0.1, 1.0, 1.0)
-_COUNT: Final = 300
+_KEY = "raw/"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +30,12 @@ class RawCase:
         case: series ``(T, D, H, W)`` int16, maps computed from it by the settings of the networks, and the map of CBF
             in the place of a DWI, so that its scaling is seen too.
         expected: what preprocessing made of it, ``D`` slices on the networks' grid.
-        slabs: how many slices of 0.1 mm, which no scan has, are averaged to one, int64, from foot to head.
+        slabs: what the slices of a thin scan were averaged to, as :func:`slabs_of_thin` counts them.
     """
 
     case: Case
     expected: SliceBatch
-    slabs: NDArray[np.int64]
+    slabs: tuple[int, ...]
 
     @property
     def slices(self) -> int:
@@ -52,7 +50,7 @@ class RawCase:
             "spacing": np.array(self.case.geometry.spacing),
             "maps": np.stack([self.case.maps[name] for name in MAP_NAMES]),
             "dwi": self.expected.dwi,
-            "slabs": self.slabs,
+            "slabs": np.array(self.slabs),
         }
         return {_KEY + name: array for name, array in found.items() if array is not None}
 
@@ -85,20 +83,19 @@ def raw_case_of(path: Path) -> RawCase | None:
             dwi=maps["cbf"],
         ),
         expected=SliceBatch(frames=frames, features=features, dwi=dwi),
-        slabs=found["slabs"],
+        slabs=tuple(found["slabs"].tolist()),
     )
+
+
+def slabs_of_thin(perfusion: PerfusionConfig) -> tuple[int, ...]:
+    """How many slices of a scan of 300 slices of 0.1 mm are averaged to each of its slabs; none where it is left."""
+    return geometry_of(np.array((0.1, 1.0, 1.0)), (300, 1, 1)).in_slabs(perfusion.least_slice_mm).slabs or ()
 
 
 def geometry_of(spacing: NDArray[np.float64], shape: tuple[int, ...]) -> Geometry:
     """The geometry of ``(D, H, W)`` voxels of ``(dz, dy, dx)`` mm, along the axes of the body."""
     depth, height, width = shape
     return Geometry.of_affine(np.diag([*spacing[::-1], 1.0]), (width, height, depth))
-
-
-def slabs_of(perfusion: PerfusionConfig) -> NDArray[np.int64]:
-    """How many of 300 slices of 0.1 mm are averaged to each slab; each is one where none are."""
-    thin = geometry_of(np.array(_THIN), (_COUNT, 1, 1)).in_slabs(perfusion.least_slice_mm).slabs
-    return np.array(thin or (1,) * _COUNT, dtype=np.int64)
 
 
 def _last(array: Any, count: int) -> NDArray[np.float32]:  # noqa: ANN401  safetensors is not typed
@@ -122,6 +119,8 @@ def _slices_of(found: Mapping[str, NDArray[Any]]) -> int:
     ):
         if found[name].dtype != kind or found[name].shape != shape or not np.isfinite(found[name]).all():
             raise ValueError(f"its {name} of the raw case are {found[name].dtype} {found[name].shape}, or not finite")
+    if found["slabs"].ndim != 1 or found["slabs"].dtype != np.int64:
+        raise ValueError("its slabs of the raw case are no numbers of slices")
     if not (np.diff(found["times"]) > 0).all() or not (found["spacing"] > 0).all():
         raise ValueError("its raw case has times that do not ascend, or voxels of no size")
     return int(series.shape[1])

@@ -9,7 +9,7 @@ from scipy import ndimage
 from ctpdeploy.errors import BackendError, GuardError
 from ctpdeploy.runtime.data.case import BoolArray, Case
 from ctpdeploy.runtime.data.prediction import Component
-from ctpdeploy.runtime.data.slices import SliceOutputs
+from ctpdeploy.runtime.data.slices import SliceOutputs, require_outputs
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, from_network_grid
 
 __all__ = ["THRESHOLD", "postprocess"]
@@ -30,7 +30,8 @@ def postprocess(
         BackendError: the engine returned arrays of another shape, or what is no probability.
         GuardError: an output holds NaN or infinity; that is never an empty mask.
     """
-    _require_shapes(outputs, case, config)
+    shape = (case.series.shape[1], *config.slice_shape)
+    require_outputs(outputs, shape, where=f"for {case.identifier}")
     for name, array in (("probability", outputs.probability), ("pseudo-DWI", outputs.pseudo_dwi)):
         if array is not None and not np.isfinite(array).all():
             raise GuardError(
@@ -42,20 +43,6 @@ def postprocess(
     if outputs.pseudo_dwi is None:
         return probability > THRESHOLD, probability, None
     return probability > THRESHOLD, probability, from_network_grid(outputs.pseudo_dwi[:, 0], case, config)
-
-
-def _require_shapes(outputs: SliceOutputs, case: Case, config: PreprocessConfig) -> None:
-    """Refuse the outputs of an engine that does not keep its contract."""
-    slices, grid = case.series.shape[1], tuple(config.slice_shape)
-    for name, array, shape in (
-        ("probability", outputs.probability, (slices, *grid)),
-        ("pseudo-DWI", outputs.pseudo_dwi, (slices, 1, *grid)),
-    ):
-        if array is not None and (array.shape != shape or array.dtype != np.float32):
-            raise BackendError(
-                f"The engine returned a {name} of shape {array.shape} and type {array.dtype} for {case.identifier}, "
-                f"not float32 {shape}: take another backend."
-            )
 
 
 def components_of(mask: BoolArray, case: Case) -> tuple[Component, ...]:

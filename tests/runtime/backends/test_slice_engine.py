@@ -61,7 +61,7 @@ def test_what_fails_in_a_block_closes_the_engine(bundle: Bundle, name: str):
 
 def test_the_network_goes_when_the_engine_is_closed_and_not_with_it(bundle: Bundle, name: str):
     engine = open_engine(bundle, name)
-    network = weakref.ref(engine._network)
+    network = weakref.ref(engine._engine._network)
     gc.disable()
     try:
         engine.close()

@@ -35,15 +35,19 @@ class Network:
     def __init__(self, graph: Graph, threads: int, *, called: str) -> None:
         check_operators(graph)
         self._graph, self._sizes = graph, set[tuple[int, ...]]()
-        self._require_shapes({name: (1, *shape) for name, shape in graph.inputs.items()})
+        infer_shapes(graph)
         self._nodes, self._outputs = graph.nodes, graph.outputs
         self._constants = {"": np.empty(0)} | {name: _wide(value) for name, value in graph.constants.items()}
         self._last_read = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs}
         self._context = OperatorContext(Kernels(threads))
         self._lock = Lock()
         compare_with_reference(self.run, graph, called=called)
-        packed = {name for node in graph.nodes if node.output in self._context.packed for name in node.inputs[1:]}
-        self._constants |= dict.fromkeys(packed, np.empty(0))  # the kernels have them now in their own form
+        packed, others = (
+            {name for node in graph.nodes if (node.output in self._context.packed) is kept for name in node.inputs[1:]}
+            for kept in (True, False)
+        )
+        # the kernels have them now in their own form
+        self._constants |= dict.fromkeys(packed - others, np.empty(0))
 
     def run(self, inputs: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
         """Run one slice.

@@ -22,13 +22,15 @@ Given = Shape | NDArray[Any]
 _MOST_PIXELS: Final = 2**28
 """Values of a tensor; the largest of a full-width slice has 2**24."""
 
+_WIDEST_POOL: Final = 64
 
-def infer_shapes(graph: Graph, inputs: Mapping[str, Shape]) -> dict[str, Shape]:
+
+def infer_shapes(graph: Graph, inputs: Mapping[str, Shape] | None = None) -> dict[str, Shape]:
     """The shapes of all tensors of a network on one slice.
 
     Args:
         graph: the network, which :func:`ctpdeploy.runtime.backends.onnx_graph.operators.check_operators` let pass.
-        inputs: ``(1, C, H, W)`` by name.
+        inputs: ``(1, C, H, W)`` by name; those that the graph states by default.
 
     Returns:
         By the name of each tensor that is not constant.
@@ -36,7 +38,7 @@ def infer_shapes(graph: Graph, inputs: Mapping[str, Shape]) -> dict[str, Shape]:
     Raises:
         ValueError: an operator cannot take what it is handed, or a tensor is made twice or never.
     """
-    shapes = dict(inputs)
+    shapes = dict(inputs or {name: (1, *shape) for name, shape in graph.inputs.items()})
     for node in graph.nodes:
         if node.output in shapes or node.output in graph.constants:
             raise ValueError(f"its tensor '{node.output}' is made twice")
@@ -124,6 +126,7 @@ def _transposed_convolution(node: Node, x: Given, weight: Given, *bias: Given) -
 def _max_pool(node: Node, x: Given) -> Shape:
     _, channels, *size = _image(x)
     kernel = _numbers(node, "kernel_shape", 2, None, least=1)
+    _require(max(kernel) <= _WIDEST_POOL, f"kernel_shape {kernel}")  # what pads it may be as wide
     step, pads = _window(node, tuple(kernel))
     return 1, channels, *((size[i] + pads[i] + pads[i + 2] - kernel[i]) // step[i] + 1 for i in (0, 1))
 
