@@ -63,6 +63,16 @@ def test_tensorrt_rtx_builds_the_merged_graphs_in_their_precision(
             prove(network.network, other)
 
 
+def test_tensorrt_rtx_builds_the_merged_graph_for_compute_capability_seven_five(bundle_folder: Path):
+    """Where it has no matrix product in float32; the segmenter has had one for squeeze and excitation."""
+    pytest.importorskip("tensorrt_rtx")
+    with Bundle.open(bundle_folder) as bundle:
+        content, pipeline = bundle.network_content("pipeline"), bundle.networks["pipeline"]
+    network = parse(load(TENSORRT_PACKAGES["tensorrt-rtx"]), content, inputs=pipeline.inputs, outputs=pipeline.outputs)
+    options = BuildOptions(target=Target(capabilities=("7.5",)), slices=(1, 2, 4), precision="fp32")
+    assert len(build(network, options, lambda *_: None).engine) > 100_000
+
+
 def trial(errors: float, limit: float) -> Comparison:
     check = TensorError(
         tensor="chain", rms_error=errors, max_error=errors, eager_rms_error=1, eager_max_error=1, held=errors <= limit
