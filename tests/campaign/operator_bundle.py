@@ -111,7 +111,8 @@ def write_operator_bundle(folder: Path) -> Path:
     onnx.save(_model(STEPS, sides["segmenter"]), folder / "segmenter.onnx")
     onnx.save(_model((*STEPS, *LAST), sides[PIPELINE]), folder / f"{PIPELINE}.onnx")
     checks = [{"tensor": CHAIN, "held": True}]
-    (folder / VERIFICATION).write_text(json.dumps({"trials": [{"candidate": "onnx", "checks": checks}]}))
+    record = {"trials": [{"candidate": "onnx", "checks": checks}], "precision": "fp32", "static_bounds": {}}
+    (folder / VERIFICATION).write_text(json.dumps(record))
     _reference(folder).save(folder / REFERENCE)
     inputs: dict[str, list[int | str]] = {"features": ["N", 5, SIZE, SIZE]}
     Bundle(
