@@ -18,6 +18,7 @@ from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.gate.raw_case import RawCase, geometry_of, slabs_of_thin
+from ctpdeploy.runtime.perfusion.frames import resample_frames
 from ctpdeploy.runtime.perfusion.maps import perfusion_maps
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, preprocess
 
@@ -86,9 +87,7 @@ def _in_time(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The same scan in another number of frames, as far apart as each other."""
     wanted = np.linspace(times[0], times[-1], frames)
-    after = np.clip(np.searchsorted(times, wanted), 1, len(times) - 1)
-    share = ((wanted - times[after - 1]) / (times[after] - times[after - 1]))[:, None, None, None]
-    return series[after - 1] * (1 - share) + series[after] * share, wanted - wanted[0]
+    return resample_frames(series, times, wanted), wanted - wanted[0]
 
 
 def _with_curve(series: NDArray[np.float64], curve: NDArray[np.int64]) -> NDArray[np.int16]:

@@ -16,7 +16,7 @@ from collections import Counter
 from pathlib import Path
 
 from campaign import kills
-from campaign.campaign import failures, run
+from campaign.campaign import Counts, failures, run
 from campaign.judge import FAILURES, Outcome
 from campaign.kills import run_kills
 from campaign.operator_bundle import write_operator_bundle
@@ -52,51 +52,44 @@ def prepared(work: Path) -> tuple[Path, list[Path]]:
     return bundle, sorted((work / "test").iterdir())
 
 
-def spoil(bundle: Path, cases: list[Path], options: argparse.Namespace) -> int:
-    """Spoiled cases; how many failed."""
+def say(number: int, name: str, outcome: Outcome) -> None:
+    """What failed."""
+    if outcome.verdict in FAILURES:
+        print(f"{number}: {name}: {outcome.verdict}: {outcome.words}", flush=True)
 
-    def say(number: int, name: str, outcome: Outcome) -> None:
-        if outcome.verdict in FAILURES:
-            print(f"{number}: {name}: {outcome.verdict}: {outcome.words}", flush=True)
 
-    with Pipeline.open(bundle, options.backend) as pipeline:
-        counts = run(pipeline, cases, options.work / "copies", count=options.count, seed=options.seed, on_outcome=say)
+def print_counts(counts: Counts) -> None:
+    """A line for each mutation."""
     print_table(
         ("mutation", *VERDICTS),
         [(name, *(f"{of_one[verdict] or ''}" for verdict in VERDICTS)) for name, of_one in counts.items()],
     )
+
+
+def spoil(bundle: Path, cases: list[Path], options: argparse.Namespace) -> int:
+    """Spoiled cases; how many failed."""
+    with Pipeline.open(bundle, options.backend) as pipeline:
+        counts = run(pipeline, cases, options.work / "copies", count=options.count, seed=options.seed, on_outcome=say)
+    print_counts(counts)
     print(f"{options.count} spoiled cases on {options.backend}: {failures(counts)} failed.")
     return failures(counts)
 
 
 def spoil_studies(bundle: Path, _: list[Path], options: argparse.Namespace) -> int:
     """Spoiled DICOM studies; how many failed."""
-
-    def say(number: int, name: str, outcome: Outcome) -> None:
-        if outcome.verdict in FAILURES:
-            print(f"{number}: {name}: {outcome.verdict}: {outcome.words}", flush=True)
-
     warnings.simplefilter("ignore")  # pydicom's, of what is written wrong here
     right = write_studies(options.work / "studies")
     with Pipeline.open(bundle, options.backend) as pipeline:
         counts = run_studies(
             pipeline, right, options.work / "copies", count=options.count, seed=options.seed, on_outcome=say
         )
-    print_table(
-        ("mutation", *VERDICTS),
-        [(name, *(f"{of_one[verdict] or ''}" for verdict in VERDICTS)) for name, of_one in counts.items()],
-    )
+    print_counts(counts)
     print(f"{options.count} spoiled studies on {options.backend}: {failures(counts)} failed.")
     return failures(counts)
 
 
 def spoil_bundles(bundle: Path, cases: list[Path], options: argparse.Namespace) -> int:
     """Wrong bundles; how many failed."""
-
-    def say(number: int, name: str, outcome: Outcome) -> None:
-        if outcome.verdict in FAILURES:
-            print(f"{number}: {name}: {outcome.verdict}: {outcome.words}", flush=True)
-
     counts: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         small = write_operator_bundle(Path(folder) / "operators.ctpbundle")

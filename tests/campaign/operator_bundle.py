@@ -3,7 +3,6 @@
 Its weights are random, and its reference is NumPy's float64: nothing is trained.
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +11,11 @@ from onnx import NodeProto, helper, numpy_helper
 from support import bundles
 from support.operator_networks import GEMM, KEEP, NEAREST, PLAIN, POOL, whole
 
-from ctpdeploy import __version__
 from ctpdeploy.runtime.backends.onnx_graph.graph import read_graph
 from ctpdeploy.runtime.backends.onnx_graph.numpy_reference import evaluate
-from ctpdeploy.runtime.bundle.bundle import PIPELINE, VERIFICATION, Bundle, FileDigest, Network
+from ctpdeploy.runtime.bundle.bundle import PIPELINE
 from ctpdeploy.runtime.gate.reference import CHAIN, Reference
 from ctpdeploy.runtime.gate.reference import FILE as REFERENCE
-from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 
 SIZE = 32
 OPSET = 20
@@ -110,31 +107,8 @@ def write_operator_bundle(folder: Path) -> Path:
     sides = {"segmenter": {"logits": ["N", 2, SIZE, SIZE]}, PIPELINE: {"probability": ["N", SIZE, SIZE]}}
     onnx.save(_model(STEPS, sides["segmenter"]), folder / "segmenter.onnx")
     onnx.save(_model((*STEPS, *LAST), sides[PIPELINE]), folder / f"{PIPELINE}.onnx")
-    checks = [{"tensor": CHAIN, "held": True}]
-    record = {"trials": [{"candidate": "onnx", "checks": checks}], "precision": "fp32", "static_bounds": {}}
-    (folder / VERIFICATION).write_text(json.dumps(record))
     _reference(folder).save(folder / REFERENCE)
-    inputs: dict[str, list[int | str]] = {"features": ["N", 5, SIZE, SIZE]}
-    Bundle(
-        folder=folder,
-        source=folder,
-        system="unet",
-        networks={
-            name: Network(
-                **{"file": f"{name}.onnx", **vars(FileDigest.of(folder / f"{name}.onnx"))},
-                sees=["features"],
-                inputs=inputs,
-                outputs=outputs,
-                opset=OPSET,
-                parameters=1,
-                nodes=len(STEPS),
-            )
-            for name, outputs in sides.items()
-        },
-        files={name: FileDigest.of(folder / name) for name in (VERIFICATION, REFERENCE)},
-        preprocess=PreprocessConfig(slice_shape=(SIZE, SIZE)),
-        provenance={"versions": {"ctpdeploy": __version__}},
-    ).write_manifest()
+    bundles.seal_segmenter(folder, size=SIZE, parameters=1, nodes=len(STEPS), opset=OPSET)
     return folder
 
 

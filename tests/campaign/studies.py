@@ -5,8 +5,7 @@ another patient's files in the same order, and a generator, and changes files in
 """
 
 import shutil
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pydicom
 from pydicom.dataset import FileDataset
 from pydicom.uid import generate_uid
 
+from campaign.campaign import Counts, OnOutcome, in_turns, pair
 from campaign.judge import Outcome, compare
 from ctpdeploy.errors import CtpdeployError
 from ctpdeploy.phantom import PhantomConfig, make_patient
@@ -24,7 +24,6 @@ from ctpdeploy.runtime.data.prediction import Prediction
 
 Files = list[Path]
 Mutation = Callable[[Files, Files, np.random.Generator], None]
-Counts = Mapping[str, Counter[str]]
 
 SLICES, FRAMES = 4, 24
 
@@ -228,26 +227,19 @@ def run_studies(
     *,
     count: int,
     seed: int,
-    on_outcome: Callable[[int, str, Outcome], None] = lambda *_: None,
+    on_outcome: OnOutcome = lambda *_: None,
 ) -> Counts:
     """Spoil and judge; as :func:`campaign.campaign.run`."""
     files = {folder: files_of(folder) for folder in studies}
     right = {folder: _predicted(pipeline, folder)[0] for folder in studies}
-    counts: dict[str, Counter[str]] = {name: Counter() for name in MUTATIONS}
-    names = list(MUTATIONS)
-    for number in range(count):
-        name = names[number % len(names)]
-        rng = np.random.default_rng((seed, number))
-        one, other = (studies[int(index)] for index in rng.choice(len(studies), 2, replace=False))
-        copy = work / f"{number}"
-        copy.mkdir(parents=True)
+
+    def attempt(kind: str, copy: Path, rng: np.random.Generator) -> Outcome:
+        one, other = pair(studies, rng)
         copies = [Path(shutil.copyfile(path, copy / f"{i:04d}")) for i, path in enumerate(files[one])]
-        MUTATIONS[name](copies, files[other], rng)
-        outcome = _judge(pipeline, copy, right[one])
-        counts[name][outcome.verdict] += 1
-        on_outcome(number, name, outcome)
-        shutil.rmtree(copy)
-    return counts
+        MUTATIONS[kind](copies, files[other], rng)
+        return _judge(pipeline, copy, right[one])
+
+    return in_turns(list(MUTATIONS), work, attempt, count=count, seed=seed, on_outcome=on_outcome)
 
 
 def _predicted(pipeline: Pipeline, folder: Path) -> list[Prediction]:

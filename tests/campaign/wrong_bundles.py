@@ -6,8 +6,6 @@ networks in it answer as those of the right one did.
 
 import multiprocessing
 import shutil
-from collections import Counter
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ from safetensors.numpy import load_file, save_file
 from support import bundles
 
 from campaign.bundle_judge import serve
+from campaign.campaign import Counts, OnOutcome, in_turns
 from campaign.judge import Outcome
 from campaign.wrong_graphs import GRAPHS, MANIFESTS, REFERENCES, bytes_changed, pick
 from ctpdeploy.runtime.bundle.bundle import PIPELINE
@@ -25,8 +24,6 @@ KINDS = (*GRAPHS, "bytes of a graph", *MANIFESTS, *REFERENCES)
 OTHERS = 0.2
 """Share of the mutated graphs that are not the merged one."""
 LONGEST_S = 120.0
-
-Counts = Mapping[str, Counter[str]]
 
 
 class Judge:
@@ -86,7 +83,7 @@ def run_bundles(
     *,
     count: int,
     seed: int,
-    on_outcome: Callable[[int, str, Outcome], None] = lambda *_: None,
+    on_outcome: OnOutcome = lambda *_: None,
 ) -> Counts:
     """Spoil, seal and judge.
 
@@ -100,22 +97,19 @@ def run_bundles(
         on_outcome: called with the number, the kind and the outcome of each.
     """
     work.mkdir(parents=True, exist_ok=True)
-    counts: dict[str, Counter[str]] = {name: Counter() for name in KINDS}
     log = work / "printed"
     judge = Judge(backend, right, case, log)
+
+    def attempt(kind: str, copy: Path, rng: np.random.Generator) -> Outcome:
+        wrong = Path(shutil.copytree(right, copy / "wrong.ctpbundle"))
+        spoil(wrong, kind, rng)
+        return judge(wrong)
+
     try:
-        for number in range(count):
-            name = KINDS[number % len(KINDS)]
-            copy = Path(shutil.copytree(right, work / f"{number}.ctpbundle"))
-            spoil(copy, name, np.random.default_rng((seed, number)))
-            outcome = judge(copy)
-            counts[name][outcome.verdict] += 1
-            on_outcome(number, name, outcome)
-            shutil.rmtree(copy)
+        return in_turns(KINDS, work, attempt, count=count, seed=seed, on_outcome=on_outcome)
     finally:
         judge.close()
         log.unlink(missing_ok=True)
-    return counts
 
 
 def spoil(folder: Path, name: str, rng: np.random.Generator) -> None:

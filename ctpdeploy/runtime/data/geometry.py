@@ -116,10 +116,15 @@ class Geometry:
         oriented = apply_orientation(volume, io_orientation(self.affine)).T
         if self.slabs is None:
             return oriented
+        means = self.slab_means(oriented, axis=-3, dtype=np.float32)
+        return means >= 0.5 if volume.dtype == np.bool_ else means
+
+    def slab_means(self, values: NDArray[Any], *, axis: int, dtype: type[np.floating[Any]]) -> NDArray[Any]:
+        """Values of slices of the source, from foot to head along an axis, as the means of each slab."""
         sizes = np.asarray(self.slabs)
-        total = np.add.reduceat(oriented, np.cumsum(sizes) - sizes, axis=-3, dtype=np.float32)
-        total /= sizes[:, None, None].astype(np.float32)
-        return total >= 0.5 if volume.dtype == np.bool_ else total
+        means = np.add.reduceat(values, np.cumsum(sizes) - sizes, axis=axis, dtype=dtype)
+        np.moveaxis(means, axis, -1)[...] /= sizes.astype(dtype)
+        return means
 
     def slice_order(self) -> tuple[int, ...] | None:
         """For each slice of the case its number among the slices of the source, the last of the source's axes.

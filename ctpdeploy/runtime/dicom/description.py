@@ -1,5 +1,6 @@
 """Description: what a study holds, as JSON values for programs and tables."""
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -82,9 +83,7 @@ def _scan(scan: Scan) -> dict[str, Any]:
         "distance": round(_distance(stack), 4),
         "pixel": [round(float(size), 4) for size in stack.planes[0][0].spacing],
         "tilt": round(_tilt(stack), 1),
-        "findings": [
-            {"code": found.code, "severity": found.severity, "sentence": found.sentence} for found in scan.findings
-        ],
+        "findings": [asdict(found) for found in scan.findings],
     }
 
 

@@ -124,14 +124,15 @@ def _clock(planes: Sequence[Plane], of_planes: NDArray[np.int64], called: str) -
     Raises:
         InputError: none does.
     """
-    readings = read_clocks(planes, of_planes)
-    for reading in readings:
+    with_twins = []
+    for reading in read_clocks(planes, of_planes):
         if reading.twins is None:
             return reading
-    if readings:
-        first, second = (planes[i] for i in readings[0].twins or ())
+        with_twins.append(reading)
+    if with_twins:
+        first, second = (planes[i] for i in with_twins[0].twins or ())
         raise InputError(
-            f"{called} has two different images at z = {first.position[2]:.1f} mm with one {readings[0].clock.name}, "
+            f"{called} has two different images at z = {first.position[2]:.1f} mm with one {with_twins[0].clock.name}, "
             f"{first.file.name} and {second.file.name}: remove the one that is not of this scan."
         )
     if len(np.unique(of_planes)) == len(planes):  # one volume

@@ -49,7 +49,7 @@ def assemble_case(
         called: name of the series in error messages.
         interval_source: what stated the times.
         perfusion: how they are computed; defaults to ``PerfusionConfig()``.
-        slice_times: ``(T, D)`` in s, slices from foot to head, where the source has them.
+        slice_times: ``(T, Z)`` in s, slices in the order of the source's last axis, where the source has them.
         dwi: ``(X, Y, Z)`` in its own units.
         lesion: ``(X, Y, Z)``, lesion from 0.5 on: masks resampled by other tools read 0.9999.
         source: as the case keeps it.
@@ -61,7 +61,9 @@ def assemble_case(
             be computed.
     """
     perfusion = perfusion or PerfusionConfig()
-    require_limits(called, _grid(geometry), geometry.spacing, times)
+    require_limits(called, geometry.to_case(series).shape[1:], geometry.spacing, times)
+    if slice_times is not None:
+        slice_times = _foot_to_head(slice_times, geometry, called)
     thin, geometry = geometry, geometry.in_slabs(perfusion.least_slice_mm)
     if geometry.slabs is not None:
         sentence = (
@@ -69,7 +71,8 @@ def assemble_case(
             "networks know; the lesion is the same in each slice of a slab."
         )
         findings = (*findings, finding("slices-averaged", sentence))
-        slice_times = None if slice_times is None else _of_slabs(slice_times, geometry.slabs)
+        if slice_times is not None:
+            slice_times = geometry.slab_means(slice_times, axis=1, dtype=np.float64)
     oriented, volumes = geometry.to_case(series), None
     if maps is not None:
         volumes = {name: np.maximum(geometry.to_case(values), np.float32(0.0)) for name, values in maps.items()}
@@ -103,13 +106,16 @@ def assemble_case(
     )
 
 
-def _grid(geometry: Geometry) -> tuple[int, int, int]:
-    """Slices, rows and columns of the source as a case has them."""
-    slices, rows, columns = geometry.to_case(np.empty(geometry.shape, dtype=np.bool_)).shape
-    return slices, rows, columns
+def _foot_to_head(clock: FloatArray, geometry: Geometry, called: str) -> FloatArray:
+    """Times of each frame and slice ``(T, K)`` in the order of the case's slices.
 
-
-def _of_slabs(slice_times: FloatArray, slabs: tuple[int, ...]) -> FloatArray:
-    """Times ``(T, slices)`` of slices, as means over those of each slab."""
-    sizes = np.asarray(slabs)
-    return np.asarray(np.add.reduceat(slice_times, np.cumsum(sizes) - sizes, axis=1) / sizes)
+    Raises:
+        InputError: slices of the case are not those of the source.
+    """
+    order = geometry.slice_order()
+    if order is None:
+        raise InputError(
+            f"{called} states times of each slice, which need axial slices: the last axis of the affine must run along "
+            "the body."
+        )
+    return clock[:, order]

@@ -103,21 +103,30 @@ def _window(node: Node, kernel: Shape) -> tuple[list[int], list[int]]:
     return step, pads
 
 
-def _convolution(node: Node, x: Given, weight: Given, *bias: Given) -> Shape:
-    (_, channels, *size), taps = _image(x), _constant(weight, 4)
-    outputs, inputs, *kernel = taps.shape
+def _windows(node: Node, size: list[int], kernel: Shape) -> tuple[int, int]:
+    """Rows and columns of windows in an image of some size."""
+    step, pads = _window(node, kernel)
+    rows, columns = ((size[i] + pads[i] + pads[i + 2] - kernel[i]) // step[i] + 1 for i in (0, 1))
+    return rows, columns
+
+
+def _weighted(x: Given, weight: NDArray[Any], bias: tuple[Given, ...]) -> tuple[list[int], int, Shape]:
+    """Rows and columns of the image, channels made of it, and the kernel, of weights ``(out, in, rows, columns)``."""
+    _, channels, *size = _image(x)
+    outputs, inputs, *kernel = weight.shape
     _require(inputs == channels, f"weights for {inputs} channels beside {channels}")
     _bias(bias, outputs)
-    step, pads = _window(node, tuple(kernel))
-    return 1, outputs, *((size[i] + pads[i] + pads[i + 2] - kernel[i]) // step[i] + 1 for i in (0, 1))
+    return size, outputs, tuple(kernel)
+
+
+def _convolution(node: Node, x: Given, weight: Given, *bias: Given) -> Shape:
+    size, outputs, kernel = _weighted(x, _constant(weight, 4), bias)
+    return 1, outputs, *_windows(node, size, kernel)
 
 
 def _transposed_convolution(node: Node, x: Given, weight: Given, *bias: Given) -> Shape:
-    (_, channels, *size), taps = _image(x), _constant(weight, 4)
-    inputs, outputs, *kernel = taps.shape
-    _require(inputs == channels, f"weights for {inputs} channels beside {channels}")
-    _bias(bias, outputs)
-    step, pads = _window(node, tuple(kernel))
+    size, outputs, kernel = _weighted(x, _constant(weight, 4).swapaxes(0, 1), bias)
+    step, pads = _window(node, kernel)
     more = _numbers(node, "output_padding", 2, [0, 0], least=0)
     _require(more[0] < step[0] and more[1] < step[1], f"output_padding {more}")
     return 1, outputs, *(step[i] * (size[i] - 1) + kernel[i] + more[i] - pads[i] - pads[i + 2] for i in (0, 1))
@@ -127,8 +136,7 @@ def _max_pool(node: Node, x: Given) -> Shape:
     _, channels, *size = _image(x)
     kernel = _numbers(node, "kernel_shape", 2, None, least=1)
     _require(max(kernel) <= _WIDEST_POOL, f"kernel_shape {kernel}")  # what pads it may be as wide
-    step, pads = _window(node, tuple(kernel))
-    return 1, channels, *((size[i] + pads[i] + pads[i + 2] - kernel[i]) // step[i] + 1 for i in (0, 1))
+    return 1, channels, *_windows(node, size, tuple(kernel))
 
 
 def _batch_norm(node: Node, x: Given, *constants: Given) -> Shape:
