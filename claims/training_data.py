@@ -37,10 +37,11 @@ from ctpdeploy.train.cache import CaseCache
 from ctpdeploy.train.dataset import Batch, SliceDataset, read_labelled
 from ctpdeploy.train.learner import Learner
 from ctpdeploy.train.loader import Loader
-from ctpdeploy.train.settings import AugmentConfig, TrainConfig
+from ctpdeploy.train.settings import AugmentConfig, OptimiserConfig, TrainConfig
 
 PLAIN, AUGMENTED = "plain loop", "the same, augmented"
 PHANTOM = PhantomConfig(size=256, slices=8, frames=45)
+RATE = OptimiserConfig().learning_rate
 
 
 @dataclass
@@ -113,7 +114,7 @@ def product_cold(setting: Setting) -> Run:
 def begin(setting: Setting) -> Learner:
     """The same weights for every run."""
     learner = Learner(setting.config, setting.device)
-    learner.begin_epoch(setting.config.learning_rate(1))
+    learner.begin_epoch()
     return learner
 
 
@@ -130,7 +131,7 @@ def timed(batches: Iterator[Batch], run: Run) -> Iterator[Batch]:
 
 def train(learner: Learner, batches: Iterable[Batch], run: Run) -> None:
     """The steps of an epoch."""
-    run.losses += [learner.step(batch)["total"] for batch in batches]
+    run.losses += [learner.step(batch, RATE)["total"] for batch in batches]
 
 
 def finish(setting: Setting, run: Run, start: float, bring: Callable[[Setting, int], Iterator[Batch]]) -> Run:

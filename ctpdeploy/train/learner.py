@@ -7,9 +7,12 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch.nn.parallel import DistributedDataParallel
+from torch.nn.utils import clip_grads_with_norm_
 
-from ctpdeploy.errors import GuardError
+from ctpdeploy.errors import GuardError, InputError
 from ctpdeploy.paper.systems import System, system_named
 from ctpdeploy.runtime.data.case import MAP_NAMES
 from ctpdeploy.train.all_reduce import in_group
@@ -18,20 +21,22 @@ from ctpdeploy.train.networks.chain import Chain, source_channels
 from ctpdeploy.train.networks.checkpoint import Network, load_network, save_networks
 from ctpdeploy.train.networks.context_encoder import ContextEncoder
 from ctpdeploy.train.networks.discriminator import Discriminator
-from ctpdeploy.train.networks.initialise import initialise
+from ctpdeploy.train.networks.initialise import initialise, set_prior
 from ctpdeploy.train.networks.segmenters import make_segmenter
 from ctpdeploy.train.networks.unet import UNet
 from ctpdeploy.train.objective import Objective
+from ctpdeploy.train.optimiser import averaged, make_optimiser
 from ctpdeploy.train.optimiser_state import load_optimiser, save_optimiser
 from ctpdeploy.train.settings import TrainConfig
 
 __all__ = ["Learner", "make_chain"]
 
+_AVERAGE = "average.safetensors"
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Learner:
-    """The networks of a system, updated by RMSprop (sections 3.4 and 4.1 of the source), stage after stage.
+    """The networks of a system, updated down the gradient (sections 3.4 and 4.1 of the source), stage after stage.
 
     Args:
         config: system, sizes, initial weights and loss.
@@ -47,7 +52,8 @@ class Learner:
         self.chain = make_chain(self._system, config)
         self.networks: dict[str, Network] = dict(self.chain.named_children())  # type: ignore[arg-type]
         synthesis = self._system.synthesis
-        context_encoder = ContextEncoder() if synthesis and synthesis.context else None
+        context = synthesis is not None and synthesis.context is not None and config.phi_c != "none"
+        context_encoder = ContextEncoder() if context else None
         discriminator = Discriminator(len(MAP_NAMES) + 1, config.width) if synthesis and synthesis.adversarial else None
         if context_encoder is not None:
             self.networks["context_encoder"] = context_encoder
@@ -56,6 +62,7 @@ class Learner:
         generator = torch.Generator().manual_seed(config.seed)
         for network in self.networks.values():
             initialise(network, generator)
+        set_prior(self.chain.get_submodule("segmenter"), config.lesion_prior)
         self._objective = Objective(self._system, config.loss, self.chain, context_encoder, discriminator).to(device)
         compute = config.compute
         if compute.channels_last:
@@ -77,19 +84,27 @@ class Learner:
         for name, network in self.networks.items():
             network.requires_grad_(name in self._learning)
         parameters = [p for name in self._learning for p in self.networks[name].parameters()]
-        self._optimiser = torch.optim.RMSprop(parameters, lr=self._config.optimiser.learning_rate, alpha=0.99, eps=1e-8)
+        self._optimiser = make_optimiser(parameters, self._config.optimiser)
+        self._average_anew()
         self._module: Callable[[Batch], dict[str, torch.Tensor]] | None = None
         self._scaler = torch.amp.GradScaler(self._device.type, enabled=self._config.compute.precision == "fp16")
 
-    def begin_epoch(self, learning_rate: float) -> None:
-        """Turn to training, at a learning rate."""
+    @property
+    def candidate(self) -> Chain:
+        """What is validated and kept: the chain, or the one of averaged weights where the run averages."""
+        return self.chain if self._average is None else self._average.module  # type: ignore[return-value]
+
+    def begin_epoch(self) -> None:
+        """Turn to training."""
         for name, network in self.networks.items():
             network.train(name in self._learning)  # what has learned keeps its running statistics
-        for group in self._optimiser.param_groups:
-            group["lr"] = learning_rate
 
-    def step(self, batch: Batch) -> dict[str, float]:
+    def step(self, batch: Batch, learning_rate: float) -> dict[str, float]:
         """One step of the optimiser down the gradient of a mini-batch's loss.
+
+        Args:
+            batch: of training slices.
+            learning_rate: of this step.
 
         Returns:
             The terms of the loss, ``"total"`` and ``"gradient_norm"``.
@@ -109,8 +124,15 @@ class Learner:
         values = torch.stack([term.detach() for term in terms.values()]).tolist()
         measured = dict(zip(terms, values, strict=True))
         self._check(measured)
+        if self._config.optimiser.clip_norm:
+            parameters = [p for name in self._learning for p in self.networks[name].parameters()]
+            clip_grads_with_norm_(parameters, self._config.optimiser.clip_norm, terms["gradient_norm"])
+        for group in self._optimiser.param_groups:
+            group["lr"] = learning_rate
         self._scaler.step(self._optimiser)
         self._scaler.update()
+        if self._average is not None:
+            self._average.update_parameters(self.chain)
         return measured
 
     def _gradient_norm(self, names: list[str]) -> torch.Tensor:
@@ -130,15 +152,17 @@ class Learner:
             raise GuardError(f"The gradient of {bad[0]} is not finite: lower the learning rate.")
 
     def save(self, folder: Path) -> None:
-        """Write networks and optimiser."""
-        self.save_networks(folder)
+        """Write networks and optimiser, and the averaged weights where the run averages."""
+        save_networks(folder, self.networks, self.chain.wiring)
+        if self._average is not None:
+            save_file(self._average.state_dict(), folder / _AVERAGE)
         save_optimiser(self._optimiser, folder / "optimiser.safetensors")
         if self._scaler.is_enabled():
             (folder / "scaler.json").write_text(json.dumps(self._scaler.state_dict()), encoding="utf-8")
 
     def save_networks(self, folder: Path) -> None:
-        """Write the networks alone."""
-        save_networks(folder, self.networks, self.chain.wiring)
+        """Write the networks alone, as they are validated."""
+        save_networks(folder, self.networks | dict(self.candidate.named_children()), self.chain.wiring)  # type: ignore[arg-type]
 
     def load(self, folder: Path) -> None:
         """Take over networks and optimiser of the same stage as :meth:`save` wrote them.
@@ -147,6 +171,11 @@ class Learner:
             InputError: a file is missing or does not fit.
         """
         self.load_networks(folder)
+        if self._average is not None:
+            try:
+                self._average.load_state_dict(load_file(folder / _AVERAGE))
+            except (OSError, SafetensorError, RuntimeError) as error:
+                raise InputError(f"{folder / _AVERAGE} holds no average that fits: {error}.") from error
         load_optimiser(self._optimiser, folder / "optimiser.safetensors")
         if self._scaler.is_enabled():
             self._scaler.load_state_dict(json.loads((folder / "scaler.json").read_text(encoding="utf-8")))
@@ -160,6 +189,12 @@ class Learner:
         for name, network in self.networks.items():
             saved = load_network(folder / f"{name}.safetensors", type(network))
             network.load_state_dict(saved.state_dict())
+        self._average_anew()
+
+    def _average_anew(self) -> None:
+        """Begin the average with the weights as they are."""
+        decay = self._config.optimiser.average
+        self._average = averaged(self.chain, decay) if decay else None
 
 
 def make_chain(system: System, config: TrainConfig) -> Chain:

@@ -1,4 +1,4 @@
-"""The state of RMSprop as safetensors: ``0.square_avg``, ``0.step`` and so on, numbered as the parameters are."""
+"""The state of the optimiser as safetensors: ``0.square_avg``, ``0.step`` and so on, numbered as the parameters are."""
 
 from collections import defaultdict
 from pathlib import Path

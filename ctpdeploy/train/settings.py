@@ -42,17 +42,40 @@ class LossConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class OptimiserConfig:
-    """RMSprop and its learning rate.
+    """The optimiser and its learning rate, which :mod:`ctpdeploy.train.optimiser` makes.
 
     Attributes:
-        learning_rate: at the start.
-        drop_after: share of the epochs after which it drops; the source's 180 of 300.
+        name: RMSprop, as in the source, or AdamW.
+        learning_rate: the largest.
+        schedule: how it falls: at once, as in the source, or along a cosine to 0.
+        warm_up: share of the steps over which it rises from 0.
+        drop_after: share of the steps after which it drops in the schedule ``step``; the source's 180 of 300 epochs.
         drop_factor: of the learning rate at that point.
+        weight_decay: of AdamW.
+        clip_norm: Euclidean norm to which a longer gradient is shortened; 0 for none.
+        average: weight of the old value in the moving average of the weights, which then is what is validated and
+            kept; 0 for the weights themselves.
     """
 
+    name: Literal["rmsprop", "adamw"] = "rmsprop"
     learning_rate: float = 0.002
+    schedule: Literal["step", "one_cycle"] = "step"
+    warm_up: float = 0.0
     drop_after: float = 0.6
     drop_factor: float = 0.2
+    weight_decay: float = 0.0
+    clip_norm: float = 0.0
+    average: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("warm_up", "average"):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise UsageError(f"'{name}' is {getattr(self, name)}: it must be at least 0 and under 1.")
+        for name in ("weight_decay", "clip_norm"):
+            if getattr(self, name) < 0.0:
+                raise UsageError(f"'{name}' is {getattr(self, name)}: it must not be negative.")
+        if self.weight_decay and self.name != "adamw":
+            raise UsageError(f"'weight_decay' is {self.weight_decay}, and {self.name} has none: choose name=adamw.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,10 +125,11 @@ class TrainConfig:
         batch_size: slices a step.
         sn_momentum: weight of the old value in SLNet's running statistics.
         sn_debias: divide these by what they still lack of their start at zero.
-        phi_c: whether the context encoder learns with the others, as in the source, or stays as initialised.
-            Learning, it could make its loss vanish by describing every image alike.
+        phi_c: whether the context encoder learns with the others, as in the source, stays as initialised, or is left
+            out with its loss. Learning, it can make its loss vanish by describing every image alike.
         validation_share: share of the patients that choose the best epoch and are not trained on.
         test_share: share of the patients that this run never reads.
+        lesion_prior: probability of lesion in every pixel that the segmenter starts with; 0.5 as in the source.
         seed: of the initial weights and the order of slices.
         split_seed: of the split.
         loss: weights of the loss.
@@ -122,9 +146,10 @@ class TrainConfig:
     batch_size: int = 5
     sn_momentum: float = 0.997
     sn_debias: bool = True
-    phi_c: Literal["joint", "frozen"] = "joint"
+    phi_c: Literal["joint", "frozen", "none"] = "joint"
     validation_share: float = 0.1
     test_share: float = 0.0
+    lesion_prior: float = 0.5
     seed: int = 0
     split_seed: int = 0
     loss: LossConfig = field(default_factory=LossConfig)
@@ -138,7 +163,7 @@ class TrainConfig:
         for name in ("width", "epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise UsageError(f"'{name}' is {getattr(self, name)}: it must be at least 1.")
-        for name in ("sn_momentum", "validation_share"):
+        for name in ("sn_momentum", "validation_share", "lesion_prior"):
             if not 0.0 < getattr(self, name) < 1.0:
                 raise UsageError(f"'{name}' is {getattr(self, name)}: it must lie between 0 and 1.")
         if not 0.0 <= self.test_share < 1.0 - self.validation_share:
@@ -146,11 +171,6 @@ class TrainConfig:
         system_named(self.system)
         if any(size % STRIDE for size in self.preprocess.slice_shape):
             raise UsageError(f"'slice_shape' is {self.preprocess.slice_shape}: it must be multiples of {STRIDE}.")
-
-    def learning_rate(self, epoch: int) -> float:
-        """The learning rate of an epoch, counted from 1."""
-        dropped = epoch > round(self.optimiser.drop_after * self.epochs)
-        return self.optimiser.learning_rate * (self.optimiser.drop_factor if dropped else 1.0)
 
 
 PRESETS: dict[str, TrainConfig] = {

@@ -18,6 +18,7 @@ from ctpdeploy.train.dataset import LabelledCase, SliceDataset, read_labelled
 from ctpdeploy.train.distributed import Processes, join_processes
 from ctpdeploy.train.learner import Learner
 from ctpdeploy.train.loader import Loader
+from ctpdeploy.train.optimiser import learning_rate
 from ctpdeploy.train.progress import OnProgress, ProgressEvent
 from ctpdeploy.train.run_folder import RunFolder, RunState
 from ctpdeploy.train.settings import TrainConfig
@@ -166,7 +167,7 @@ class Trainer:
                     state = RunState(epoch=state.epoch)
                 elif done > 0 and epoch == first:
                     self.learner.load(self.run.checkpoint("last"))
-                validation, measured = self._epoch(epoch, stages, stage, self.config.learning_rate(done + 1))
+                validation, measured = self._epoch(epoch, stages, stage, done)
                 state = state.after_epoch(validation.score)
                 if events:
                     events.add(epoch, measured)
@@ -179,35 +180,42 @@ class Trainer:
         return state
 
     def _epoch(
-        self, epoch: int, stages: Sequence[tuple[Role, ...]], stage: int, rate: float
+        self, epoch: int, stages: Sequence[tuple[Role, ...]], stage: int, done: int
     ) -> tuple[Validation, dict[str, float | str]]:
-        """Train and validate; also what to write down of it."""
+        """Train and validate, after some epochs of the stage; also what to write down of it."""
         begun = time.perf_counter()
         words = " + ".join(stages[stage])
         progress = ProgressEvent(stage="training", epoch=epoch, epochs=len(stages) * self.config.epochs, learns=words)
-        terms = self._steps(progress, rate)
+        terms = self._steps(progress, done)
         system = system_named(self.config.system)
-        validation = validate(self.learner.chain, self.validation, system, stages[stage])
+        validation = validate(self.learner.candidate, self.validation, system, stages[stage])
         self.report(replace(progress, stage="validation", dice=validation.dice))
         outcome = {f"validation_{name}": value for name, value in asdict(validation).items() if value is not None}
-        measured = {"learns": words, "learning_rate": rate, **terms, **outcome}
+        measured = {"learns": words, **terms, **outcome}
         return validation, {**measured, "seconds": time.perf_counter() - begun}
 
-    def _steps(self, progress: ProgressEvent, rate: float) -> dict[str, float]:
-        """All steps of an epoch; the means of the loss terms, and the share of the time spent waiting for data."""
-        self.learner.begin_epoch(rate)
+    def _steps(self, progress: ProgressEvent, done: int) -> dict[str, float]:
+        """All steps of an epoch, after some epochs of the stage.
+
+        Returns:
+            The learning rate of the last step, the means of the loss terms, and the share of the time spent waiting
+            for data.
+        """
+        self.learner.begin_epoch()
+        rate, steps = 0.0, self.loader.steps
         measured: list[dict[str, float]] = []
         begun = time.perf_counter()
         for step, batch in enumerate(self.loader.epoch(progress.epoch), start=1):
+            rate = learning_rate(self.config.optimiser, done * steps + step - 1, self.config.epochs * steps)
             try:
-                measured.append(self.learner.step(batch))
+                measured.append(self.learner.step(batch, rate))
             except GuardError as error:
                 raise GuardError(f"In epoch {progress.epoch}, step {step}: {error}") from error
-            self.report(replace(progress, step=step, steps=self.loader.steps, loss=measured[-1]["total"]))
+            self.report(replace(progress, step=step, steps=steps, loss=measured[-1]["total"]))
         table = np.array([list(terms.values()) for terms in measured])
         finite = np.ma.masked_invalid(table).mean(axis=0)  # float16 leaves out steps whose gradient overflows
         means = {name: float(mean) for name, mean in zip(measured[0], finite, strict=True) if mean is not np.ma.masked}
-        return {**means, "waiting_share": self.loader.waited_s / (time.perf_counter() - begun)}
+        return {"learning_rate": rate, **means, "waiting_share": self.loader.waited_s / (time.perf_counter() - begun)}
 
 
 def _check_dwi(cases: Sequence[CaseRef], system: str) -> None:

@@ -26,8 +26,8 @@ def batch() -> Batch:
 
 def first_step(config: TrainConfig, batch: Batch, **compute: object) -> dict[str, float]:
     learner = Learner(replace(config, compute=ComputeConfig(**compute)), CPU)  # type: ignore[arg-type]
-    learner.begin_epoch(0.001)
-    return learner.step(batch)
+    learner.begin_epoch()
+    return learner.step(batch, 0.001)
 
 
 @pytest.mark.parametrize(
@@ -70,26 +70,26 @@ def test_half_precision_runs_resume_to_the_bit(
 
 def test_a_gradient_that_is_not_finite_is_named(batch: Batch, config: TrainConfig) -> None:
     learner = Learner(config, CPU)
-    learner.begin_epoch(0.001)
+    learner.begin_epoch()
     weight = learner.chain.get_submodule("generator").head.weight
     weight.register_hook(lambda gradient: gradient * torch.nan)  # type: ignore[no-untyped-call]
     before = learner.chain.get_submodule("segmenter").head.weight.clone()
     with pytest.raises(GuardError, match="gradient of generator is not finite"):
-        learner.step(batch)
+        learner.step(batch, 0.001)
     assert torch.equal(before, learner.chain.get_submodule("segmenter").head.weight), "nothing was updated"
 
 
 def test_a_gradient_that_overflows_in_float16_leaves_the_step_out(batch: Batch, config: TrainConfig) -> None:
     learner = Learner(replace(config, compute=ComputeConfig(precision="fp16")), CPU)
-    learner.begin_epoch(0.001)
+    learner.begin_epoch()
     weight = learner.chain.get_submodule("generator").head.weight
     handle = weight.register_hook(lambda gradient: gradient * torch.inf)  # type: ignore[no-untyped-call]
     before = weight.detach().clone()
-    learner.step(batch)
+    learner.step(batch, 0.001)
     assert torch.equal(before, weight)
     handle.remove()
     for _ in range(20):  # until the scale is low enough
-        learner.step(batch)
+        learner.step(batch, 0.001)
     assert not torch.equal(before, weight)
 
 
@@ -108,9 +108,26 @@ def test_frozen_context_encoder_stays_as_initialised(data: Path, config: TrainCo
         learner = Learner(replace(config, phi_c=phi_c), CPU)
         before = [p.clone() for p in learner.networks["context_encoder"].parameters()]
         for batch in dataset.batches(2, seed=0, epoch=1):
-            learner.step(batch)
+            learner.step(batch, 0.001)
         after = learner.networks["context_encoder"].parameters()
         assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True)) is stays
+
+
+def test_without_a_context_encoder_there_is_no_context_loss(batch: Batch, config: TrainConfig) -> None:
+    learner = Learner(replace(config, phi_c="none"), CPU)
+    assert "context_encoder" not in learner.networks
+    assert not [term for term in learner.step(batch, 0.001) if "context" in term]
+
+
+def test_the_segmenter_starts_from_the_prior(batch: Batch, config: TrainConfig) -> None:
+    for prior in (0.5, 0.02):
+        chain = Learner(replace(config, lesion_prior=prior), CPU).chain.eval()
+        with torch.no_grad():
+            logits = chain(batch.frames, batch.features)["logits"]
+        plain = logits.softmax(dim=1)[:, 1].median() / (1 - logits.softmax(dim=1)[:, 1].median())
+        if prior == 0.5:
+            odds = plain
+    assert plain / odds == pytest.approx(0.02 / 0.98, rel=0.01)
 
 
 def test_tiny_chain_learns_two_slices_by_heart(data: Path, config: TrainConfig) -> None:
@@ -118,9 +135,9 @@ def test_tiny_chain_learns_two_slices_by_heart(data: Path, config: TrainConfig) 
     dataset = SliceDataset([case])
     learner = Learner(config, CPU)
     for epoch in range(40):
-        learner.begin_epoch(0.002)
+        learner.begin_epoch()
         for batch in dataset.batches(2, seed=0, epoch=epoch):
-            learner.step(batch)
+            learner.step(batch, 0.002)
     dice = validate(learner.chain, [case], SYSTEMS["dwi_olh"], ("segmenter",)).dice
     assert dice is not None
     assert dice > 0.8

@@ -24,7 +24,7 @@ def test_run_folder_is_complete(finished: Path, config: TrainConfig) -> None:
     assert files == sorted([*best, *last, *others])
     lines = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2, 3, 4]
-    assert [line["learning_rate"] for line in lines] == [config.learning_rate(epoch) for epoch in (1, 2, 3, 4)]
+    assert [line["learning_rate"] for line in lines] == pytest.approx([0.002, 0.002, 0.0004, 0.0004])
     assert all(np.isfinite([x for x in line.values() if not isinstance(x, str)]).all() for line in lines)
     assert {line["learns"] for line in lines} == {"extractor + generator + segmenter"}
 

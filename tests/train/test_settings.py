@@ -13,12 +13,6 @@ def test_paper_preset_holds_the_printed_constants() -> None:
     assert (paper.preprocess.slice_shape, paper.preprocess.run_length, paper.preprocess.frames) == ((256, 256), 5, 6)
 
 
-def test_learning_rate_drops_after_180_of_300_epochs() -> None:
-    paper = PRESETS["paper"]
-    assert paper.learning_rate(1) == paper.learning_rate(180) == 0.002
-    assert paper.learning_rate(181) == paper.learning_rate(300) == pytest.approx(0.0004)
-
-
 @pytest.mark.parametrize("preset", PRESETS)
 def test_presets_take_overrides(preset: str) -> None:
     config = load(
