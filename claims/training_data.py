@@ -37,11 +37,12 @@ from ctpdeploy.train.cache import CaseCache
 from ctpdeploy.train.dataset import Batch, SliceDataset, read_labelled
 from ctpdeploy.train.learner import Learner
 from ctpdeploy.train.loader import Loader
+from ctpdeploy.train.pace import Pace
 from ctpdeploy.train.settings import AugmentConfig, OptimiserConfig, TrainConfig
 
 PLAIN, AUGMENTED = "plain loop", "the same, augmented"
 PHANTOM = PhantomConfig(size=256, slices=8, frames=45)
-RATE = OptimiserConfig().learning_rate
+PACE = Pace(learning_rate=OptimiserConfig().learning_rate)
 
 
 @dataclass
@@ -131,7 +132,7 @@ def timed(batches: Iterator[Batch], run: Run) -> Iterator[Batch]:
 
 def train(learner: Learner, batches: Iterable[Batch], run: Run) -> None:
     """The steps of an epoch."""
-    run.losses += [learner.step(batch, RATE)["total"] for batch in batches]
+    run.losses += [learner.step(batch, PACE)["total"] for batch in batches]
 
 
 def finish(setting: Setting, run: Run, start: float, bring: Callable[[Setting, int], Iterator[Batch]]) -> Run:

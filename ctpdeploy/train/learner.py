@@ -27,7 +27,9 @@ from ctpdeploy.train.networks.unet import UNet
 from ctpdeploy.train.objective import Objective
 from ctpdeploy.train.optimiser import averaged, make_optimiser
 from ctpdeploy.train.optimiser_state import load_optimiser, save_optimiser
+from ctpdeploy.train.pace import Pace
 from ctpdeploy.train.settings import TrainConfig
+from ctpdeploy.train.stages import stages_of
 
 __all__ = ["Learner", "make_chain"]
 
@@ -75,7 +77,7 @@ class Learner:
 
     def begin_stage(self, number: int) -> None:
         """Turn to the networks of a stage, counted from 0, with a new optimiser; all others stay as they are."""
-        learns = self._system.stages[number]
+        learns = stages_of(self._config)[number].learns
         teachers = {"context_encoder", "discriminator"} if learns != ("segmenter",) else set()
         if self._config.phi_c == "frozen":
             teachers -= {"context_encoder"}
@@ -86,7 +88,7 @@ class Learner:
         parameters = [p for name in self._learning for p in self.networks[name].parameters()]
         self._optimiser = make_optimiser(parameters, self._config.optimiser)
         self._average_anew()
-        self._module: Callable[[Batch], dict[str, torch.Tensor]] | None = None
+        self._module: Callable[[Batch, float], dict[str, torch.Tensor]] | None = None
         self._scaler = torch.amp.GradScaler(self._device.type, enabled=self._config.compute.precision == "fp16")
 
     @property
@@ -99,12 +101,12 @@ class Learner:
         for name, network in self.networks.items():
             network.train(name in self._learning)  # what has learned keeps its running statistics
 
-    def step(self, batch: Batch, learning_rate: float) -> dict[str, float]:
+    def step(self, batch: Batch, pace: Pace) -> dict[str, float]:
         """One step of the optimiser down the gradient of a mini-batch's loss.
 
         Args:
             batch: of training slices.
-            learning_rate: of this step.
+            pace: of this step.
 
         Returns:
             The terms of the loss, ``"total"`` and ``"gradient_norm"``.
@@ -116,7 +118,7 @@ class Learner:
             batch = batch.map(_channels_last)
         if self._module is None:  # only now: of two wrappers around one module both would average its gradients
             self._module = DistributedDataParallel(self._objective) if in_group() else self._objective
-        terms = self._module(batch)
+        terms = self._module(batch, pace.synthesis)
         self._optimiser.zero_grad()
         torch.autograd.backward(self._scaler.scale(terms["total"]))
         self._scaler.unscale_(self._optimiser)
@@ -128,7 +130,7 @@ class Learner:
             parameters = [p for name in self._learning for p in self.networks[name].parameters()]
             clip_grads_with_norm_(parameters, self._config.optimiser.clip_norm, terms["gradient_norm"])
         for group in self._optimiser.param_groups:
-            group["lr"] = learning_rate
+            group["lr"] = pace.learning_rate
         self._scaler.step(self._optimiser)
         self._scaler.update()
         if self._average is not None:

@@ -53,8 +53,10 @@ class Objective(nn.Module):
         self.autocast: Callable[[], AbstractContextManager[object]] = nullcontext
         self._system, self._config = system, config
 
-    def forward(self, batch: Batch) -> Terms:
+    def forward(self, batch: Batch, synthesis_share: float = 1.0) -> Terms:
         """The terms of the loss by name, before their weights, and ``"total"``, the one to differentiate.
+
+        ``synthesis_share`` is that of alpha and beta with which L_g and L_e enter it.
 
         ``context_spread``, no part of the loss, is the standard deviation of Phi_c(I_d) over the batch: where it falls
         to 0, Phi_c has one code for every image and the context losses teach nothing.
@@ -73,13 +75,13 @@ class Objective(nn.Module):
         if "generator" in self.learns:
             image = outputs[OUTPUTS["generator"]]
             loss, own = self._likeness(image, dwi, batch.weight, synthesis)
-            total, terms = total + self._config.alpha * loss, terms | own
+            total, terms = total + synthesis_share * self._config.alpha * loss, terms | own
             if self.discriminator is not None:
                 own = self._adversarial(image, dwi, batch.features, self.discriminator)
                 total, terms = total + sum(own.values()), terms | own
         if "extractor" in self.learns and synthesis.supervised_extractor:
             loss, own = self._likeness(outputs[OUTPUTS["extractor"]], dwi, batch.weight, synthesis)
-            total = total + self._config.beta * loss
+            total = total + synthesis_share * self._config.beta * loss
             terms |= {f"extractor_{name}": term for name, term in own.items()}
         return {"total": total} | terms
 

@@ -1,6 +1,5 @@
-"""The optimiser of a stage, its learning rate from step to step, and the moving average of the weights."""
+"""The optimiser of a stage, and the moving average of the weights."""
 
-import math
 from collections.abc import Iterable
 from functools import partial
 
@@ -10,28 +9,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from ctpdeploy.train.settings import OptimiserConfig
 
-__all__ = ["averaged", "learning_rate", "make_optimiser"]
-
-
-def learning_rate(config: OptimiserConfig, step: int, steps: int) -> float:
-    """The learning rate of a step.
-
-    It rises linearly over the warm-up and then is, with ``t`` the share of the steps after it that are done::
-
-        step        learning_rate, and drop_factor of it once drop_after of all steps are done
-        one_cycle   learning_rate (1 + cos(pi t)) / 2
-
-    Args:
-        config: of the run.
-        step: counted from 0 over all epochs of the stage.
-        steps: of the stage.
-    """
-    rising = config.warm_up * steps
-    if step < rising:
-        return config.learning_rate * min((step + 1) / rising, 1.0)
-    if config.schedule == "one_cycle":
-        return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rising) / (steps - rising)))
-    return config.learning_rate * (config.drop_factor if step >= config.drop_after * steps else 1.0)
+__all__ = ["averaged", "make_optimiser"]
 
 
 def make_optimiser(parameters: Iterable[nn.Parameter], config: OptimiserConfig) -> torch.optim.Optimizer:

@@ -164,10 +164,14 @@ class RunFolder:
 
     def append_metrics(self, epoch: int, measured: Mapping[str, float | str]) -> None:
         """Add the line of an epoch to ``metrics.jsonl``, in place of what an epoch that was not completed left."""
+        kept = [line for line in self.metrics() if line["epoch"] < epoch]
+        lines = (json.dumps(line) + "\n" for line in (*kept, {"epoch": epoch, **measured}))
+        _write(self.path / "metrics.jsonl", "".join(lines))
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The lines of ``metrics.jsonl``, one an epoch; none before the first."""
         file = self.path / "metrics.jsonl"
-        lines = file.read_text(encoding="utf-8").splitlines(keepends=True) if file.exists() else []
-        kept = [line for line in lines if json.loads(line)["epoch"] < epoch]
-        _write(file, "".join([*kept, json.dumps({"epoch": epoch, **measured}) + "\n"]))
+        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
 
 
 def open_run(path: Path, *, checkpoint: str = "best", device: str | None = None) -> Pipeline:

@@ -23,6 +23,7 @@ class LossConfig:
     Attributes:
         alpha: weight of the synthesis loss L_g of the pseudo-DWI (equation 15).
         beta: weight of the synthesis loss L_e of the extractor's output (equation 15).
+        anneal: share of alpha and beta that is left at the end of a stage, falling evenly; 1 as in the source.
         gamma: weight of the context loss within L_g and L_e (equation 6).
         lesion_weight: w, weight of a lesion pixel (equation 9).
         decay: D, pixels over which the weight falls off around a lesion (equation 9).
@@ -33,6 +34,7 @@ class LossConfig:
 
     alpha: float = 1.0
     beta: float = 1.0
+    anneal: float = 1.0
     gamma: float = 1.2
     lesion_weight: float = 1.5
     decay: float = 50.0
@@ -122,6 +124,7 @@ class TrainConfig:
         system: which row of the source's tables, by its name in ``ctpdeploy.paper.systems``.
         width: channels of the first level of each network.
         epochs: passes over the training slices, in each stage of the system.
+        warm_start: epochs in which Phi_e and Phi_g learn alone before they learn with Phi_s; none in the source.
         batch_size: slices a step.
         sn_momentum: weight of the old value in SLNet's running statistics.
         sn_debias: divide these by what they still lack of their start at zero.
@@ -143,6 +146,7 @@ class TrainConfig:
     system: str = "dwi_olh"
     width: int = 64
     epochs: int = 300
+    warm_start: int = 0
     batch_size: int = 5
     sn_momentum: float = 0.997
     sn_debias: bool = True
@@ -163,6 +167,8 @@ class TrainConfig:
         for name in ("width", "epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise UsageError(f"'{name}' is {getattr(self, name)}: it must be at least 1.")
+        if self.warm_start < 0:
+            raise UsageError(f"'warm_start' is {self.warm_start}: it must not be negative.")
         for name in ("sn_momentum", "validation_share", "lesion_prior"):
             if not 0.0 < getattr(self, name) < 1.0:
                 raise UsageError(f"'{name}' is {getattr(self, name)}: it must lie between 0 and 1.")

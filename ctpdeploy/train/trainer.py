@@ -1,16 +1,17 @@
 """Training of a system, stage after stage (sections 3.4 and 4.1 of the source)."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from ctpdeploy.atomic import require_writable
 from ctpdeploy.errors import GuardError, InputError
-from ctpdeploy.paper.systems import SYSTEMS, Role, system_named
+from ctpdeploy.paper.systems import SYSTEMS, system_named
 from ctpdeploy.runtime.io.case_ref import CaseRef, by_name
 from ctpdeploy.runtime.io.cases import find_cases, take_inventory
 from ctpdeploy.train.cache import CaseCache
@@ -18,15 +19,20 @@ from ctpdeploy.train.dataset import LabelledCase, SliceDataset, read_labelled
 from ctpdeploy.train.distributed import Processes, join_processes
 from ctpdeploy.train.learner import Learner
 from ctpdeploy.train.loader import Loader
-from ctpdeploy.train.optimiser import learning_rate
+from ctpdeploy.train.pace import Pace
 from ctpdeploy.train.progress import OnProgress, ProgressEvent
 from ctpdeploy.train.run_folder import RunFolder, RunState
 from ctpdeploy.train.settings import TrainConfig
 from ctpdeploy.train.split import Split, read_patients, split_cases
+from ctpdeploy.train.stages import Stage, stages_of
 from ctpdeploy.train.tensorboard import Events
 from ctpdeploy.train.validation import Validation, validate
 
 __all__ = ["RunSummary", "Trainer", "train"]
+
+
+COLLAPSED: Final = 0.1
+"""Share of its spread over the first epoch under which the codes of Phi_c are said to be all alike."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +132,7 @@ def train(
         best_dice=state.best_score,
         seconds=time.perf_counter() - start,
         split=split,
-        warnings=(*split.warnings, *(cache.warnings if cache else ())),
+        warnings=(*split.warnings, *(cache.warnings if cache else ()), *_collapse(config, run)),
     )
 
 
@@ -154,67 +160,69 @@ class Trainer:
 
     def train(self) -> RunState:
         """All epochs that are still to do; returns where that ends."""
-        stages = system_named(self.config.system).stages
+        stages = stages_of(self.config)
         state = self.run.state()
         first = state.epoch + 1
         with Events(self.run.path / "tensorboard", first) if self.processes.first else nullcontext() as events:
-            for epoch in range(first, len(stages) * self.config.epochs + 1):
-                stage, done = divmod(epoch - 1, self.config.epochs)
-                if done == 0 or epoch == first:
-                    self.learner.begin_stage(stage)
-                if done == 0 and stage > 0:
-                    self.learner.load_networks(self.run.checkpoint(f"stage-{stage}"))
+            for epoch in range(first, stages[-1].end + 1):
+                number = max(n for n, stage in enumerate(stages) if stage.begin < epoch)
+                begins = epoch == stages[number].begin + 1
+                if begins or epoch == first:
+                    self.learner.begin_stage(number)
+                if begins and number > 0:
+                    self.learner.load_networks(self.run.checkpoint(f"stage-{number}"))
                     state = RunState(epoch=state.epoch)
-                elif done > 0 and epoch == first:
+                elif not begins and epoch == first:
                     self.learner.load(self.run.checkpoint("last"))
-                validation, measured = self._epoch(epoch, stages, stage, done)
+                validation, measured = self._epoch(epoch, stages[number], of=stages[-1].end)
                 state = state.after_epoch(validation.score)
                 if events:
                     events.add(epoch, measured)
                     self.run.append_metrics(epoch, measured)
                     if state.best_epoch == epoch:
-                        name = "best" if stage == len(stages) - 1 else f"stage-{stage + 1}"
+                        name = "best" if number == len(stages) - 1 else f"stage-{number + 1}"
                         self.run.save(name, state, self.learner.save_networks)
                     self.run.save("last", state, self.learner.save)
                 self.processes.wait()
         return state
 
-    def _epoch(
-        self, epoch: int, stages: Sequence[tuple[Role, ...]], stage: int, done: int
-    ) -> tuple[Validation, dict[str, float | str]]:
-        """Train and validate, after some epochs of the stage; also what to write down of it."""
+    def _epoch(self, epoch: int, stage: Stage, *, of: int) -> tuple[Validation, dict[str, float | str]]:
+        """Train and validate; also what to write down of it."""
         begun = time.perf_counter()
-        words = " + ".join(stages[stage])
-        progress = ProgressEvent(stage="training", epoch=epoch, epochs=len(stages) * self.config.epochs, learns=words)
-        terms = self._steps(progress, done)
+        words = " + ".join(stage.learns)
+        progress = ProgressEvent(stage="training", epoch=epoch, epochs=of, learns=words)
+        terms = self._steps(progress, stage)
         system = system_named(self.config.system)
-        validation = validate(self.learner.candidate, self.validation, system, stages[stage])
+        validation = validate(self.learner.candidate, self.validation, system, stage.learns)
         self.report(replace(progress, stage="validation", dice=validation.dice))
         outcome = {f"validation_{name}": value for name, value in asdict(validation).items() if value is not None}
         measured = {"learns": words, **terms, **outcome}
         return validation, {**measured, "seconds": time.perf_counter() - begun}
 
-    def _steps(self, progress: ProgressEvent, done: int) -> dict[str, float]:
-        """All steps of an epoch, after some epochs of the stage.
+    def _steps(self, progress: ProgressEvent, stage: Stage) -> dict[str, float]:
+        """All steps of an epoch.
 
         Returns:
             The learning rate of the last step, the means of the loss terms, and the share of the time spent waiting
             for data.
         """
         self.learner.begin_epoch()
-        rate, steps = 0.0, self.loader.steps
+        steps = self.loader.steps
+        done, whole = (progress.epoch - 1 - stage.begin) * steps, stage.epochs * steps
+        pace = Pace.of(self.config, 0, whole)
         measured: list[dict[str, float]] = []
         begun = time.perf_counter()
         for step, batch in enumerate(self.loader.epoch(progress.epoch), start=1):
-            rate = learning_rate(self.config.optimiser, done * steps + step - 1, self.config.epochs * steps)
+            pace = Pace.of(self.config, done + step - 1, whole)
             try:
-                measured.append(self.learner.step(batch, rate))
+                measured.append(self.learner.step(batch, pace))
             except GuardError as error:
                 raise GuardError(f"In epoch {progress.epoch}, step {step}: {error}") from error
             self.report(replace(progress, step=step, steps=steps, loss=measured[-1]["total"]))
         table = np.array([list(terms.values()) for terms in measured])
         finite = np.ma.masked_invalid(table).mean(axis=0)  # float16 leaves out steps whose gradient overflows
         means = {name: float(mean) for name, mean in zip(measured[0], finite, strict=True) if mean is not np.ma.masked}
+        rate = pace.learning_rate
         return {"learning_rate": rate, **means, "waiting_share": self.loader.waited_s / (time.perf_counter() - begun)}
 
 
@@ -228,6 +236,16 @@ def _check_dwi(cases: Sequence[CaseRef], system: str) -> None:
     if lack and system_named(system).needs_dwi:
         others = ", ".join(name for name, other in SYSTEMS.items() if not other.needs_dwi)
         raise InputError(f"{lack}, which the system {system} is trained with; without it these can be: {others}.")
+
+
+def _collapse(config: TrainConfig, run: RunFolder) -> Iterator[str]:
+    """A warning where a Phi_c that learns has come to describe all images alike."""
+    spreads = [line["context_spread"] for line in run.metrics() if "context_spread" in line]
+    if config.phi_c == "joint" and spreads and spreads[-1] < COLLAPSED * spreads[0]:
+        yield (
+            f"Phi_c has come to describe all images alike: over a mini-batch its codes spread by {spreads[-1]:.2g}, "
+            f"in the first epoch by {spreads[0]:.2g}. The context loss teaches nothing then; phi_c=frozen keeps it."
+        )
 
 
 def _read_cases(

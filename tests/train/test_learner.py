@@ -14,6 +14,7 @@ from ctpdeploy.paper.systems import SYSTEMS
 from ctpdeploy.train import ComputeConfig, OptimiserConfig, TrainConfig, train
 from ctpdeploy.train.dataset import Batch, SliceDataset, read_labelled
 from ctpdeploy.train.learner import Learner
+from ctpdeploy.train.pace import Pace
 from ctpdeploy.train.validation import validate
 
 CPU = torch.device("cpu")
@@ -27,7 +28,7 @@ def batch() -> Batch:
 def first_step(config: TrainConfig, batch: Batch, **compute: object) -> dict[str, float]:
     learner = Learner(replace(config, compute=ComputeConfig(**compute)), CPU)  # type: ignore[arg-type]
     learner.begin_epoch()
-    return learner.step(batch, 0.001)
+    return learner.step(batch, Pace(learning_rate=0.001))
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def test_a_gradient_that_is_not_finite_is_named(batch: Batch, config: TrainConfi
     weight.register_hook(lambda gradient: gradient * torch.nan)  # type: ignore[no-untyped-call]
     before = learner.chain.get_submodule("segmenter").head.weight.clone()
     with pytest.raises(GuardError, match="gradient of generator is not finite"):
-        learner.step(batch, 0.001)
+        learner.step(batch, Pace(learning_rate=0.001))
     assert torch.equal(before, learner.chain.get_submodule("segmenter").head.weight), "nothing was updated"
 
 
@@ -85,11 +86,11 @@ def test_a_gradient_that_overflows_in_float16_leaves_the_step_out(batch: Batch, 
     weight = learner.chain.get_submodule("generator").head.weight
     handle = weight.register_hook(lambda gradient: gradient * torch.inf)  # type: ignore[no-untyped-call]
     before = weight.detach().clone()
-    learner.step(batch, 0.001)
+    learner.step(batch, Pace(learning_rate=0.001))
     assert torch.equal(before, weight)
     handle.remove()
     for _ in range(20):  # until the scale is low enough
-        learner.step(batch, 0.001)
+        learner.step(batch, Pace(learning_rate=0.001))
     assert not torch.equal(before, weight)
 
 
@@ -108,7 +109,7 @@ def test_frozen_context_encoder_stays_as_initialised(data: Path, config: TrainCo
         learner = Learner(replace(config, phi_c=phi_c), CPU)
         before = [p.clone() for p in learner.networks["context_encoder"].parameters()]
         for batch in dataset.batches(2, seed=0, epoch=1):
-            learner.step(batch, 0.001)
+            learner.step(batch, Pace(learning_rate=0.001))
         after = learner.networks["context_encoder"].parameters()
         assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True)) is stays
 
@@ -116,7 +117,7 @@ def test_frozen_context_encoder_stays_as_initialised(data: Path, config: TrainCo
 def test_without_a_context_encoder_there_is_no_context_loss(batch: Batch, config: TrainConfig) -> None:
     learner = Learner(replace(config, phi_c="none"), CPU)
     assert "context_encoder" not in learner.networks
-    assert not [term for term in learner.step(batch, 0.001) if "context" in term]
+    assert not [term for term in learner.step(batch, Pace(learning_rate=0.001)) if "context" in term]
 
 
 def test_the_segmenter_starts_from_the_prior(batch: Batch, config: TrainConfig) -> None:
@@ -137,7 +138,7 @@ def test_tiny_chain_learns_two_slices_by_heart(data: Path, config: TrainConfig) 
     for epoch in range(40):
         learner.begin_epoch()
         for batch in dataset.batches(2, seed=0, epoch=epoch):
-            learner.step(batch, 0.002)
+            learner.step(batch, Pace(learning_rate=0.002))
     dice = validate(learner.chain, [case], SYSTEMS["dwi_olh"], ("segmenter",)).dice
     assert dice is not None
     assert dice > 0.8

@@ -1,4 +1,4 @@
-"""The learning rate, what an optimiser does to weights, and their average."""
+"""What an optimiser does to weights, and their average."""
 
 import json
 import math
@@ -13,31 +13,13 @@ from support.training import StopError, draw_batch, same, stop_in, tensors
 from ctpdeploy.errors import InputError
 from ctpdeploy.train import OptimiserConfig, TrainConfig, train
 from ctpdeploy.train.learner import Learner
-from ctpdeploy.train.optimiser import averaged, learning_rate, make_optimiser
+from ctpdeploy.train.optimiser import averaged, make_optimiser
+from ctpdeploy.train.pace import Pace
 
 CPU = torch.device("cpu")
 RECIPE = OptimiserConfig(
     name="adamw", learning_rate=0.003, schedule="one_cycle", warm_up=0.1, weight_decay=1e-4, clip_norm=1.0, average=0.9
 )
-
-
-def test_as_printed_the_rate_drops_after_180_of_300_epochs() -> None:
-    rates = [learning_rate(OptimiserConfig(), step, 300 * 7) for step in range(300 * 7)]
-    assert rates == 180 * 7 * [0.002] + 120 * 7 * [pytest.approx(0.0004)]
-
-
-def test_one_cycle_rises_over_the_warm_up_and_falls_to_zero() -> None:
-    rates = [learning_rate(RECIPE, step, 200) for step in range(200)]
-    assert rates[:20] == pytest.approx([0.003 * (step + 1) / 20 for step in range(20)])
-    assert rates[20] == 0.003
-    assert rates[110] == pytest.approx(0.0015)
-    assert all(later < earlier for earlier, later in zip(rates[20:], rates[21:], strict=False))
-    assert rates[-1] == pytest.approx(0.0015 * (1 + math.cos(math.pi * 179 / 180)))
-
-
-@pytest.mark.parametrize("steps", [1, 2, 3])
-def test_the_shortest_stages_have_a_rate(steps: int) -> None:
-    assert all(0.0 < learning_rate(RECIPE, step, steps) <= 0.003 for step in range(steps))
 
 
 def weights() -> list[torch.nn.Parameter]:
@@ -73,7 +55,7 @@ def test_a_long_gradient_is_shortened(config: TrainConfig) -> None:
 
     def squares(clip_norm: float) -> float:
         learner = Learner(replace(config, optimiser=OptimiserConfig(clip_norm=clip_norm)), CPU)
-        norm = learner.step(draw_batch(2), 0.001)["gradient_norm"]
+        norm = learner.step(draw_batch(2), Pace(learning_rate=0.001))["gradient_norm"]
         own = learner._optimiser.state.values()
         return math.sqrt(sum(float(state["square_avg"].sum()) for state in own) / 0.01) / min(norm, clip_norm or norm)
 

@@ -14,7 +14,7 @@ from ctpdeploy.runtime import PerfusionConfig, read_case
 from ctpdeploy.train import TrainConfig, open_run, train
 
 
-def test_run_folder_is_complete(finished: Path, config: TrainConfig) -> None:
+def test_run_folder_is_complete(finished: Path) -> None:
     files = sorted(str(file.relative_to(finished)) for file in finished.rglob("*") if file.is_file())
     assert files.pop().startswith("tensorboard/events")
     networks = ["context_encoder", "extractor", "generator", "segmenter"]
