@@ -28,6 +28,7 @@ from ctpdeploy.train.objective import Objective
 from ctpdeploy.train.optimiser import averaged, make_optimiser
 from ctpdeploy.train.optimiser_state import load_optimiser, save_optimiser
 from ctpdeploy.train.pace import Pace
+from ctpdeploy.train.pretraining import pretrain
 from ctpdeploy.train.settings import TrainConfig
 from ctpdeploy.train.stages import stages_of
 
@@ -79,7 +80,7 @@ class Learner:
         """Turn to the networks of a stage, counted from 0, with a new optimiser; all others stay as they are."""
         learns = stages_of(self._config)[number].learns
         teachers = {"context_encoder", "discriminator"} if learns != ("segmenter",) else set()
-        if self._config.phi_c == "frozen":
+        if self._config.phi_c != "joint":
             teachers -= {"context_encoder"}
         self._objective.learns = learns
         self._learning = [name for name in self.networks if name in teachers or name in learns]
@@ -95,6 +96,12 @@ class Learner:
     def candidate(self) -> Chain:
         """What is validated and kept: the chain, or the one of averaged weights where the run averages."""
         return self.chain if self._average is None else self._average.module  # type: ignore[return-value]
+
+    def pretrain(self, slices: Batch) -> None:
+        """Let Phi_c learn what the DWI of some slices looks like, where it is to learn before the others."""
+        encoder = self.networks.get("context_encoder")
+        if self._config.phi_c == "pretrained" and isinstance(encoder, ContextEncoder) and slices.dwi is not None:
+            pretrain(encoder, slices.dwi, slices.weight, seed=self._config.seed)
 
     def begin_epoch(self) -> None:
         """Turn to training."""

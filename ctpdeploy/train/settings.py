@@ -128,8 +128,9 @@ class TrainConfig:
         batch_size: slices a step.
         sn_momentum: weight of the old value in SLNet's running statistics.
         sn_debias: divide these by what they still lack of their start at zero.
-        phi_c: whether the context encoder learns with the others, as in the source, stays as initialised, or is left
-            out with its loss. Learning, it can make its loss vanish by describing every image alike.
+        phi_c: whether the context encoder learns with the others, as in the source, stays as initialised, learns before
+            them to describe the DWI (:mod:`ctpdeploy.train.pretraining`), or is left out with its loss. Learning with
+            them, it can make its loss vanish by describing every image alike.
         validation_share: share of the patients that choose the best epoch and are not trained on.
         test_share: share of the patients that this run never reads.
         lesion_prior: probability of lesion in every pixel that the segmenter starts with; 0.5 as in the source.
@@ -150,7 +151,7 @@ class TrainConfig:
     batch_size: int = 5
     sn_momentum: float = 0.997
     sn_debias: bool = True
-    phi_c: Literal["joint", "frozen", "none"] = "joint"
+    phi_c: Literal["joint", "frozen", "pretrained", "none"] = "joint"
     validation_share: float = 0.1
     test_share: float = 0.0
     lesion_prior: float = 0.5

@@ -115,9 +115,12 @@ def train(
         elif processes.first:
             run.begin(config, split, dataset.sha256())
         processes.wait()
+        learner = Learner(config, processes.device)
+        if run.state() == RunState():
+            learner.pretrain(dataset.slices)
         trainer = Trainer(
             config=config,
-            learner=Learner(config, processes.device),
+            learner=learner,
             loader=Loader(dataset, config, processes.device, rank=processes.rank, world=processes.world),
             validation=list(cases.values())[processes.rank :: processes.world],
             run=run,
