@@ -1,10 +1,12 @@
-"""Geometry: where the voxels of a case lie in the patient, and the way back to the axes of their source."""
+"""Geometry: where the voxels of a case lie in the patient, and the way back to the axes of their source.
+
+nibabel is imported where it is used: it takes half a second, and who computes with arrays alone needs none of it.
+"""
 
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from nibabel.orientations import apply_orientation, io_orientation, ornt_transform
 from numpy.typing import NDArray
 
 __all__ = ["Geometry"]
@@ -56,6 +58,8 @@ class Geometry:
             spacing_source: as the attribute.
             sides_stated: as the attribute.
         """
+        from nibabel.orientations import io_orientation
+
         sides = np.linalg.norm(affine[:3, :3], axis=0)
         along = np.empty(3)
         along[io_orientation(affine)[:, 0].astype(int)] = sides  # source axis -> right, anterior, superior
@@ -76,6 +80,8 @@ class Geometry:
 
     def to_case(self, volume: NDArray[Any]) -> NDArray[Any]:
         """Source axes ``(X, Y, Z[, T])`` to case axes ``([T,] D, H, W)``; a view where NumPy can."""
+        from nibabel.orientations import apply_orientation, io_orientation
+
         return apply_orientation(volume, io_orientation(self.affine)).T
 
     def slice_order(self) -> tuple[int, ...] | None:
@@ -89,4 +95,6 @@ class Geometry:
 
     def to_source(self, volume: NDArray[Any]) -> NDArray[Any]:
         """Case axes ``(D, H, W)`` back to the axes of the source ``(X, Y, Z)``."""
+        from nibabel.orientations import apply_orientation, io_orientation, ornt_transform
+
         return apply_orientation(volume.T, ornt_transform(_CANONICAL, io_orientation(self.affine)))
