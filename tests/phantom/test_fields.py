@@ -44,7 +44,7 @@ def test_noise_is_a_function_of_place_not_of_the_grid() -> None:
 @pytest.mark.parametrize("sigma", [1.5, 6.0, 40.0])
 def test_a_field_is_a_sum_of_splines_on_the_lattice(sigma: float) -> None:
     """Of SciPy's B-splines, in float64; some are evaluated along z first, some last."""
-    g = grid(24, slices=3, subslices=3)
+    g = Grid.centred(size=24, slices=3, subslices=3, fov=200.0, thickness=8.0, bottom=0.0, centre_y=-17.0)
     pitch, key = np.sqrt(3) * sigma, int(np.random.default_rng(5).integers(2**63))
     counts = [int(np.ceil((high - low) / pitch)) + 3 for low, high in LATTICE_BOX]
     values = _lattice(key, slice(0, counts[0]), (counts[1], counts[2])).astype(float)
