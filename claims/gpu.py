@@ -229,7 +229,7 @@ class Evidence:
 
     def _backend(self, called: str, name: str, bundle: Path) -> None:
         backend = BACKENDS.get(name)
-        if backend is not None and (reason := backend.unavailable_because()) is not None:
+        if backend is not None and (reason := backend.refusal()) is not None:
             raise BackendError(reason)
         with Bundle.open(bundle) as opened:
             start = time.perf_counter()

@@ -53,7 +53,7 @@ def open_ours(bundle: Bundle, backend: str) -> Engine:
         ImportError: it cannot run here.
         BackendError: it can, and does not take these networks or computes them wrongly: no reason to leave it out.
     """
-    if reason := BACKENDS[backend].unavailable_because():
+    if reason := BACKENDS[backend].refusal():
         raise ImportError(reason)
     return open_engine(bundle, backend)
 

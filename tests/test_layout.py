@@ -16,6 +16,16 @@ TOGETHER: dict[str, tuple[str, ...]] = {
     # an export is slow: what it does on the way and what its command prints is asserted of the same few
     "export/test_bundle_writer.py": ("cli/export.py", "export/graph_builder.py", "export/verified_graphs.py"),
     "export/test_gate.py": ("runtime/gate/gate.py", "runtime/gate/verification.py"),
+    # a study as it is written is what a reader finds in it
+    "phantom/dicom/test_study.py": (
+        *("phantom/dicom/classic.py", "phantom/dicom/disc.py", "phantom/dicom/enhanced.py", "phantom/dicom/images.py"),
+        *("phantom/dicom/layouts.py", "phantom/dicom/makers.py", "phantom/dicom/scan.py", "phantom/dicom/truth.py"),
+    ),
+    "phantom/dicom/test_surroundings.py": (
+        *("phantom/dicom/documents.py", "phantom/dicom/groups.py", "phantom/dicom/junk.py", "phantom/dicom/maps.py"),
+        *("phantom/dicom/quantities.py",),
+    ),
+    "phantom/dicom/test_template.py": ("phantom/dicom/headers.py", "phantom/dicom/syntaxes.py"),
     # parts of a patient, which can be judged where they meet
     "phantom/test_patient.py": (
         *("phantom/enhancement.py", "phantom/protocol.py", "phantom/skull.py", "phantom/vessels.py"),
@@ -77,6 +87,10 @@ TOGETHER: dict[str, tuple[str, ...]] = {
         *("runtime/data/case.py", "runtime/data/source.py", "runtime/io/assembly.py", "runtime/io/nifti.py"),
     ),
     "runtime/io/test_nifti_space.py": ("runtime/io/nifti_forms.py",),
+    "runtime/report/dicom/test_segmentation.py": (
+        *("runtime/report/dicom/codes.py", "runtime/report/dicom/context.py"),
+        *("runtime/report/dicom/source_images.py",),
+    ),
     "runtime/report/test_writers.py": (
         *("runtime/report/overview.py", "runtime/report/overview_columns.py", "runtime/report/report_json.py"),
         *("runtime/report/slice_view.py",),

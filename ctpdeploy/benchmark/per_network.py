@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctpdeploy.runtime import Bundle
+from ctpdeploy.runtime.backends.faults import as_backend_error
 from ctpdeploy.runtime.backends.registry import BACKENDS
 from ctpdeploy.runtime.backends.slices import Slice
 from ctpdeploy.runtime.bundle.bundle import PIPELINE
@@ -22,17 +23,21 @@ def networks_alone(bundle: Bundle, backend: str, reference: Reference) -> dict[s
 
     Raises:
         InputError: the bundle is damaged.
-        BackendError: the backend refuses a network.
+        BackendError: the backend refuses a network; the functions also where it does not run.
     """
     roles = [role for role in bundle.networks if role != PIPELINE]
     open_network = BACKENDS[backend].open_network if backend in BACKENDS else None
     if open_network is None or len(roles) == 1:
         return {}
-    arrays = dict(reference.sources)
+    arrays, found = dict(reference.sources), dict[str, Callable[[], object]]()
     for role in roles:
-        (output,) = bundle.networks[role].outputs
-        arrays[output] = reference.outputs[role].astype(np.float32)
-    return {role: partial(open_network(bundle, role).run, _first_slice(bundle, role, arrays)) for role in roles}
+        fault = f"The {role} of {bundle.source} does not run alone on {backend}"
+        ours = partial(as_backend_error, fault, "export the bundle again")
+        with ours():
+            (output,) = bundle.networks[role].outputs
+            arrays[output] = reference.outputs[role].astype(np.float32)
+            found[role] = ours()(partial(open_network(bundle, role).run, _first_slice(bundle, role, arrays)))
+    return found
 
 
 def _first_slice(bundle: Bundle, role: str, arrays: Mapping[str, NDArray[np.float32]]) -> Slice:

@@ -67,7 +67,7 @@ def chosen_backends(names: Sequence[str]) -> list[str]:
         if len(set(names)) < len(names):
             raise UsageError(f"A backend is named twice among {', '.join(names)}: name each once.")
         return list(names)
-    reasons = {name: backend.unavailable_because() for name, backend in BACKENDS.items()}
+    reasons = {name: backend.refusal() for name, backend in BACKENDS.items()}
     found = [name for name, reason in reasons.items() if reason is None]
     if not found:
         raise BackendError("No backend can run here. " + " ".join(f"{name}: {why}" for name, why in reasons.items()))

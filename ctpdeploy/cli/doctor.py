@@ -93,7 +93,7 @@ def examine() -> dict[str, Any]:
         },
         "packages": {name: versions.get(name) for name in names},
         "gpus": _gpus(),
-        "backends": {name: backend.unavailable_because() for name, backend in BACKENDS.items()},
+        "backends": {name: backend.refusal() for name, backend in BACKENDS.items()},
         "extras": {name: backend.extra for name, backend in BACKENDS.items()},
         "builders": {name: unavailable_because(package) for name, package in TENSORRT_PACKAGES.items()},
         "trusted_keys": trusted,

@@ -15,6 +15,7 @@ from ctpdeploy.errors import BatchError, InputError, UsageError
 if TYPE_CHECKING:
     from ctpdeploy.runtime import CaseRef
     from ctpdeploy.runtime.bundle.trust import Signer
+    from ctpdeploy.runtime.cohort.dicom_results import DicomResults
     from ctpdeploy.runtime.cohort.run import CaseOutcome, Cohort
     from ctpdeploy.runtime.report.submission import Submission
 
@@ -52,6 +53,16 @@ def infer(
     submission: Annotated[
         str | None, typer.Option(help="Make a submission to ISLES 2018 of this name: OUT/submission, with a zip.")
     ] = None,
+    dicom: Annotated[
+        bool | None,
+        typer.Option(
+            "--dicom/--no-dicom",
+            help="Write the results as DICOM objects too, in the patient's study.  [default: of DICOM studies]",
+        ),
+    ] = None,
+    fractional: Annotated[
+        bool, typer.Option("--fractional", help="Write the probability as a DICOM segmentation too, in shades.")
+    ] = False,
     require_signature: RequiredSignature = None,
     no_require_signature: AnySignature = False,
     resume: Annotated[
@@ -62,10 +73,12 @@ def infer(
     """Find the lesion in one case, in a folder of cases, or in explicit files.
 
     For each case: lesion mask, probability and pseudo-DWI as NIfTI in the geometry of the series, report.json and
-    overview.png. A case that cannot be used is refused in one sentence and leaves nothing behind; the others go on.
+    overview.png; of a DICOM study also DICOM objects, in dicom/. A case that cannot be used is refused in one sentence
+    and leaves nothing behind; the others go on.
 
     Example: ctpdeploy infer demo/demo.ctpbundle demo/test --out results
     """
+    from ctpdeploy.runtime.cohort.dicom_results import DicomResults
     from ctpdeploy.runtime.cohort.places import require_places
     from ctpdeploy.runtime.report.submission import Submission
 
@@ -73,13 +86,16 @@ def infer(
     given = {key: path for key, path in files.items() if path is not None}
     if bool(given) == bool(inputs):
         raise UsageError("Give either cases or the files of one case (--ctp ...), for example: infer BUNDLE CASE.")
+    objects = DicomResults(wanted=dicom, fractional=fractional)
     planned = None if submission is None else Submission(submission)
     cases = _explicit(name, given) if given else _found(inputs or [], series)
     cases = [replace(case, frame_interval=frame_interval) for case in cases]
     require_places(cases, out, planned, inputs=inputs or ())
     _require_apart_from_bundle(bundle, out)
     signer = signer_of(require_signature, no_require_signature)
-    cohort = infer_with_progress(bundle, cases, out, backend=backend, resume=resume, submission=planned, signer=signer)
+    cohort = infer_with_progress(
+        bundle, cases, out, backend=backend, resume=resume, submission=planned, dicom=objects, signer=signer
+    )
     if cohort.submission:
         say(f"The masks to submit, {len(cohort.reports)}, are in {cohort.submission}.")
     if as_json:
@@ -132,10 +148,12 @@ def infer_with_progress(
     backend: str = "auto",
     resume: bool = False,
     submission: "Submission | None" = None,
+    dicom: "DicomResults | None" = None,
     signer: "Signer" = None,
 ) -> "Cohort":
     """:func:`ctpdeploy.runtime.cohort.run.infer_cases` with a progress bar."""
     from ctpdeploy.runtime import Pipeline, infer_cases
+    from ctpdeploy.runtime.cohort.dicom_results import OF_DICOM_STUDIES
 
     with Pipeline.open(bundle, backend, signer) as pipeline, progress() as display:
         task = display.add_task("infer", total=len(cases), text="")
@@ -145,7 +163,15 @@ def infer_with_progress(
                 display.say(f"Error: {outcome.case}: {outcome.refusal}")
             display.update(task, advance=1, text=outcome.case)
 
-        return infer_cases(pipeline, cases, out, resume=resume, submission=submission, on_case=show)
+        return infer_cases(
+            pipeline,
+            cases,
+            out,
+            resume=resume,
+            submission=submission,
+            dicom=dicom or OF_DICOM_STUDIES,
+            on_case=show,
+        )
 
 
 def print_reports(reports: list[dict[str, Any]], out: Path) -> None:
@@ -170,8 +196,8 @@ def print_reports(reports: list[dict[str, Any]], out: Path) -> None:
 
 
 def _file_to_mask(report: dict[str, Any]) -> float:
-    """Seconds from reading to the masks on disk: everything but the picture."""
-    return sum(value for stage, value in report["seconds"].items() if stage != "overview")
+    """Seconds from reading to the masks on disk: everything but what is made of them afterwards."""
+    return sum(value for stage, value in report["seconds"].items() if stage not in ("overview", "dicom"))
 
 
 def _count(report: dict[str, Any]) -> str:

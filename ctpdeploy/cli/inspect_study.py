@@ -67,7 +67,7 @@ def _print(study: dict[str, Any], *, alone: bool) -> None:
 
 
 def _sentence(scan: dict[str, Any]) -> str:
-    unit = "s" if scan["clock_unit"] == "s" else "frames"
+    unit = scan["clock_unit"]
     steps = f"{scan['interval']:g}"
     if scan["longest_interval"] > 1.05 * scan["shortest_interval"]:
         steps = f"{scan['shortest_interval']:g} to {scan['longest_interval']:g}"

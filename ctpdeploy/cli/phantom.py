@@ -6,12 +6,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ctpdeploy.cli.terminal import progress, say
+from ctpdeploy.cli.terminal import print_table, progress, say
 
 if TYPE_CHECKING:
     from ctpdeploy.phantom import PhantomConfig
 
 __all__ = ["make_cases", "phantom"]
+
+
+def _list_layouts(layout: str | None) -> str | None:
+    """Callback of ``--dicom``: ``list`` prints all layouts and ends the command."""
+    if layout == "list":
+        from ctpdeploy.phantom.dicom import LAYOUTS
+
+        print_table(("layout", "what is written"), [(name, known.summary) for name, known in LAYOUTS.items()], words=2)
+        raise typer.Exit
+    return layout
 
 
 def phantom(
@@ -36,12 +46,22 @@ def phantom(
             "motion, low-dose, white-noise, no-information-gap, comorbid, healthy (no stroke at all)."
         ),
     ] = None,
+    dicom: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LAYOUT",
+            callback=_list_layouts,
+            is_eager=True,
+            help="Write DICOM studies as scanners send them, with all that a study holds beside its CT perfusion: "
+            "one-series, series-a-phase, enhanced, tilt and others; list prints all.",
+        ),
+    ] = None,
     override: Annotated[
         list[str] | None,
         typer.Option("--set", help="One setting on top of that, as slices=4, emboli=1, leukoaraiosis=1; repeatable."),
     ] = None,
 ) -> None:
-    """Write synthetic stroke patients in the layout of ISLES 2018, with DWI and the truth.
+    """Write synthetic stroke patients in the layout of ISLES 2018, or as DICOM studies, with DWI and the truth.
 
     Patients are made of equations: no patient's data is in them, and scores on them are not clinical.
 
@@ -53,11 +73,13 @@ def phantom(
 
     config = PhantomConfig(size=size, info_gap=info_gap, anatomy=anatomy, motion=motion)
     config = config if variant is None else vary(config, variant)
-    make_cases(out, cases=cases, seed=seed, config=load(config, overrides=override or []))
+    make_cases(out, cases=cases, seed=seed, config=load(config, overrides=override or []), layout=dicom)
     say(f"{cases} synthetic {'case is' if cases == 1 else 'cases are'} in {out}. Scores on them are not clinical.")
 
 
-def make_cases(out: Path, *, cases: int, seed: int, config: "PhantomConfig", first: int = 1) -> None:
+def make_cases(
+    out: Path, *, cases: int, seed: int, config: "PhantomConfig", first: int = 1, layout: str | None = None
+) -> None:
     """Write cases ``first`` and on, with a progress bar, on as many cores as there are."""
     from ctpdeploy.phantom import write_dataset
 
@@ -69,6 +91,7 @@ def make_cases(out: Path, *, cases: int, seed: int, config: "PhantomConfig", fir
             seed=seed,
             config=config,
             first=first,
+            layout=layout,
             workers=min(os.cpu_count() or 1, cases),
             on_case=lambda folder: display.update(task, advance=1, text=folder.name),
         )

@@ -11,6 +11,7 @@ from ctpdeploy.cli.options import AnySignature, RequiredSignature, signer_of, wi
 from ctpdeploy.cli.terminal import print_json, print_table, say
 
 if TYPE_CHECKING:
+    from ctpdeploy.runtime.gate.inspection import Repeated
     from ctpdeploy.runtime.gate.verification import Comparison
 
 __all__ = ["print_trials", "verify"]
@@ -34,8 +35,9 @@ def verify(
 ) -> None:
     """Check a bundle: manifest, SHA-256 of every file, signature, graphs, and the gate again on this machine.
 
-    The gate compares each network and the whole chain with what torch found in float64 when the bundle was made. A
-    bundle that is refused ends in one sentence and exit code 4; one whose gate does not hold, in exit code 6.
+    The gate compares what preprocessing makes of a raw case, each network and the whole chain with what was found when
+    the bundle was made, in float64. A bundle that is refused ends in one sentence and exit code 4; one whose gate does
+    not hold, in exit code 6.
     Hashes find accidents. Only a signature, checked with a key that came another way, says who made the bundle.
 
     Example: ctpdeploy verify first.ctpbundle --key maker.pub
@@ -44,16 +46,36 @@ def verify(
 
     signer = signer_of(require_signature, no_require_signature)
     findings = inspect_bundle(bundle, signer)
-    trials = repeat_gate(bundle, backend, signer) if gate else ()
+    passed = repeat_gate(bundle, backend, signer) if gate else None
     if as_json:
-        print_json({**findings, "gate": [dataclasses.asdict(trial) for trial in trials]})
+        print_json({**findings, **_figures(passed)})
     else:
         rows = [[name, file["sha256"][:16], f"{file['bytes']:,}"] for name, file in findings["files"].items()]
         print_table(["file", "SHA-256", "bytes"], rows, words=2)
         say(f"SHA-256 of the bundle, as reports name it: {findings['sha256']}")
         say(f"{bundle} is whole, and {findings['gate_checks']} checks of its gate held. {_signature(findings)}")
-        if trials:
-            print_trials(trials)
+        if passed is not None:
+            print_trials(passed.trials)
+            say(_raw_case(passed))
+
+
+def _figures(passed: "Repeated | None") -> dict[str, Any]:
+    """What was measured, ready for JSON."""
+    if passed is None:
+        return {"gate": [], "preprocessing": None, "raw_case": None}
+    gate, preprocessing, case = dataclasses.asdict(passed).values()
+    return {"gate": gate, "preprocessing": preprocessing, "raw_case": case}
+
+
+def _raw_case(passed: "Repeated") -> str:
+    """A sentence on what surrounds the networks."""
+    if passed.preprocessing is None or passed.case is None:
+        return "No raw case is in the bundle, so the gate does not cover preprocessing: export the bundle again."
+    inputs, maps = (max(found.values()) for found in (passed.preprocessing.inputs, passed.preprocessing.maps))
+    return (
+        f"Preprocessing makes of the raw case what it made at export (inputs to {inputs:.1g}, maps to {maps:.1g} of "
+        f"themselves), and {passed.case.backend} draws the same mask from its voxels on."
+    )
 
 
 def print_trials(trials: "Iterable[Comparison]") -> None:

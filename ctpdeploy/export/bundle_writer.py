@@ -3,7 +3,7 @@
 import importlib.metadata
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from ctpdeploy.errors import InputError, UsageError
 from ctpdeploy.export.gate import make_reference
 from ctpdeploy.export.graph_builder import Workbench
 from ctpdeploy.export.precision import Progress
+from ctpdeploy.export.raw_case import make_raw_case
 from ctpdeploy.export.verified_graphs import Approximation, prove
 from ctpdeploy.runtime.bundle.archive import whole_archive
 from ctpdeploy.runtime.bundle.bundle import VERIFICATION, Bundle, FileDigest, sha256_of
@@ -73,7 +74,8 @@ def export_run(
     Args:
         run: folder written by training.
         out: bundle to make; must not exist.
-        samples: cases that the gate compares on, at least one; their slices travel in the bundle: synthetic only.
+        samples: cases that the gate compares on, at least one; their slices travel in the bundle, and the first also
+            raw, made coarse: synthetic only.
         cases: further ones to compare on, which do not travel.
         calibration: cases behind the scales of INT8 and constant statistics; none of the others.
         options: of the bundle.
@@ -100,12 +102,16 @@ def export_run(
         calibration=_slices(calibration, constants) if calibration else None,
         calibration_cases=_names(calibration),
     )
+    perfusion = stored_perfusion(config, str(run / "config.json"))
     with whole_archive(out) if options.archive else atomic_folder(out) as folder:
-        reference = make_reference(chain, _slices([*samples, *cases], constants))
+        raw = make_raw_case(samples[0], constants, perfusion)
+        travelling = [*samples, raw.case]
+        reference = make_reference(chain, _slices([*travelling, *cases], constants))
         bench = Workbench(chain=chain, constants=constants, reference=reference)
-        graphs, verification = prove(bench, approximation, _names([*samples, *cases]), progress)
+        graphs, verification = prove(bench, approximation, _names([*travelling, *cases]), progress)
         progress("sealing", 0.97)
-        reference.first(sum(len(case.series[0]) for case in samples)).save(folder / REFERENCE)
+        count = sum(len(case.series[0]) for case in travelling)
+        replace(reference.first(count), raw=raw).save(folder / REFERENCE)
         verification.write(folder / VERIFICATION)
         Bundle(
             folder=folder,
@@ -116,7 +122,7 @@ def export_run(
             networks=bench.write(graphs, folder),
             files={name: FileDigest.of(folder / name) for name in (VERIFICATION, REFERENCE)},
             preprocess=constants,
-            perfusion=stored_perfusion(config, str(run / "config.json")),
+            perfusion=perfusion,
             provenance=_provenance(run, config),
             licence=options.licence,
         ).write_manifest()

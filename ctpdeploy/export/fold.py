@@ -17,6 +17,10 @@ equal to rounding. With m, v the mean and variance of a channel over its pixels 
     y  = A x + B
 
 Folding all of it into the convolution is exact for w_in = w_ln = u_in = u_ln = 0 only: see ``static_norm``.
+
+The two layers of Squeeze-and-Excitation act on a column, one value for each channel, which is an image of one pixel:
+there ``W x + b`` is a 1x1 convolution with the same weights. There are engines without a matrix product in float32
+(TensorRT for RTX, compute capability 7.5).
 """
 
 import copy
@@ -27,9 +31,10 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from ctpdeploy.train.networks.squeeze_excite import SqueezeExcite
 from ctpdeploy.train.networks.switch_norm import SwitchNorm2d
 
-__all__ = ["FoldedSwitchNorm", "convolutions_before", "fold", "fold_affine", "fold_batch_norm"]
+__all__ = ["FoldedSqueezeExcite", "FoldedSwitchNorm", "convolutions_before", "fold", "fold_affine", "fold_batch_norm"]
 
 Module = TypeVar("Module", bound=nn.Module)
 Layer = TypeVar("Layer", bound=nn.Module)
@@ -74,9 +79,9 @@ class FoldedSwitchNorm(nn.Module):
         if self.unbiased:
             pixels = x.shape[2] * x.shape[3]
             var = var * (pixels / (pixels - 1))
-        layer_mean = mean.mean(1, keepdim=True)
+        layer_mean = _channel_mean(mean)
         offset = mean - layer_mean
-        layer_var = var.mean(1, keepdim=True) + (offset * offset).mean(1, keepdim=True)
+        layer_var = _channel_mean(var) + _channel_mean(offset * offset)
         mixed_mean = self.mean_mix[0] * mean + self.mean_mix[1] * layer_mean + self.mean_constant
         return mixed_mean, self.var_mix[0] * var + self.var_mix[1] * layer_var + self.var_constant
 
@@ -84,6 +89,41 @@ class FoldedSwitchNorm(nn.Module):
         """A and B for mixed statistics, in their shape."""
         scale = self.weight / torch.sqrt(var)
         return scale, self.bias - scale * mean
+
+
+class FoldedSqueezeExcite(nn.Module):
+    """Squeeze-and-Excitation for inference, of 1x1 convolutions.
+
+    Args:
+        layer: as trained; its weights are kept.
+    """
+
+    def __init__(self, layer: SqueezeExcite) -> None:
+        super().__init__()
+        self.fc1, self.fc2 = _one_by_one(layer.fc1), _one_by_one(layer.fc2)
+        self.relu = layer.relu
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Weight the channels of ``(N, C, H, W)``; keeps the shape."""
+        return x * self.fc2(self.relu(self.fc1(x.mean((2, 3), keepdim=True)))).sigmoid()
+
+
+def _one_by_one(layer: nn.Linear) -> nn.Conv2d:
+    """The convolution that does to each pixel what ``layer`` does to a row."""
+    conv = nn.Conv2d(layer.in_features, layer.out_features, 1, dtype=layer.weight.dtype)
+    with torch.no_grad():
+        conv.weight.copy_(layer.weight[:, :, None, None])
+        conv.bias = layer.bias
+    return conv
+
+
+def _channel_mean(column: Tensor) -> Tensor:
+    """Mean over the channels of ``(N, C, 1, 1)``, one for each slice.
+
+    Over all axes but the batch: over the channels alone ONNX Runtime adds up in another order in another batch, the one
+    operator of all whose result depends on it.
+    """
+    return column.mean((1, 2, 3), keepdim=True)
 
 
 def _slice_mean(x: Tensor) -> Tensor:
@@ -131,4 +171,6 @@ def fold(module: Module) -> Module:
         for name, child in list(parent.named_children()):
             if isinstance(child, SwitchNorm2d):
                 setattr(parent, name, FoldedSwitchNorm(child))
+            elif isinstance(child, SqueezeExcite):
+                setattr(parent, name, FoldedSqueezeExcite(child))
     return folded

@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-__all__ = ["CONVOLUTIONS", "layer_of", "to_half", "with_rounding"]
+__all__ = ["CONVOLUTIONS", "convolutions_of", "layer_of", "to_half", "with_rounding"]
 
 CONVOLUTIONS: Final = ("Conv", "ConvTranspose")
 """Operators that multiply, and are worth another precision."""
@@ -25,6 +25,20 @@ _TRANSPARENT: Final = ("Relu", "MaxPool", "Concat", "Identity")
 """Operators that commute with rounding."""
 
 _MARK: Final[dict[int, str]] = {TensorProto.FLOAT16: "half", TensorProto.FLOAT: "single"}
+
+
+def convolutions_of(graph: onnx.GraphProto) -> list[NodeProto]:
+    """The convolutions of images, which are all the work.
+
+    Those of Squeeze-and-Excitation act on the means of a slice, one pixel, and stay in float32 as what gave these.
+    """
+    columns, found = set[str](), list[NodeProto]()
+    for node in graph.node:
+        if node.op_type == "ReduceMean" or (node.op_type in ("Conv", "Relu") and node.input[0] in columns):
+            columns |= {*node.output}
+        elif node.op_type in CONVOLUTIONS:
+            found.append(node)
+    return found
 
 
 def layer_of(node: NodeProto) -> str:
@@ -79,7 +93,8 @@ def _half_nodes(graph: onnx.GraphProto, keep: Collection[str]) -> set[int]:
         for name in node.input:
             takers.setdefault(name, []).append(index)
     edges = {value.name for value in (*graph.input, *graph.output)}
-    half = {i for i, node in enumerate(graph.node) if node.op_type in CONVOLUTIONS and layer_of(node) not in keep}
+    convolutions = {node.output[0] for node in convolutions_of(graph) if layer_of(node) not in keep}
+    half = {i for i, node in enumerate(graph.node) if node.output[0] in convolutions}
 
     def surrounded(node: NodeProto) -> bool:
         before = all(makers.get(name) in half for name in node.input)

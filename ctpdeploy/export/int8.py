@@ -17,7 +17,7 @@ import onnx
 from numpy.typing import NDArray
 from onnxruntime import quantization
 
-from ctpdeploy.export.half import CONVOLUTIONS, layer_of
+from ctpdeploy.export.half import CONVOLUTIONS, convolutions_of, layer_of
 from ctpdeploy.runtime.gate.reference import Reference
 from ctpdeploy.train.networks.chain import OUTPUTS, Wiring
 
@@ -47,9 +47,9 @@ class Calibration:
             model: the same in every call.
             keep: layers that stay in float32.
         """
-        chosen = [node for node in model.graph.node if node.op_type in CONVOLUTIONS]
-        kept = [node.name for node in chosen if layer_of(node) in keep]
-        if len(kept) == len(chosen):
+        chosen = {node.name for node in convolutions_of(model.graph) if layer_of(node) not in keep}
+        kept = [node.name for node in model.graph.node if node.op_type in CONVOLUTIONS and node.name not in chosen]
+        if not chosen:
             return model
         (name,) = (value.name for value in model.graph.input)
         with tempfile.TemporaryDirectory() as folder, _quiet():

@@ -7,10 +7,10 @@ see what it costs at the end of the chain; the costliest stay in float32, as few
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from onnx import ModelProto, NodeProto
+from onnx import ModelProto
 
 from ctpdeploy.errors import GateError
-from ctpdeploy.export.half import CONVOLUTIONS, layer_of, to_half
+from ctpdeploy.export.half import convolutions_of, layer_of, to_half
 from ctpdeploy.export.int8 import Calibration
 from ctpdeploy.runtime.gate.verification import Comparison
 
@@ -45,7 +45,9 @@ class Converted:
 
 def layers_of(graphs: Graphs) -> list[str]:
     """Layers that could be converted: ``ROLE/LAYER``."""
-    names = {f"{role}/{layer_of(node)}": None for role, graph in graphs.items() for node in _convolutions(graph)}
+    names = {
+        f"{role}/{layer_of(node)}": None for role, graph in graphs.items() for node in convolutions_of(graph.graph)
+    }
     return list(names)
 
 
@@ -111,7 +113,3 @@ def find_mixture(
         )
     graphs, trial = found
     return Converted(graphs=graphs, trial=trial, float32_layers=tuple(costliest[:holding]), layer_errors=errors)
-
-
-def _convolutions(graph: ModelProto) -> list[NodeProto]:
-    return [node for node in graph.graph.node if node.op_type in CONVOLUTIONS]

@@ -17,7 +17,7 @@ from ctpdeploy.phantom.nifti import write_nifti
 from ctpdeploy.phantom.patient import Patient, make_patient
 from ctpdeploy.phantom.settings import PhantomConfig
 
-__all__ = ["write_case"]
+__all__ = ["ground_truth", "write_case", "write_json"]
 
 FLOW_SCALE = 10
 FIRST_ID, IDS_PER_CASE = 100_000, 10
@@ -37,8 +37,7 @@ def write_case(out: Path, seed: int, config: PhantomConfig, number: int) -> Path
             stem = f"SMIR.Brain.XX.O.{name}.{identifier:06d}"
             (partial_folder / stem).mkdir()
             write_nifti(partial_folder / stem / f"{stem}.nii", volume, patient.spacing, interval)
-        truth = json.dumps(_truth(patient, seed, number, config), indent=2, sort_keys=True)
-        (partial_folder / "truth.json").write_text(truth + "\n", encoding="utf-8")
+        write_json(partial_folder / "truth.json", ground_truth(patient, seed, number, config))
     return folder
 
 
@@ -57,7 +56,7 @@ def _volumes(patient: Patient) -> dict[str, NDArray[Any]]:
     }
 
 
-def _truth(patient: Patient, seed: int, number: int, config: PhantomConfig) -> dict[str, Any]:
+def ground_truth(patient: Patient, seed: int, number: int, config: PhantomConfig) -> dict[str, Any]:
     """Ground truth that no scan holds, for the side-car file."""
     voxel_ml = float(np.prod(patient.spacing)) / 1000.0
     volumes = {name: float(patient.truth[name].sum() * voxel_ml) for name in ("core", "penumbra", "old")}
@@ -76,3 +75,8 @@ def _truth(patient: Patient, seed: int, number: int, config: PhantomConfig) -> d
         "lesion_ml": patient.lesion_ml,
         "volumes_ml": volumes,
     }
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a side-car file."""
+    path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")

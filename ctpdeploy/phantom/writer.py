@@ -34,6 +34,7 @@ def write_dataset(
     seed: int = 0,
     config: PhantomConfig | None = None,
     first: int = 1,
+    layout: str | None = None,
     workers: int = 1,
     on_case: Callable[[Path], None] | None = None,
 ) -> list[Path]:
@@ -48,6 +49,8 @@ def write_dataset(
         seed: of the whole data set.
         config: defaults to ``PhantomConfig()``.
         first: number of the first case.
+        layout: of DICOM studies, a name in :data:`ctpdeploy.phantom.dicom.LAYOUTS`: each is written to
+            ``case_<number>/study``, its truth beside it. None for the files of ISLES 2018.
         workers: processes; with more than one, the caller's main module must be importable (``if __name__ ==
             "__main__"``).
         on_case: called with each case folder, in order, when it is written.
@@ -56,16 +59,24 @@ def write_dataset(
         The case folders, in order.
 
     Raises:
-        InputError: one of the case folders exists already; nothing is written then.
+        InputError: one of the case folders exists already, and nothing is written then; or a patient cannot be written
+            in that layout.
         UsageError: the folder cannot be written.
+        UnknownKeyError: there is no such layout.
+        UsageError: the folder cannot be written.
+        MissingPackageError: a study needs pydicom or GDCM, which is not installed.
     """
+    if layout is not None:
+        from ctpdeploy.phantom.dicom.layouts import require_layout
+
+        require_layout(layout)
     folders = [out / f"case_{number}" for number in range(first, first + cases)]
     for folder in folders:
         if folder.exists():
             raise InputError(f"The case folder {folder} exists already: choose another folder or remove it.")
     require_writable(out)
     out.mkdir(parents=True, exist_ok=True)
-    job = partial(_write_case, out, seed, config or PhantomConfig())
+    job = partial(_write_case, out, seed, config or PhantomConfig(), layout)
     for folder in _run(job, range(first, first + cases), workers):
         if on_case is not None:
             on_case(folder)
@@ -98,8 +109,12 @@ def _environment(**variables: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _write_case(out: Path, seed: int, config: PhantomConfig, number: int) -> Path:
+def _write_case(out: Path, seed: int, config: PhantomConfig, layout: str | None, number: int) -> Path:
     """Make and write one case, by the process that this runs in."""
+    if layout is not None:
+        from ctpdeploy.phantom.dicom.study_case import write_study_case
+
+        return write_study_case(out, seed, config, layout, number)
     from ctpdeploy.phantom.case_folder import write_case
 
     return write_case(out, seed, config, number)

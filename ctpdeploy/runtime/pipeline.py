@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Self
 
 from ctpdeploy.errors import InputError
-from ctpdeploy.runtime.backends.engine import CaseEngine, Engine
-from ctpdeploy.runtime.backends.reference_path import run_reference_path
+from ctpdeploy.runtime.backends.engine import Engine
+from ctpdeploy.runtime.backends.reference_path import run_case
 from ctpdeploy.runtime.backends.registry import AUTO, choose, open_engine
 from ctpdeploy.runtime.bundle.bundle import Bundle
 from ctpdeploy.runtime.bundle.trust import Signer
@@ -16,6 +16,7 @@ from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.data.finding import by_severity
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.data.prediction import Prediction, Provenance
+from ctpdeploy.runtime.gate.preprocessing import require_preprocessing
 from ctpdeploy.runtime.preprocess.postprocess import components_of
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 from ctpdeploy.runtime.quality.lesion import inspect_lesion
@@ -61,10 +62,12 @@ class Pipeline:
         Raises:
             InputError: it is no bundle, a damaged one, or one that nobody asked for has signed.
             UsageError, MissingPackageError: as :meth:`Bundle.open`.
+            GateError: by its constants, or here, a case becomes other network inputs than those it was proven with.
             UsageError, BackendError: as :func:`ctpdeploy.runtime.backends.registry.open_engine`.
         """
         with Bundle.open(bundle, signer) as opened:
             choice = choose(opened, backend)
+            require_preprocessing(opened)
             provenance = Provenance(
                 bundle={
                     "name": Path(bundle).resolve().name,
@@ -116,10 +119,7 @@ class Pipeline:
                 f"The maps of {case.identifier} were computed with other settings than these networks' own: hand those "
                 "to whatever reads the case, as in read_case(folder, pipeline.perfusion)."
             )
-        if isinstance(self.engine, CaseEngine):
-            outputs = self.engine.run_case(case, self.config)
-        else:
-            outputs = run_reference_path(self.engine, case, self.config)
+        outputs = run_case(self.engine, case, self.config)
         start = time.perf_counter()
         components = components_of(outputs.mask, case)
         doubts = (*implausible(case), *inspect_lesion(outputs.mask, case))
@@ -128,7 +128,7 @@ class Pipeline:
         return Prediction(
             outputs=replace(outputs, seconds=seconds),
             components=components,
-            volume_ml=float(outputs.mask.sum() * case.geometry.voxel_ml),
+            volume_ml=case.geometry.volume_ml(outputs.mask),
             findings=by_severity((*case.findings, *outputs.window.findings, *doubts, *outputs.findings)),
             provenance=self.provenance,
         )

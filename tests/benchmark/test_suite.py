@@ -2,15 +2,18 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import bundle_tables
 import numpy as np
+import onnx
 import pytest
-from support.bundles import write_bundle
+from support.bundles import edit_network, write_bundle
 from support.nifti_cases import only_case
 
 from ctpdeploy.benchmark import Plan, Results, chosen_backends, run_benchmark
+from ctpdeploy.benchmark.per_network import networks_alone
 from ctpdeploy.benchmark.stages import UNACCOUNTED
 from ctpdeploy.benchmark.tables import heading, remarks, tables
 from ctpdeploy.errors import BackendError, GateError, GuardError, UsageError
@@ -20,6 +23,7 @@ from ctpdeploy.runtime.backends.engine import Engine
 from ctpdeploy.runtime.backends.registry import BACKENDS, Backend
 from ctpdeploy.runtime.data.prediction import EngineInfo
 from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
+from ctpdeploy.runtime.gate.gate import reference_of
 
 ROUNDS = 3
 
@@ -170,3 +174,24 @@ def test_backends_are_those_asked_for_or_all_that_can_run(monkeypatch: pytest.Mo
         monkeypatch.setitem(BACKENDS, name, nothing)
     with pytest.raises(BackendError, match="No backend can run here"):
         chosen_backends([])
+
+
+def fewer_channels(model: onnx.ModelProto) -> None:
+    """Of the first convolution's weights: ONNX Runtime notices it when it runs."""
+    name = next(node for node in model.graph.node if node.op_type == "Conv").input[1]
+    weights = next(one for one in model.graph.initializer if one.name == name)
+    less = np.ascontiguousarray(onnx.numpy_helper.to_array(weights)[:, 1:])
+    weights.CopyFrom(onnx.numpy_helper.from_array(less, name))
+
+
+def test_a_network_that_does_not_run_alone_is_a_sentence(bundle_folder: Path, tmp_path: Path):
+    copy = Path(shutil.copytree(bundle_folder, tmp_path / "wrong.ctpbundle"))
+    edit_network(copy, fewer_channels, "extractor")
+    with Bundle.open(copy) as bundle:
+        alone = networks_alone(bundle, "ort-cpu", reference_of(bundle))
+        for _ in range(2):
+            with pytest.raises(
+                BackendError, match=r"^The extractor of .* does not run alone on ort-cpu \(.*\): export"
+            ):
+                alone["extractor"]()
+        assert alone["segmenter"]() is not None

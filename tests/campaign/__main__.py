@@ -1,27 +1,37 @@
-"""``python -m campaign``, from ``tests``: spoiled cases, killed runs, or a soak, as many as you like.
+"""``python -m campaign``, from ``tests``: spoiled cases, wrong bundles, killed runs, or a soak, as many as you like.
 
-``cases`` (the default) spoils copies of right cases: exit code 1 where one gave a wrong mask without a word, crashed or
-hung. ``kills`` ends runs over a folder by SIGKILL: exit code 1 where a result was not whole, or another. ``soak`` runs
-case after case in one process: exit code 1 where it grew. Patients and a bundle are made in the folder of work, and
-used again.
+``cases`` (the default) and ``studies`` spoil copies of right cases, in NIfTI and in DICOM: exit code 1 where one gave a
+wrong mask without a word, crashed or hung. ``bundles`` makes a bundle wrong and seals it again: exit code 1 where it
+was neither refused in a sentence nor answered as before; half are of a small network with every operator, half of
+trained ones. ``kills`` ends runs over a folder by SIGKILL: exit code 1 where a result was not whole, or another.
+``soak`` runs case after case in one process: exit code 1 where it grew. Patients and a bundle are made in the folder of
+work, and used again.
 """
 
 import argparse
 import sys
+import tempfile
+import warnings
+from collections import Counter
 from pathlib import Path
 
 from campaign import kills
-from campaign.campaign import failures, run
+from campaign.campaign import Counts, failures, run
 from campaign.judge import FAILURES, Outcome
 from campaign.kills import run_kills
+from campaign.operator_bundle import write_operator_bundle
 from campaign.soak import growth, has_grown, soak
+from campaign.studies import run_studies, write_studies
+from campaign.wrong_bundles import run_bundles
 from ctpdeploy.cli.demo import SIZE, TRAIN_CASES, TRAIN_SEED
 from ctpdeploy.cli.export import export_bundle
 from ctpdeploy.cli.phantom import make_cases
 from ctpdeploy.cli.terminal import print_table
 from ctpdeploy.cli.train import train_run
+from ctpdeploy.errors import CtpdeployError
 from ctpdeploy.phantom import PhantomConfig
 from ctpdeploy.runtime import Pipeline, find_cases
+from ctpdeploy.runtime.gate.inspection import repeat_gate
 from ctpdeploy.train import PRESETS
 
 TEST_CASES, TEST_SEED = 8, 3
@@ -42,21 +52,66 @@ def prepared(work: Path) -> tuple[Path, list[Path]]:
     return bundle, sorted((work / "test").iterdir())
 
 
-def spoil(bundle: Path, cases: list[Path], options: argparse.Namespace) -> int:
-    """Spoiled cases; how many failed."""
+def say(number: int, name: str, outcome: Outcome) -> None:
+    """What failed."""
+    if outcome.verdict in FAILURES:
+        print(f"{number}: {name}: {outcome.verdict}: {outcome.words}", flush=True)
 
-    def say(number: int, name: str, outcome: Outcome) -> None:
-        if outcome.verdict in FAILURES:
-            print(f"{number}: {name}: {outcome.verdict}: {outcome.words}", flush=True)
 
-    with Pipeline.open(bundle, options.backend) as pipeline:
-        counts = run(pipeline, cases, options.work / "copies", count=options.count, seed=options.seed, on_outcome=say)
+def print_counts(counts: Counts) -> None:
+    """A line for each mutation."""
     print_table(
         ("mutation", *VERDICTS),
         [(name, *(f"{of_one[verdict] or ''}" for verdict in VERDICTS)) for name, of_one in counts.items()],
     )
+
+
+def spoil(bundle: Path, cases: list[Path], options: argparse.Namespace) -> int:
+    """Spoiled cases; how many failed."""
+    with Pipeline.open(bundle, options.backend) as pipeline:
+        counts = run(pipeline, cases, options.work / "copies", count=options.count, seed=options.seed, on_outcome=say)
+    print_counts(counts)
     print(f"{options.count} spoiled cases on {options.backend}: {failures(counts)} failed.")
     return failures(counts)
+
+
+def spoil_studies(bundle: Path, _: list[Path], options: argparse.Namespace) -> int:
+    """Spoiled DICOM studies; how many failed."""
+    warnings.simplefilter("ignore")  # pydicom's, of what is written wrong here
+    right = write_studies(options.work / "studies")
+    with Pipeline.open(bundle, options.backend) as pipeline:
+        counts = run_studies(
+            pipeline, right, options.work / "copies", count=options.count, seed=options.seed, on_outcome=say
+        )
+    print_counts(counts)
+    print(f"{options.count} spoiled studies on {options.backend}: {failures(counts)} failed.")
+    return failures(counts)
+
+
+def spoil_bundles(bundle: Path, cases: list[Path], options: argparse.Namespace) -> int:
+    """Wrong bundles; how many failed."""
+    counts: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as folder:
+        small = write_operator_bundle(Path(folder) / "operators.ctpbundle")
+        for right in (small, bundle):
+            try:
+                repeat_gate(right, options.backend)
+            except CtpdeployError as error:
+                print(f"{right.name} is left out on {options.backend}: {error}")
+                continue
+            of_kinds = run_bundles(
+                right,
+                cases[0],
+                options.backend,
+                options.work / "copies",
+                count=options.count // 2,
+                seed=options.seed,
+                on_outcome=say,
+            )
+            counts += sum(of_kinds.values(), Counter())
+    failed = sum(counts[verdict] for verdict in FAILURES)
+    print(f"{counts.total()} wrong bundles on {options.backend}: {dict(counts)}, {failed} failed.")
+    return failed
 
 
 def kill(bundle: Path, cases: list[Path], options: argparse.Namespace) -> int:
@@ -92,7 +147,7 @@ def last(bundle: Path, cases: list[Path], options: argparse.Namespace) -> int:
     return int(has_grown(readings))
 
 
-KINDS = {"cases": spoil, "kills": kill, "soak": last}
+KINDS = {"cases": spoil, "studies": spoil_studies, "bundles": spoil_bundles, "kills": kill, "soak": last}
 
 
 def main() -> None:

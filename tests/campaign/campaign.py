@@ -19,6 +19,41 @@ Counts = Mapping[str, Counter[str]]
 """Verdicts by the name of a mutation."""
 
 
+OnOutcome = Callable[[int, str, Outcome], None]
+"""Called with the number, the kind and the outcome of each attempt."""
+
+
+def in_turns(
+    kinds: Sequence[str],
+    work: Path,
+    attempt: Callable[[str, Path, np.random.Generator], Outcome],
+    *,
+    count: int,
+    seed: int,
+    on_outcome: OnOutcome,
+) -> Counts:
+    """Attempts at one kind after the other, counted.
+
+    Args:
+        kinds: what can go wrong.
+        work: folder for the copies that are spoiled, which are removed again.
+        attempt: function from a kind, an empty folder and a generator to what came of it.
+        count: attempts.
+        seed: of the choices.
+        on_outcome: called with each.
+    """
+    counts: dict[str, Counter[str]] = {kind: Counter() for kind in kinds}
+    for number in range(count):
+        kind = kinds[number % len(kinds)]
+        copy = work / f"{number}"
+        copy.mkdir(parents=True)
+        outcome = attempt(kind, copy, np.random.default_rng((seed, number)))
+        counts[kind][outcome.verdict] += 1
+        on_outcome(number, kind, outcome)
+        shutil.rmtree(copy)
+    return counts
+
+
 def run(
     pipeline: Pipeline,
     cases: Sequence[Path],
@@ -26,7 +61,7 @@ def run(
     *,
     count: int,
     seed: int,
-    on_outcome: Callable[[int, str, Outcome], None] = lambda *_: None,
+    on_outcome: OnOutcome = lambda *_: None,
 ) -> Counts:
     """Spoil and judge.
 
@@ -38,24 +73,21 @@ def run(
         seed: of the choices.
         on_outcome: called with the number, the mutation and the outcome of each.
     """
-    right = {}
-    for folder in cases:
-        files = _inputs(folder)
-        right[folder] = pipeline.predict(read_nifti_case("case", files))
-    counts: dict[str, Counter[str]] = {name: Counter() for name in MUTATIONS}
-    names = list(MUTATIONS)
-    for number in range(count):
-        name = names[number % len(names)]
-        rng = np.random.default_rng((seed, number))
-        one, other = (cases[int(index)] for index in rng.choice(len(cases), 2, replace=False))
-        copy = work / f"{number}"
+    right = {folder: pipeline.predict(read_nifti_case("case", _inputs(folder))) for folder in cases}
+
+    def attempt(kind: str, copy: Path, rng: np.random.Generator) -> Outcome:
+        one, other = pair(cases, rng)
         files = _copied(_inputs(one), copy)
-        MUTATIONS[name](files, _inputs(other), rng)
-        outcome = judge(pipeline, files, right[one])
-        counts[name][outcome.verdict] += 1
-        on_outcome(number, name, outcome)
-        shutil.rmtree(copy)
-    return counts
+        MUTATIONS[kind](files, _inputs(other), rng)
+        return judge(pipeline, files, right[one])
+
+    return in_turns(list(MUTATIONS), work, attempt, count=count, seed=seed, on_outcome=on_outcome)
+
+
+def pair(patients: Sequence[Path], rng: np.random.Generator) -> tuple[Path, Path]:
+    """The patient whose copy is spoiled, and another."""
+    one, other = rng.choice(len(patients), 2, replace=False)
+    return patients[int(one)], patients[int(other)]
 
 
 def failures(counts: Counts) -> int:
@@ -69,5 +101,4 @@ def _inputs(folder: Path) -> dict[str, Path]:
 
 
 def _copied(files: Mapping[str, Path], folder: Path) -> dict[str, Path]:
-    folder.mkdir(parents=True)
     return {role: Path(shutil.copyfile(path, folder / f"{role}.nii")) for role, path in files.items()}

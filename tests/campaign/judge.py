@@ -38,13 +38,14 @@ def judge(pipeline: Pipeline, files: dict[str, Path], right: Prediction) -> Outc
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what is looked for
         outcome = Outcome(verdict="CRASHED", words=f"{type(error).__name__}: {error}")
     else:
-        outcome = _compare(found, right)
+        outcome = compare(found, right)
     if time.perf_counter() - start > SLOWEST_S:
         return Outcome(verdict="SLOW", words=outcome.words)
     return outcome
 
 
-def _compare(found: Prediction, right: Prediction) -> Outcome:
+def compare(found: Prediction, right: Prediction) -> Outcome:
+    """A prediction beside the right one."""
     known = {finding.code for finding in right.findings}
     news = [finding for finding in found.findings if finding.code not in known and finding.severity != "note"]
     if news:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import nifti_cases
+from support import dicom_images, nifti_cases
 from support.bundles import write_bundle
 
 from ctpdeploy.cli import run
 from ctpdeploy.errors import ExitCode
+from ctpdeploy.runtime import Case
 from ctpdeploy.runtime.backends.registry import BACKENDS
 
 
@@ -182,4 +183,25 @@ def test_a_gpu_backend_without_a_gpu(tmp_path: Path, case: Path, capsys, backend
     assert run(arguments) == ExitCode.BACKEND
     _, error = capsys.readouterr().err.splitlines()  # after the number of cases found
     assert error.startswith(f"Error: The backend {backend} cannot run: ")
+    assert not (tmp_path / "out").exists()
+
+
+def test_infer_on_a_dicom_study_writes_dicom_objects(bundle_folder: Path, phantom_case: Case, tmp_path: Path):
+    hu = np.rint(phantom_case.series[:, :, ::-1]).astype(np.int16)
+    dicom_images.write_scan(tmp_path / "study", hu, spacing=phantom_case.geometry.spacing)
+    line = ["infer", str(bundle_folder), str(tmp_path / "study"), "--out"]
+    assert run([*line, str(tmp_path / "default")]) == ExitCode.DONE
+    assert run([*line, str(tmp_path / "none"), "--no-dicom"]) == ExitCode.DONE
+    assert run([*line, str(tmp_path / "shades"), "--fractional"]) == ExitCode.DONE
+    assert run([*line, str(tmp_path / "wrong"), "--fractional", "--no-dicom"]) == ExitCode.USAGE
+    found = {out: {path.name for path in (tmp_path / out).rglob("*.dcm")} for out in ("default", "none", "shades")}
+    assert {"segmentation.dcm", "report.dcm", "overview.dcm"} <= found["default"]
+    assert not found["none"]
+    assert found["shades"] - found["default"] == {"probability_segmentation.dcm"}
+
+
+def test_infer_on_nifti_files_makes_no_dicom_objects(bundle_folder: Path, case: Path, tmp_path: Path, capsys):  # noqa: ANN001
+    line = ["infer", str(bundle_folder), str(case), "--dicom", "--out", str(tmp_path / "out")]
+    assert run(line) == ExitCode.INPUT
+    assert "names no patient and no study" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

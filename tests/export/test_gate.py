@@ -88,8 +88,8 @@ def test_a_faithful_export_passes(chain: Chain, reference: Reference, bundle_fol
         assert {check.tensor for check in trial.checks} == {"extractor", "generator", "segmenter", "chain"}
     assert first_difference(chain, fold(chain), reference) is None
     written = json.loads((bundle_folder / "verification.json").read_text())
-    assert written["slices"] == 2
-    assert written["cases"] == ["case_1"]
+    assert written["slices"] == 4
+    assert written["cases"] == ["case_1", "case_1-coarse"]
     assert [trial["candidate"] for trial in written["trials"]] == ["folded", "onnx"]
     assert written["trials"][1]["limits"]["rms_ratio"] == 2.0
 

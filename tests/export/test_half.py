@@ -73,5 +73,7 @@ def test_only_convolutions_and_what_selects_are_half(graphs: Graphs):
     found = Counter(node.op_type for node in model.graph.node if kinds.get(node.output[0]) == TensorProto.FLOAT16)
     assert (found["Conv"], found["ConvTranspose"]) == (19, 4)
     assert set(found) <= {*CONVOLUTIONS, "Relu", "MaxPool", "Concat", "Cast"}
+    columns = [node for node in model.graph.node if node.op_type == "Conv" and "squeeze_excite" in node.input[1]]
+    assert [kinds[node.output[0]] for node in columns] == 10 * [TensorProto.FLOAT], "squeeze and excitation"
     for value in (*model.graph.input, *model.graph.output):
         assert value.type.tensor_type.elem_type == TensorProto.FLOAT

@@ -3,7 +3,7 @@
 import numpy as np
 from onnx import numpy_helper
 
-from ctpdeploy.export.half import CONVOLUTIONS
+from ctpdeploy.export.half import convolutions_of
 from ctpdeploy.export.int8 import Calibration
 from ctpdeploy.export.precision import Graphs
 
@@ -18,7 +18,8 @@ def test_int8_is_symmetric_per_channel_and_leaves_bias_and_results(graphs: Graph
     assert all(not constants[node.input[2]].any() for node in quantised), "a zero point that is not zero"
     assert all(constants[node.input[2]].dtype == np.int8 for node in quantised)
     makers = {name: node for node in model.graph.node for name in node.output}
-    convolutions = [node for node in model.graph.node if node.op_type in CONVOLUTIONS]
+    convolutions = convolutions_of(model.graph)
+    assert len(convolutions) == 23, "and squeeze and excitation as it was"
     for node in convolutions:
         data, weight = (makers.get(name) for name in node.input[:2])
         if node.input[1] == "head.weight":

@@ -1,5 +1,6 @@
 """Half and INT8 are written into the graphs, measured as a GPU rounds, and mixed with float32 as far as limits ask."""
 
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
@@ -50,7 +51,9 @@ def test_tensorrt_rtx_builds_the_merged_graphs_in_their_precision(
         outputs=pipeline.outputs,
     )
     layers = prove(network.network, precision)
-    assert layers["CONVOLUTION"] == {kind: 57}
+    columns = Counter({"FLOAT": 10})  # of squeeze and excitation
+    assert layers["CONVOLUTION"] == Counter({kind: 57}) + columns
+    assert "MATRIX_MULTIPLY" not in layers
     assert layers["DECONVOLUTION"] == {kind: 12}
     assert set(layers["REDUCE"]) == set(layers["SOFTMAX"]) == {"FLOAT"}
     options = BuildOptions(target=Target(), slices=(1, 2, 4), precision=precision)
@@ -58,6 +61,16 @@ def test_tensorrt_rtx_builds_the_merged_graphs_in_their_precision(
     for other in {"fp32", "fp16", "int8"} - {precision}:
         with pytest.raises(BackendError, match=f"The network is not {other}"):
             prove(network.network, other)
+
+
+def test_tensorrt_rtx_builds_the_merged_graph_for_compute_capability_seven_five(bundle_folder: Path):
+    """Where it has no matrix product in float32; the segmenter has had one for squeeze and excitation."""
+    pytest.importorskip("tensorrt_rtx")
+    with Bundle.open(bundle_folder) as bundle:
+        content, pipeline = bundle.network_content("pipeline"), bundle.networks["pipeline"]
+    network = parse(load(TENSORRT_PACKAGES["tensorrt-rtx"]), content, inputs=pipeline.inputs, outputs=pipeline.outputs)
+    options = BuildOptions(target=Target(capabilities=("7.5",)), slices=(1, 2, 4), precision="fp32")
+    assert len(build(network, options, lambda *_: None).engine) > 100_000
 
 
 def trial(errors: float, limit: float) -> Comparison:

@@ -90,7 +90,7 @@ def test_a_case_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.
     def fail(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("ctpdeploy.phantom.case_folder._truth", fail)
+    monkeypatch.setattr("ctpdeploy.phantom.case_folder.ground_truth", fail)
     with pytest.raises(OSError, match="disk full"):
         write_dataset(tmp_path, cases=1, config=TINY)
     assert list(tmp_path.iterdir()) == []

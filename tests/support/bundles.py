@@ -31,11 +31,25 @@ def write_bundle(folder: Path) -> Path:
     folder.mkdir(parents=True)
     onnx.save(_segmenter(), folder / "segmenter.onnx")
     onnx.save(_pipeline(), folder / "pipeline.onnx")
-    checks = [{"tensor": "chain", "held": True}]
-    (folder / VERIFICATION).write_text(json.dumps({"trials": [{"candidate": "onnx", "checks": checks}]}))
     reference().save(folder / REFERENCE)
-    features = {"features": ["N", 5, SIZE, SIZE]}
-    outputs = {"segmenter": {"logits": ["N", 2, SIZE, SIZE]}, PIPELINE: {"probability": ["N", SIZE, SIZE]}}
+    seal_segmenter(folder, size=SIZE, parameters=12, nodes=3)
+    return folder
+
+
+def seal_segmenter(folder: Path, *, size: int, parameters: int, nodes: int, opset: int = 20) -> None:
+    """State the two networks and the reference in a folder as a bundle, whose gate held.
+
+    Args:
+        folder: with ``segmenter.onnx``, ``pipeline.onnx`` and a reference.
+        size: rows and columns.
+        parameters: of each network.
+        nodes: likewise.
+        opset: likewise.
+    """
+    trial = {"candidate": "onnx", "checks": [{"tensor": "chain", "held": True}]}
+    record = {"trials": [trial], "precision": "fp32", "static_bounds": {}}
+    (folder / VERIFICATION).write_text(json.dumps(record))
+    outputs = {"segmenter": {"logits": ["N", 2, size, size]}, PIPELINE: {"probability": ["N", size, size]}}
     Bundle(
         folder=folder,
         source=folder,
@@ -44,19 +58,18 @@ def write_bundle(folder: Path) -> Path:
             name: Network(
                 **{"file": f"{name}.onnx", **vars(FileDigest.of(folder / f"{name}.onnx"))},
                 sees=["features"],
-                inputs=features,
-                outputs=outputs[name],
-                opset=20,
-                parameters=12,
-                nodes=3,
+                inputs={"features": ["N", 5, size, size]},
+                outputs=found,
+                opset=opset,
+                parameters=parameters,
+                nodes=nodes,
             )
-            for name in ("segmenter", PIPELINE)
+            for name, found in outputs.items()
         },
         files={name: FileDigest.of(folder / name) for name in (VERIFICATION, REFERENCE)},
-        preprocess=PreprocessConfig(slice_shape=(SIZE, SIZE)),
+        preprocess=PreprocessConfig(slice_shape=(size, size)),
         provenance={"versions": {"ctpdeploy": __version__}},
     ).write_manifest()
-    return folder
 
 
 def reference() -> Reference:

@@ -11,7 +11,7 @@ RAW_SHAPE, NCCT_SHAPE, MR_SHAPE = (24, 20, 3), (26, 22, 5), (16, 16, 4)
 BACKGROUND_TMAX = -30.0
 
 
-def oblique(codes: str = "LPS", zooms: tuple[float, float, float] = (4.5, 4.5, 2.0), degrees: float = 18.0):
+def oblique(codes: str = "LPS", zooms: tuple[float, float, float] = (4.5, 4.5, 5.0), degrees: float = 18.0):
     """An affine with the gantry tilted and the head turned, its axes nearest to ``codes``."""
     tilt, turn = np.deg2rad(degrees), np.deg2rad(degrees / 3)
     about_x = np.array([[1, 0, 0], [0, np.cos(tilt), -np.sin(tilt)], [0, np.sin(tilt), np.cos(tilt)]])
@@ -64,7 +64,7 @@ def write_subject(
     for folder, space, shape in ((folders[0], "", RAW_SHAPE), (folders[1], "_space-ncct", NCCT_SHAPE)):
         if space and not derived:
             continue
-        affine = oblique(zooms=(4.5, 4.5, 2.0) if space else (9.0, 9.0, 5.0))
+        affine = oblique(zooms=(4.5, 4.5, 5.0) if space else (9.0, 9.0, 5.0))
         start = folder / acute / f"{subject}_{acute}{space}"
         save(Path(f"{start}_ctp.nii.gz"), nifti_cases.bolus_series(shape), affine, step=step)
         save(Path(f"{start}_cta.nii.gz"), nifti_cases.bolus_series(shape)[..., 3], affine)

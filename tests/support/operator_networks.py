@@ -7,6 +7,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 PLAIN = {"auto_pad": "NOTSET", "dilations": [1, 1], "group": 1}
+POINT = {**PLAIN, "strides": [1, 1], "pads": [0, 0, 0, 0]}
 POOL = {"auto_pad": "NOTSET", "dilations": [1, 1], "ceil_mode": 0}
 GEMM = {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 1}
 NEAREST = {"coordinate_transformation_mode": "asymmetric", "mode": "nearest", "nearest_mode": "floor"}
@@ -39,12 +40,15 @@ CONSTANTS = {
     "ten": np.float32(10).reshape(()),
     "pixels": whole(2, 3),
     "channels": whole(1),
+    "all": whole(1, 2, 3),
+    "point": normal(6, 6, 1, 1),
     "row": whole(3),
     "rows": whole(2),
     "first": whole(0),
     "fourth": whole(4),
     "last": np.int64(5).reshape(()),
     "twice": np.array([1, 1, 2, 2], np.float32),
+    "square3": normal(6, 6, 3, 3),
 }
 
 KEEP = {"keepdims": 1}
@@ -88,6 +92,14 @@ NETWORKS: dict[str, list[tuple[str, str, dict[str, Any]]]] = {
         ("Unsqueeze", "y3 pixels", {}),
         ("Mul", "x y4", {}),
     ],
+    "squeeze and excitation of 1x1 convolutions": [
+        ("ReduceMean", "x pixels", KEEP),
+        ("Conv", "y0 point b6", POINT),
+        ("Relu", "y1", {}),
+        ("Conv", "y2 point b6", POINT),
+        ("Sigmoid", "y3", {}),
+        ("Mul", "x y4", {}),
+    ],
     "scale and shift": [("Mul", "x column", {}), ("Add", "y0 column", {}), ("Relu", "y1", {})],
     "scale and shift of two images": [("Mul", "x column", {}), ("Add", "y0 x", {})],
     "statistics of rows first": [
@@ -96,6 +108,11 @@ NETWORKS: dict[str, list[tuple[str, str, dict[str, Any]]]] = {
         ("ReduceMean", "y1 channels", KEEP),
         ("Mul", "column y2", {}),
         ("Sub", "x y3", {}),
+    ],
+    "mean of a column over all axes but the batch": [
+        ("ReduceMean", "x pixels", KEEP),
+        ("ReduceMean", "y0 all", KEEP),
+        ("Sub", "x y1", {}),
     ],
     "statistics": [
         ("ReduceMean", "x pixels", KEEP),

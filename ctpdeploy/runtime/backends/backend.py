@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ctpdeploy.errors import BackendError, CtpdeployError
+from ctpdeploy.errors import BackendError
+from ctpdeploy.runtime.backends.checked_engine import checked
 from ctpdeploy.runtime.backends.engine import Engine
+from ctpdeploy.runtime.backends.faults import as_backend_error
 from ctpdeploy.runtime.backends.slices import SliceNetwork
 from ctpdeploy.runtime.bundle.bundle import Bundle
 
@@ -37,7 +39,7 @@ class Backend:
     open_network: Callable[[Bundle, str], SliceNetwork] | None = None
 
     def opened(self, bundle: Bundle, name: str) -> Engine:
-        """The engine of a bundle.
+        """The engine of a bundle, behind its checks.
 
         Args:
             bundle: whose networks it runs.
@@ -47,12 +49,13 @@ class Backend:
             CtpdeployError: as ``open``.
             BackendError: also where ``open`` raises anything else.
         """
+        with as_backend_error(f"The backend {name} did not open", "choose another with --backend"):
+            return checked(self.open(bundle), name)
+
+    def refusal(self) -> str | None:
+        """Reason why it cannot run here and the remedy, or None; also where ``unavailable_because`` raises."""
         try:
-            return self.open(bundle)
-        except CtpdeployError:
-            raise
-        except Exception as error:
-            reason = (str(error).strip() or "no reason given").splitlines()[0]
-            raise BackendError(
-                f"The backend {name} did not open ({type(error).__name__}: {reason}): choose another with --backend."
-            ) from error
+            with as_backend_error("Whether it can run here cannot be told", "choose another with --backend"):
+                return self.unavailable_because()
+        except BackendError as error:
+            return str(error)

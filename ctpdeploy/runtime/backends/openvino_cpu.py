@@ -1,10 +1,17 @@
-"""OpenVINO on the CPU: about as fast as ONNX Runtime, for those who have it already."""
+"""OpenVINO on the CPU: about as fast as ONNX Runtime, for those who have it already.
+
+Its Relu and MaxPool make ordinary numbers of NaN, and its Softmax of most: what one network hands to the next, and the
+logits, are looked at as well as what comes out in the end.
+"""
 
 from functools import partial
 from typing import Any, Final
 
-from ctpdeploy.errors import BackendError
+import numpy as np
+
+from ctpdeploy.errors import BackendError, GuardError
 from ctpdeploy.runtime.backends.backend import Backend
+from ctpdeploy.runtime.backends.faults import as_backend_error
 from ctpdeploy.runtime.backends.packages import refusal_of, require_whole, versions_of
 from ctpdeploy.runtime.backends.processor import processor_name
 from ctpdeploy.runtime.backends.slice_engine import SliceEngine
@@ -63,25 +70,40 @@ class OpenvinoNetwork:
             raise BackendError(f"The backend {NAME} does not run int8 bundles: take another backend, or export fp32.")
         openvino = _package()
         path, sealed = bundle.network_file(role), bundle.networks[role]
-        try:
+        with as_backend_error(f"OpenVINO {openvino.__version__} refuses {path}", "take another backend"):
             core = openvino.Core()
             core.set_property({"ENABLE_MMAP": False})  # the files of a zipped bundle are gone when it is closed
             model = core.read_model(path)
             model.reshape({name: [1, *shape[1:]] for name, shape in sealed.inputs.items()})
+            self._looked_at = _between(model, bundle) - set(sealed.outputs)
+            model.add_outputs(sorted(self._looked_at))
             self._compiled: Any = core.compile_model(model, "CPU", _SETTINGS)
-        except Exception as error:  # OpenVINO raises RuntimeError and its subclasses, and whatever its plug-ins do
-            reason = " ".join(str(error).split())
-            raise BackendError(f"OpenVINO {openvino.__version__} refuses {path}: {reason}") from error
         self._inputs, self._outputs = tuple(sealed.inputs), tuple(sealed.outputs)
 
     def run(self, inputs: Slice) -> Slice:
-        """Run one slice."""
+        """Run one slice.
+
+        Raises:
+            GuardError: a network returned NaN or infinity.
+        """
         found = self._compiled({name: inputs[name][None] for name in self._inputs})
+        for name in (*self._looked_at, *self._outputs):
+            if not np.isfinite(found[name]).all():
+                raise GuardError(
+                    f"The {name} that the backend {NAME} computes holds NaN or infinity: no mask is written; check the "
+                    "bundle."
+                )
         return {name: found[name].reshape(-1, *found[name].shape[-2:]) for name in self._outputs}
 
     def close(self) -> None:
         """Drop what was compiled; OpenVINO's threads are the process's."""
         self._compiled = None
+
+
+def _between(model: Any, bundle: Bundle) -> set[str]:  # noqa: ANN401  OpenVINO is imported where it is needed
+    """Tensors of a network that are outputs of one of the bundle's: of the merged one all that its parts return."""
+    returned = {name for network in bundle.networks.values() for name in network.outputs}
+    return {name for node in model.get_ops() for tensor in node.outputs() for name in tensor.names & returned}
 
 
 BACKEND: Final = Backend(

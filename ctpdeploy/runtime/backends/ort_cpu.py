@@ -5,8 +5,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from ctpdeploy.errors import BackendError
 from ctpdeploy.runtime.backends.backend import Backend
+from ctpdeploy.runtime.backends.faults import as_backend_error
 from ctpdeploy.runtime.backends.packages import refusal_of, require_whole
 from ctpdeploy.runtime.backends.processor import processor_name
 from ctpdeploy.runtime.backends.slice_engine import SliceEngine
@@ -82,10 +82,8 @@ def open_session(network: Path | bytes, called: Path) -> Any:  # noqa: ANN401  a
         BackendError: ONNX Runtime is missing or refuses the network.
     """
     onnxruntime = _package()
-    try:
+    with as_backend_error(f"ONNX Runtime {onnxruntime.__version__} refuses {called}", "export the bundle again"):
         return onnxruntime.InferenceSession(network, session_options(), providers=[_PROVIDER])
-    except Exception as error:  # ONNX Runtime's exceptions share no base class
-        raise BackendError(f"ONNX Runtime {onnxruntime.__version__} refuses {called}: {error}") from error
 
 
 class OrtNetwork:

@@ -4,13 +4,25 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ctpdeploy.runtime.backends.engine import Engine
+from ctpdeploy.runtime.backends.engine import CaseEngine, Engine
 from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.data.prediction import CaseOutputs
 from ctpdeploy.runtime.preprocess.postprocess import postprocess
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, preprocess
 
-__all__ = ["run_reference_path"]
+__all__ = ["run_case", "run_reference_path"]
+
+
+def run_case(engine: Engine, case: Case, config: PreprocessConfig) -> CaseOutputs:
+    """A case from raw to a mask: where the engine's networks run if it can, or else here.
+
+    Raises:
+        GuardError: the networks returned NaN or infinity.
+        InputError, BackendError: as the engine.
+    """
+    if isinstance(engine, CaseEngine):
+        return engine.run_case(case, config)
+    return run_reference_path(engine, case, config)
 
 
 def run_reference_path(engine: Engine, case: Case, config: PreprocessConfig) -> CaseOutputs:

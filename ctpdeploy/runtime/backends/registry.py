@@ -62,7 +62,7 @@ def choose(bundle: Bundle, asked: str = AUTO) -> Choice:
     speeds, reasons = recall(bundle, packages()), dict[str, str]()
     ranked = [name for name in speeds.seconds if name in BACKENDS] if speeds else []
     for name in dict.fromkeys((*ranked, *BACKENDS)):
-        reason = BACKENDS[name].unavailable_because()
+        reason = BACKENDS[name].refusal()
         if reason is None:
             return Choice(backend=name, because=_because(name, speeds))
         reasons[name] = reason
@@ -78,7 +78,7 @@ def open_engine(bundle: Bundle, backend: str = AUTO) -> Engine:
     """
     name = choose(bundle, backend).backend
     chosen = {**BACKENDS, **HIDDEN}[name]
-    if (reason := chosen.unavailable_because()) is not None:
+    if (reason := chosen.refusal()) is not None:
         raise BackendError(f"The backend {name} cannot run: {reason}")
     return chosen.opened(bundle, name)
 

@@ -34,7 +34,7 @@ class SliceEngine(Engine):
         """Run the networks on all slices of a batch."""
         if self._network is None:
             raise closed(self._info.backend)
-        return run_slices(self._network.run, batch, self._shapes, backend=self._info.backend, at_once=self._at_once)
+        return run_slices(self._network.run, batch, self._shapes, at_once=self._at_once)
 
     def close(self) -> None:
         """Close the network."""

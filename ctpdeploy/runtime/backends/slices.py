@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ctpdeploy.errors import BackendError, CtpdeployError, InputError
+from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
 
 __all__ = ["RunSlice", "Slice", "SliceNetwork", "inputs_of", "run_slices"]
@@ -16,8 +16,6 @@ Slice = Mapping[str, NDArray[np.float32]]
 """Float32 ``(C, H, W)`` by the name of the input or output."""
 
 RunSlice = Callable[[Slice], Slice]
-
-_LONGEST: Final = 300
 
 
 class SliceNetwork(Protocol):
@@ -33,7 +31,7 @@ class SliceNetwork(Protocol):
 
 
 def run_slices(
-    run: RunSlice, batch: SliceBatch, shapes: Mapping[str, Sequence[int]], *, backend: str, at_once: int = 1
+    run: RunSlice, batch: SliceBatch, shapes: Mapping[str, Sequence[int]], *, at_once: int = 1
 ) -> SliceOutputs:
     """Run a network on all slices of a batch. Slices of air, all zeros, are computed once.
 
@@ -41,30 +39,20 @@ def run_slices(
         run: runs the network on one slice.
         batch: the slices.
         shapes: ``(C, H, W)`` that the network takes, by the name of the input.
-        backend: its name, for the errors.
         at_once: slices that run at the same time.
 
     Raises:
         InputError: the slices have another shape or type.
-        BackendError: the network does not run.
     """
     inputs = inputs_of(batch, shapes)
     shared = _first_of_equals(inputs)
     distinct = sorted(set(shared))
     slices = [{name: array[i] for name, array in inputs.items()} for i in distinct]
-    try:
-        if at_once == 1:  # in this thread, which may keep memory for it
-            found = [run(slice_) for slice_ in slices]
-        else:
-            with ThreadPoolExecutor(at_once) as pool:
-                found = list(pool.map(run, slices))
-    except CtpdeployError:
-        raise
-    except Exception as error:  # the packages' exceptions share no base class
-        words = " ".join(f"{type(error).__name__}: {error}".split())[:_LONGEST]
-        raise BackendError(
-            f"The backend {backend} fails to run the networks ({words}): free memory, or take another backend."
-        ) from error
+    if at_once == 1:  # in this thread, which may keep memory for it
+        found = [run(slice_) for slice_ in slices]
+    else:
+        with ThreadPoolExecutor(at_once) as pool:
+            found = list(pool.map(run, slices))
     outputs_of = dict(zip(distinct, found, strict=True))
     outputs = {name: np.stack([outputs_of[i][name] for i in shared]) for name in found[0]}
     return SliceOutputs(**{**outputs, "probability": outputs["probability"][:, 0]})

@@ -30,11 +30,14 @@ from ctpdeploy.runtime.bundle.trust import Signer, keys_of
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig, stored_perfusion
 from ctpdeploy.runtime.preprocess.preprocess import FEATURE_NAMES, PreprocessConfig, stored_config
 
-__all__ = ["MANIFEST", "PIPELINE", "VERIFICATION", "Bundle", "FileDigest", "Network", "sha256_of"]
+__all__ = ["MANIFEST", "PIPELINE", "SOURCES", "VERIFICATION", "Bundle", "FileDigest", "Network", "sha256_of"]
 
 PIPELINE: Final = "pipeline"
 """The network that the runtime runs."""
 VERIFICATION: Final = "verification.json"
+
+SOURCES: Final = frozenset({"frames", "features", "maps"})
+"""What networks see of a case; the maps are the first of the features."""
 
 _FILES_AT_ONCE: Final = 4
 """As many networks as there are beside the merged one, and one more file."""
@@ -171,6 +174,7 @@ class Bundle:
             unpacked=unpacked,
         )
         bundle._check_names(present)
+        bundle._check_sources()
         bundle._check_shapes()
         others = set(bundle.digests) - {bundle.networks[PIPELINE].file}
         with ThreadPoolExecutor(_FILES_AT_ONCE) as pool:  # hashing waits neither for Python nor for another file
@@ -258,6 +262,16 @@ class Bundle:
                 f"{self.source / extra[0]} is not listed in {MANIFEST}: remove it or copy the bundle again."
             )
 
+    def _check_sources(self) -> None:
+        """What a network sees has to be of the case or of another network."""
+        known = {name for network in self.networks.values() for name in network.outputs} | SOURCES
+        for name, network in self.networks.items():
+            stated = set(network.inputs) if name == PIPELINE else known
+            if strange := sorted(set(network.sees) - stated):
+                raise InputError(
+                    f"{self.source} has a {name} that sees '{strange[0]}', which nothing makes: export it again."
+                )
+
     def _check_shapes(self) -> None:
         """The merged network has to take what the preprocessing makes, and to return a probability."""
         size, pipeline = list(self.preprocess.slice_shape), self.networks[PIPELINE]
@@ -312,6 +326,24 @@ def _list_files(folder: Path, source: Path) -> set[str]:
 def _constants(content: Mapping[str, Any], source: Path) -> tuple[PreprocessConfig, PerfusionConfig]:
     where = str(source / MANIFEST)
     try:
-        return stored_config(content["preprocess"], where), stored_perfusion(content, where)
+        stated = stored_config(content["preprocess"], where), stored_perfusion(content, where)
+        trained = _constants_of_training(content["provenance"].get("config"), where)
     except UsageError as error:
         raise InputError(f"{source / MANIFEST} is damaged ({error}): copy or export the bundle again.") from error
+    if trained is not None and trained != (stated[0], stated[1].stated()):
+        raise InputError(
+            f"{source / MANIFEST} states another preprocessing than that its networks were trained with, which its "
+            "provenance has: copy or export the bundle again."
+        )
+    return stated
+
+
+def _constants_of_training(config: object, where: str) -> tuple[PreprocessConfig, PerfusionConfig] | None:
+    """The same in the configuration of the run, which the provenance keeps; None where it keeps none.
+
+    Raises:
+        UsageError: as for those of the manifest.
+    """
+    if not isinstance(config, dict) or not isinstance(config.get("preprocess"), dict):
+        return None
+    return stored_config(config["preprocess"], where), stored_perfusion(config, where).stated()

@@ -159,7 +159,7 @@ def score_case(case: Case, prediction: Prediction, config: PreprocessConfig, *, 
         quality = image_quality(image, scale_dwi(case.dwi, config), case.lesion, ssim=ssim)
     return CaseScore(
         case=case.identifier,
-        true_volume_ml=float(np.count_nonzero(case.lesion) * case.geometry.voxel_ml),
+        true_volume_ml=case.geometry.volume_ml(case.lesion),
         networks=_compare(prediction.mask, case, case.lesion) | asdict(quality),
         threshold_rule=_compare(threshold_rule(case), case, case.lesion),
     )

@@ -17,6 +17,7 @@ from typing import Any
 from ctpdeploy import __version__
 from ctpdeploy.atomic import atomic_replace
 from ctpdeploy.errors import InputError, UsageError, sentence_of
+from ctpdeploy.runtime.cohort.dicom_results import OF_DICOM_STUDIES, DicomResults
 from ctpdeploy.runtime.cohort.places import EARLIER, put_aside, require_places
 from ctpdeploy.runtime.cohort.seal import InputState, seal, seal_holds
 from ctpdeploy.runtime.cohort.stage_pipeline import run_stages
@@ -87,6 +88,7 @@ def infer_cases(
     *,
     resume: bool = False,
     submission: Submission | None = None,
+    dicom: DicomResults = OF_DICOM_STUDIES,
     on_case: Callable[[CaseOutcome], None] | None = None,
 ) -> Cohort:
     """Find the lesions of cases.
@@ -101,6 +103,7 @@ def infer_cases(
         resume: take over results that are whole, unharmed, and made by this version, bundle and backend of files with
             the same contents.
         submission: admits cases, or refuses them, before they are read; is written when all are done.
+        dicom: of which cases DICOM objects are written.
         on_case: called with each outcome as soon as it is known.
 
     Returns:
@@ -108,9 +111,11 @@ def infer_cases(
 
     Raises:
         UsageError: as :func:`ctpdeploy.runtime.cohort.places.require_places`.
+        MissingPackageError: DICOM objects are to be written, and the package that makes them is not installed.
     """
     out = Path(os.path.abspath(out))  # noqa: PTH100  links stay as they are
     named = require_places(cases, out, submission)
+    dicom.require_package(cases)
     for folder in (out, out / EARLIER):
         sweep(folder)
     outcomes: dict[str, CaseOutcome] = {}
@@ -126,9 +131,10 @@ def infer_cases(
     for name, case in named.items():
         try:
             case.require_sound()
+            dicom.of(case)
             if submission:
                 submission.admit(name, case.files.get("mtt"))
-            done = _finished(out / name, case, pipeline) if resume else None
+            done = _finished(out / name, case, pipeline, dicom) if resume else None
             if not done:
                 result_folder(out, name)
         except Exception as error:  # noqa: BLE001  of this case alone
@@ -137,7 +143,7 @@ def infer_cases(
             if done:
                 settle(CaseOutcome(case=name, report=done))
     left = [case for name, case in named.items() if name not in outcomes]
-    predict_cases(left, pipeline, out, settle)
+    predict_cases(left, pipeline, out, settle, dicom=dicom)
     archive = None
     if submission:
         masks = {name: _mask(out, outcome) for name, outcome in outcomes.items() if outcome.report}
@@ -150,7 +156,12 @@ def infer_cases(
 
 
 def predict_cases(
-    cases: Sequence[CaseRef], pipeline: Pipeline, out: Path, on_case: Callable[[CaseOutcome], None]
+    cases: Sequence[CaseRef],
+    pipeline: Pipeline,
+    out: Path,
+    on_case: Callable[[CaseOutcome], None],
+    *,
+    dicom: DicomResults = OF_DICOM_STUDIES,
 ) -> None:
     """Read, predict and write cases, the stages of different cases at the same time.
 
@@ -162,6 +173,7 @@ def predict_cases(
         pipeline: opened in this thread.
         out: folder of results, one folder a case.
         on_case: called with each outcome, in the order of the cases.
+        dicom: of which cases DICOM objects are written.
     """
 
     def read(case: CaseRef) -> _Read:
@@ -170,7 +182,7 @@ def predict_cases(
         state = _state(case)
         content = case.read(pipeline.perfusion)
         state.require_same()
-        return _Read(case=content, digests=state.digests, seconds=time.perf_counter() - start)
+        return _Read(case=content, digests=state.digests, dicom=dicom.of(case), seconds=time.perf_counter() - start)
 
     def predict(read: _Read) -> tuple[_Read, Prediction]:
         return read, pipeline.predict(read.case)
@@ -178,7 +190,14 @@ def predict_cases(
     def write(predicted: tuple[_Read, Prediction]) -> dict[str, Any]:
         read, prediction = predicted
         try:
-            folder = write_prediction(out, read.case, prediction, seconds={"read": read.seconds})
+            folder = write_prediction(
+                out,
+                read.case,
+                prediction,
+                seconds={"read": read.seconds},
+                dicom=read.dicom,
+                fractional=dicom.fractional,
+            )
             with suppress(OSError):  # a result without a seal is whole, and --resume makes it again
                 seal(folder, read.digests)
             return _load(folder / REPORT)
@@ -201,10 +220,11 @@ def predict_cases(
 
 @dataclass(frozen=True, kw_only=True)
 class _Read:
-    """A case in memory, the digests of its files, and the seconds that reading both took."""
+    """A case in memory, the digests of its files, whether it gets DICOM results, and the seconds that reading took."""
 
     case: Case
     digests: Mapping[str, str]
+    dicom: bool
     seconds: float
 
 
@@ -215,7 +235,7 @@ def _state(case: CaseRef) -> InputState:
         raise InputError(f"{error.filename} cannot be read ({error.strerror}): check the path.") from error
 
 
-def _finished(folder: Path, case: CaseRef, pipeline: Pipeline) -> dict[str, Any] | None:
+def _finished(folder: Path, case: CaseRef, pipeline: Pipeline, dicom: DicomResults) -> dict[str, Any] | None:
     """The report of an earlier run that gave what this one would give, all of it still there; or None."""
     try:
         report = _load(folder / REPORT)
@@ -227,7 +247,8 @@ def _finished(folder: Path, case: CaseRef, pipeline: Pipeline) -> dict[str, Any]
             pipeline.engine.info.backend,
         ):
             return None
-        return report if _interval_of(report) == case.frame_interval and seal_holds(folder, case.files) else None
+        same = _interval_of(report) == case.frame_interval and dicom.are_in(report, case)
+        return report if same and seal_holds(folder, case.files) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

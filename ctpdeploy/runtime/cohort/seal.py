@@ -89,7 +89,7 @@ def seal_holds(result: Path, files: Mapping[str, Path]) -> bool:
 
 def _files(result: Path) -> dict[str, Path]:
     """What is sealed: all that was written but the seal."""
-    return {path.name: path for path in own_files(result) if path.name != DIGESTS}
+    return {path.relative_to(result).as_posix(): path for path in own_files(result) if path.name != DIGESTS}
 
 
 def _digest(path: Path) -> str:

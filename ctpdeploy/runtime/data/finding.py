@@ -47,7 +47,7 @@ class Code:
 CODES: Final[dict[str, Code]] = {
     "series-not-hu": Code("refusal", "the series shows no brain, or one that is not of 15 to 60 HU"),
     "frames-broken": Code(
-        "refusal", "half of a slice changes by 15 HU or more between two frames, as where one is blank"
+        "refusal", "half of a slice changes by 22 HU or more between two frames, as where one is blank"
     ),
     "series-disordered": Code("refusal", "the brain's mean curve goes up and down as only frames out of order do"),
     "series-reversed": Code("refusal", "the brain is brighter at the start of the series than at its end"),
@@ -72,6 +72,7 @@ CODES: Final[dict[str, Code]] = {
     "maps-empty": Code("serious", "all perfusion maps are zero"),
     "maps-contradict": Code("serious", "MTT is not 60 CBV / CBF, as where maps are swapped or one is in another unit"),
     "tmax-too-long": Code("serious", "Tmax, its highest hundredth aside, is longer than the series"),
+    "pixels-not-square": Code("serious", "a DICOM header states pixels over 1 % from square, which no scanner makes"),
     "tmax-low": Code("serious", "the median Tmax of the healthier hemisphere is under 1 s, as where an AIF is venous"),
     "arterial-input-late": Code(
         "serious", "the arterial input is less than 2.5 s before the brain: it may be no artery, and Tmax too short"
@@ -85,6 +86,8 @@ CODES: Final[dict[str, Code]] = {
     ),
     "interval-assumed": Code("caution", "the file does not state how far apart the frames are; 1 s is assumed"),
     "phase-dropped": Code("caution", "the last phase of a DICOM series lacks slices and is left out"),
+    "rescale-varies": Code("caution", "images of a DICOM series, a file each, differ in their rescale to HU"),
+    "images-missing": Code("caution", "the numbers of a DICOM series' instances leave some out; not all may have come"),
     "images-left-out": Code("caution", "a DICOM series holds images beside its CT perfusion scan; they are left out"),
     "series-chosen": Code("note", "several DICOM series show one CT perfusion scan; one of them is taken"),
     "images-twice": Code("note", "DICOM images were there twice; each is read once"),
@@ -95,6 +98,7 @@ CODES: Final[dict[str, Code]] = {
     "window-short": Code("caution", "the window holds fewer frames than the networks take; the whole series is taken"),
     "frames-repeated": Code("caution", "the series holds fewer frames than the networks take; some are repeated"),
     "maps-computed": Code("note", "the case has no perfusion maps; they were computed from the series"),
+    "slices-averaged": Code("note", "thin slices were averaged to slabs as thick as the networks know"),
     "times-resampled": Code("note", "frame times are unequal; the series was resampled for the maps"),
     "run-again-in-float32": Code(
         "note", "the device returned NaN or infinity; the case was run again on the processor"

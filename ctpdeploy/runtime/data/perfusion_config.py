@@ -28,6 +28,8 @@ class PerfusionConfig:
             lies about 2 s late everywhere; the onset does not, and 6 s of it is no reference software's 6 s.
         vof_scaling: raise the AIF to the area of the VOF. An internal carotid's area can exceed the sinus's
             (PLoS One 10.1371/journal.pone.0097586), so it only ever raises, and the factor is reported.
+        least_slice_mm: thickness that thinner slices are averaged to before anything is computed, maps or not: what the
+            networks were trained on is no thinner, and less noisy than thin slices are. 0 for whatever there is.
 
     Raises:
         UsageError: a number is out of range.
@@ -38,12 +40,15 @@ class PerfusionConfig:
     smoothing_fwhm_mm: float = 4.0
     tmax: Literal["maximum", "onset"] = "maximum"
     vof_scaling: bool = True
+    least_slice_mm: float = 4.0
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0.0 < self.threshold < 1.0:
             raise UsageError(f"'threshold' is {self.threshold}: it must lie between 0 and 1.")
         if not 0.0 <= self.smoothing_fwhm_mm <= 100.0:
             raise UsageError(f"'smoothing_fwhm_mm' is {self.smoothing_fwhm_mm}: it must lie between 0 and 100.")
+        if not 0.0 <= self.least_slice_mm <= 30.0:
+            raise UsageError(f"'least_slice_mm' is {self.least_slice_mm}: it must lie between 0 and 30.")
 
     @property
     def limit(self) -> float:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ctpdeploy.errors import BackendError
 from ctpdeploy.runtime.data.case import FloatArray
 from ctpdeploy.runtime.data.finding import Finding
 
-__all__ = ["PerfusionWindow", "SliceBatch", "SliceOutputs"]
+__all__ = ["PerfusionWindow", "SliceBatch", "SliceOutputs", "require_outputs"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,3 +60,25 @@ class SliceOutputs:
     probability: NDArray[np.float32]
     pseudo_dwi: NDArray[np.float32] | None = None
     extractor: NDArray[np.float32] | None = None
+
+
+def require_outputs(outputs: SliceOutputs, shape: tuple[int, ...], *, where: str) -> None:
+    """Refuse the outputs of an engine that does not keep its contract.
+
+    Args:
+        outputs: of an engine.
+        shape: ``(N, H, W)`` of the slices.
+        where: of which case or backend, in words.
+
+    Raises:
+        BackendError: an output has another shape or type.
+    """
+    for name, array, expected in (
+        ("probability", outputs.probability, shape),
+        ("pseudo-DWI", outputs.pseudo_dwi, (shape[0], 1, *shape[1:])),
+    ):
+        if array is not None and (array.shape != expected or array.dtype != np.float32):
+            raise BackendError(
+                f"The engine returned a {name} of shape {array.shape} and type {array.dtype} {where}, "
+                f"not float32 {expected}: take another backend."
+            )

@@ -85,6 +85,12 @@ def _scans(series: Series, *, alone: bool) -> list[Scan]:
     if left:
         sentence = f"{series.called.capitalize()} holds {left} images of other slices; they were left out."
         findings = (finding("images-left-out", sentence),)
+    if series.missing:
+        sentence = (
+            f"Of {series.called}, {series.missing} of the instances up to its highest number are not there: has all "
+            "of it arrived?"
+        )
+        findings = (*findings, finding("images-missing", sentence))
     return [Scan(series=series, stack=stack, findings=(*stack.findings, *findings)) for stack in scans]
 
 

@@ -5,7 +5,7 @@ a reconstruction, of a transfer, or of an export.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final, Literal
@@ -138,14 +138,13 @@ CLOCKS: Final = (
 """All clocks, the most trusted first; ``docs/scanner.md`` lists them from here."""
 
 
-def read_clocks(planes: Sequence[Plane], places: NDArray[np.int64]) -> list[Reading]:
+def read_clocks(planes: Sequence[Plane], places: NDArray[np.int64]) -> Iterator[Reading]:
     """The clocks that all planes state and that go on at every place, the most trusted first.
 
     Args:
         planes: of a series.
         places: number of the place at which each lies, ``(N,)``.
     """
-    readings = []
     most = max(Counter(places.tolist()).values(), default=0)
     for clock in CLOCKS:
         stated = [clock.seconds(plane.clocks) for plane in planes]
@@ -154,10 +153,10 @@ def read_clocks(planes: Sequence[Plane], places: NDArray[np.int64]) -> list[Read
         values = np.array(stated, dtype=np.float64)
         if clock.of_a_day and np.ptp(values) > _DAY / 2:
             values = values + _DAY * (values < _DAY / 2)
-        if len(np.unique(values)) < 2 or (clock.shared and len(np.unique(values)) > most):
+        different = len(np.unique(values))
+        if different < 2 or (clock.shared and different > most):
             continue
-        readings.append(Reading(clock=clock, values=values, twins=_twins(places, values)))
-    return readings
+        yield Reading(clock=clock, values=values, twins=_twins(places, values))
 
 
 def _twins(places: NDArray[np.int64], values: NDArray[np.float64]) -> tuple[int, int] | None:

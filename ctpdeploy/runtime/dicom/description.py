@@ -1,5 +1,6 @@
 """Description: what a study holds, as JSON values for programs and tables."""
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -76,15 +77,13 @@ def _scan(scan: Scan) -> dict[str, Any]:
         "interval": round(float(np.median(steps)), 4),
         "shortest_interval": round(float(steps.min()), 4),
         "longest_interval": round(float(steps.max()), 4),
-        "duration": round(float(stack.times[-1]), 4),
+        "duration": round(float(stack.times[-1] - stack.times[0]), 4),
         "slices_at_once": stack.slice_times is None,
         "thickness": stack.thickness,
         "distance": round(_distance(stack), 4),
         "pixel": [round(float(size), 4) for size in stack.planes[0][0].spacing],
         "tilt": round(_tilt(stack), 1),
-        "findings": [
-            {"code": found.code, "severity": found.severity, "sentence": found.sentence} for found in scan.findings
-        ],
+        "findings": [asdict(found) for found in scan.findings],
     }
 
 

@@ -7,13 +7,13 @@ looks in neither place (pydicom issue 2353).
 from collections.abc import Iterator
 from typing import Any
 
-from ctpdeploy.errors import InputError
-from ctpdeploy.optional import require
+from ctpdeploy.errors import InputError, MissingPackageError
 from ctpdeploy.runtime.dicom.header import Header
 from ctpdeploy.runtime.dicom.plane import Plane, storage_of
+from ctpdeploy.runtime.dicom.pydicom_quietly import pydicom
 from ctpdeploy.runtime.dicom.tags import Tag
 
-__all__ = ["enhanced_planes", "frame_types"]
+__all__ = ["enhanced_planes", "frame_types", "macro"]
 
 _CONTENT = ("FrameAcquisitionDateTime", "FrameReferenceDateTime", "TemporalPositionIndex")
 
@@ -25,10 +25,9 @@ def enhanced_planes(header: Header) -> tuple[list[Plane], tuple[str, ...]]:
         InputError: the file cannot be read, or its frames are not described.
         MissingPackageError: pydicom is not installed.
     """
-    pydicom = require("pydicom", extra="dicom")
     try:
         with header.file.open("rb") as stream:
-            dataset = pydicom.dcmread(stream, stop_before_pixels=True)
+            dataset = pydicom().dcmread(stream, stop_before_pixels=True)
         shared = dataset.get("SharedFunctionalGroupsSequence") or [None]
         frames = dataset.get("PerFrameFunctionalGroupsSequence") or []
         count = int(dataset.get("NumberOfFrames", 1))
@@ -36,7 +35,7 @@ def enhanced_planes(header: Header) -> tuple[list[Plane], tuple[str, ...]]:
             raise InputError(f"{header.file} describes {len(frames)} of its {count} frames: send it again.")
         planes = list(_planes(header, shared[0], frames))
         return planes, frame_types(shared[0], frames[0] if frames else None) or header.words(Tag.IMAGE_TYPE)
-    except InputError:
+    except (InputError, MissingPackageError):
         raise
     except Exception as error:
         raise InputError(f"{header.file} is no readable enhanced image ({error}): send it again.") from error
@@ -44,7 +43,7 @@ def enhanced_planes(header: Header) -> tuple[list[Plane], tuple[str, ...]]:
 
 def frame_types(*groups: Any) -> tuple[str, ...]:  # noqa: ANN401  pydicom's datasets
     """FrameType of a frame, empty where none of its groups states one."""
-    found = _macro("CTImageFrameTypeSequence", *groups)
+    found = macro("CTImageFrameTypeSequence", *groups)
     return tuple(map(str, found.FrameType)) if found is not None and "FrameType" in found else ()
 
 
@@ -58,11 +57,11 @@ def _planes(header: Header, shared: Any, frames: Any) -> Iterator[Plane]:  # noq
     }
     for index, frame in enumerate(frames):
         groups = (frame, shared)
-        place = _macro("PlanePositionSequence", *groups)
-        plane = _macro("PlaneOrientationSequence", *groups)
-        measures = _macro("PixelMeasuresSequence", *groups)
-        values = _macro("PixelValueTransformationSequence", *groups)
-        content = _macro("FrameContentSequence", *groups)
+        place = macro("PlanePositionSequence", *groups)
+        plane = macro("PlaneOrientationSequence", *groups)
+        measures = macro("PixelMeasuresSequence", *groups)
+        values = macro("PixelValueTransformationSequence", *groups)
+        content = macro("FrameContentSequence", *groups)
         own = {
             keyword: str(content[keyword].value)
             for keyword in _CONTENT
@@ -92,7 +91,7 @@ _NAMES = {
 }
 
 
-def _macro(name: str, *groups: Any) -> Any:  # noqa: ANN401
+def macro(name: str, *groups: Any) -> Any:  # noqa: ANN401
     """A functional group of a frame, its own before the shared one; None where there is neither."""
     for group in groups:
         if group is not None and name in group and len(group[name].value):

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 from zipfile import Path as ZipPath
 
-from ctpdeploy.errors import InputError
-from ctpdeploy.optional import require
+from ctpdeploy.errors import InputError, MissingPackageError
+from ctpdeploy.runtime.dicom.pydicom_quietly import pydicom
 from ctpdeploy.runtime.dicom.tags import BINARY, Tag
 
 __all__ = ["EXPLICIT_LITTLE", "IMPLICIT_LITTLE", "File", "Header", "pydicom_header", "read_header"]
@@ -145,15 +145,16 @@ def pydicom_header(file: File) -> Header:
         InputError: pydicom cannot read it.
         MissingPackageError: pydicom is not installed.
     """
-    pydicom = require("pydicom", extra="dicom")
     try:
         with file.open("rb") as stream:
-            dataset = pydicom.dcmread(stream, stop_before_pixels=True)
+            dataset = pydicom().dcmread(stream, stop_before_pixels=True)
             values = {}
             for tag in _WANTED:
                 if tag in dataset and (value := dataset[tag].value) is not None:
                     values[tag] = _bytes(tag, value)
             syntax = str(dataset.file_meta.TransferSyntaxUID)
+    except MissingPackageError:
+        raise
     except Exception as error:
         raise InputError(f"{file} is no readable DICOM file ({error}): send it again.") from error
     return Header(file=file, syntax=syntax, values=values, pixels_at=None, pixels_length=0)

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from ctpdeploy.runtime.dicom.places import find_places
 from ctpdeploy.runtime.dicom.series import Series
 
 __all__ = ["CT_PERFUSION", "KINDS", "LEAST_TIMES", "Extent", "Kind", "Verdict", "judge"]
@@ -34,23 +35,24 @@ class Extent:
         places: number of different places of its slices.
         times: most images at one of them.
         upright: share of the body's axis in the normal of its slices.
+        unplaced: number of images that do not state where they lie.
     """
 
     places: int
     times: int
     upright: float
+    unplaced: int
 
     @classmethod
     def of(cls, series: Series) -> "Extent":
         """The extent of a series whose planes are placed; zeros of one without."""
         planes = [plane for plane in series.planes if plane.placed]
+        unplaced = len(series.planes) - len(planes)
         if not planes:
-            return cls(places=0, times=0, upright=0.0)
-        along, down = np.reshape(planes[0].orientation, (2, 3))
-        normal = np.cross(along, down)
-        heights = np.round(np.array([plane.position for plane in planes]) @ normal, 1)
-        counts = np.unique(heights, return_counts=True)[1]
-        return cls(places=len(counts), times=int(counts.max()), upright=abs(float(normal[2])))
+            return cls(places=0, times=0, upright=0.0, unplaced=unplaced)
+        normal = np.cross(*np.reshape(planes[0].orientation, (2, 3)))
+        counts = np.bincount(find_places(planes, normal).of_planes)
+        return cls(places=len(counts), times=int(counts.max()), upright=abs(float(normal[2])), unplaced=unplaced)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +126,7 @@ KINDS: Final = (
     ),
     Kind(
         name="without positions",
-        holds=lambda series, _: not all(plane.placed for plane in series.planes),
+        holds=lambda _, extent: extent.unplaced > 0,
         because="its images do not state where they lie",
     ),
     Kind(

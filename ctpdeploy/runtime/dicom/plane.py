@@ -6,7 +6,9 @@ the points in time of a series.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 
+from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.dicom.header import File, Header
 from ctpdeploy.runtime.dicom.tags import Tag
 
@@ -23,6 +25,10 @@ CLOCK_TAGS = (
     Tag.TEMPORAL_RESOLUTION,
 )
 """Elements of a classic image from which the time of a plane may be taken."""
+
+
+_NEEDED = (Tag.ROWS, Tag.COLUMNS, Tag.BITS_ALLOCATED, Tag.BITS_STORED, Tag.SIGNED)
+"""Elements of type 1 of every image (PS3.3 C.7.6.3): without them its pixels are guessed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,32 +94,44 @@ class Plane:
 
     @property
     def placed(self) -> bool:
-        """Whether it states where it lies."""
-        return (len(self.position), len(self.orientation), len(self.spacing)) == (3, 6, 2)
+        """Whether it states where it lies, in numbers that can be."""
+        numbers = (*self.position, *self.orientation, *self.spacing)
+        whole = (len(self.position), len(self.orientation), len(self.spacing)) == (3, 6, 2)
+        return whole and all(map(isfinite, numbers)) and min(self.spacing) > 0
 
 
 def storage_of(header: Header) -> Storage:
-    """The storage that a header states."""
+    """The storage that a header states.
+
+    Raises:
+        InputError: it leaves open how a pixel is to be read.
+    """
+    missing = [tag for tag in _NEEDED if not header.values.get(tag) or (tag != Tag.SIGNED and not header.integer(tag))]
+    if missing:
+        raise InputError(f"{header.file} does not state {missing[0].name.lower().replace('_', ' ')} of its pixels.")
     padding = None
     if header.values.get(Tag.PADDING):
         first = header.integer(Tag.PADDING)
         padding = tuple(sorted((first, header.integer(Tag.PADDING_LIMIT, first))))
-    allocated = header.integer(Tag.BITS_ALLOCATED, 16)
     return Storage(
         syntax=header.syntax,
         rows=header.integer(Tag.ROWS),
         columns=header.integer(Tag.COLUMNS),
         samples=header.integer(Tag.SAMPLES, 1),
         photometric=header.text(Tag.PHOTOMETRIC),
-        allocated=allocated,
-        stored=header.integer(Tag.BITS_STORED, allocated),
+        allocated=header.integer(Tag.BITS_ALLOCATED),
+        stored=header.integer(Tag.BITS_STORED),
         signed=bool(header.integer(Tag.SIGNED)),
         padding=padding,  # type: ignore[arg-type]  # two numbers
     )
 
 
 def classic_plane(header: Header) -> Plane:
-    """The plane of a file that holds one."""
+    """The plane of a file that holds one.
+
+    Raises:
+        InputError: as :func:`storage_of`.
+    """
     clocks = {tag.name: text for tag in CLOCK_TAGS if (text := header.text(tag))}
     slope, intercept = header.numbers(Tag.SLOPE), header.numbers(Tag.INTERCEPT)
     thickness = header.numbers(Tag.SLICE_THICKNESS)

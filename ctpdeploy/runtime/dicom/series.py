@@ -1,5 +1,6 @@
 """Series: the instances of one Series Instance UID, or of several that are one scan."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -33,6 +34,7 @@ class Series:
         image_type: values of Image Type of its first instance.
         files: all of them.
         planes: of its images, in the order of their files; empty where they are no images.
+        missing: number of its files that are not there, as far as their numbers tell; 0 where they do not.
         fault: why it cannot be read, one sentence; empty where nothing is known against it.
     """
 
@@ -46,6 +48,7 @@ class Series:
     image_type: tuple[str, ...]
     files: tuple[File, ...] = field(repr=False)
     planes: tuple[Plane, ...] = field(repr=False)
+    missing: int = 0
     fault: str = ""
 
     @property
@@ -67,6 +70,8 @@ def group_series(headers: Iterable[Header]) -> list[Series]:
 
 def _series(headers: Sequence[Header]) -> Series:
     first, planes, fault = headers[0], list[Plane](), ""
+    if len({header.text(Tag.PATIENT_ID) for header in headers}) > 1:
+        fault = f"images of {first.text(Tag.SERIES)} have different patient IDs: send those of one patient"
     image_type = first.words(Tag.IMAGE_TYPE)
     for header in headers:
         try:
@@ -77,6 +82,8 @@ def _series(headers: Sequence[Header]) -> Series:
                 planes.append(classic_plane(header))
         except InputError as error:
             fault = str(error)
+    if planes and (empty := [header for header in headers if not header.values.get(Tag.ROWS)]):
+        fault = f"{empty[0].file} is of this series and holds no image"
     return Series(
         uids=(first.text(Tag.SERIES),),
         study=first.text(Tag.STUDY),
@@ -88,8 +95,18 @@ def _series(headers: Sequence[Header]) -> Series:
         image_type=image_type,
         files=tuple(header.file for header in headers),
         planes=tuple(planes),
+        missing=_missing(headers),
         fault=fault,
     )
+
+
+def _missing(headers: Sequence[Header]) -> int:
+    """Files that are not there, of a series whose instances are numbered from 1 on, each once or as its copy."""
+    named = {header.text(Tag.SOP_INSTANCE): header.text(Tag.INSTANCE_NUMBER) for header in headers}
+    if not all(number.isdecimal() for number in named.values()):
+        return 0
+    numbers = [int(number) for number in named.values()]
+    return max(numbers) - len(numbers) if len(set(numbers)) == len(numbers) and min(numbers) > 0 else 0
 
 
 def _order(series: Series) -> tuple[int, str]:
@@ -115,6 +132,7 @@ def join_phases(series: Sequence[Series]) -> list[Series]:
                 group[0],
                 uids=tuple(uid for one in group for uid in one.uids),
                 files=tuple(file for one in group for file in one.files),
+                missing=sum(one.missing for one in group),
                 planes=tuple(plane for one in group for plane in one.planes),
             )
         )
@@ -131,4 +149,5 @@ def _volume_key(series: Series) -> object:
         return None
     first = planes[0]
     grid = (first.storage.rows, first.storage.columns, *np.round(first.spacing, 4), first.thickness)
-    return (series.study, series.modality, series.image_type, first.frame_of_reference, grid, frozenset(places))
+    words = re.sub(r"\d+", "", series.description)  # phases are numbered, a plain CT is called something else
+    return (series.study, series.modality, words, series.image_type, first.frame_of_reference, grid, frozenset(places))

@@ -24,6 +24,12 @@ _EVEN: Final = 0.02
 _MOST_LOST: Final = 5
 """Slices missing between two slabs of one spacing; from more on, they are two."""
 
+_LONGEST_GAP: Final = 60.0
+"""Seconds between two phases; protocols that thin out in the end have 15 or 30."""
+
+_SQUARE: Final = 0.01
+"""Share of a side by which the other may differ."""
+
 _ONE_TIME: Final = 0.02
 """Share of an interval by which the slices of a phase may be apart and count as taken at once."""
 
@@ -38,7 +44,7 @@ class Stack:
         thickness: of a slice in mm; 0 where it is not stated.
         clock: the times were read from.
         start: of the first phase, by the clock.
-        times: of the phases ``(T,)`` from 0, in the unit of the clock.
+        times: of the phases ``(T,)``, the mean of their slices, in the unit of the clock; the first image is at 0.
         slice_times: of each phase and slice ``(T, Z)``; None where the slices of each phase were taken at once.
         findings: on what was left out.
     """
@@ -76,8 +82,8 @@ def find_stacks(planes: Sequence[Plane], called: str) -> list[Stack]:
         called: name of the series in errors.
 
     Raises:
-        InputError: the planes have more than one frame of reference, no clock tells them apart, one is missing, or
-            they do not lie on a line.
+        InputError: the planes have more than one frame of reference or way of storing pixels, no clock tells them
+            apart, one is missing, or they do not lie on a line.
     """
     spaces = {plane.frame_of_reference for plane in planes}
     if len(spaces) > 1:
@@ -85,6 +91,9 @@ def find_stacks(planes: Sequence[Plane], called: str) -> list[Stack]:
             f"{called} has images in {len(spaces)} frames of reference, between which no position can be compared: "
             "send those of one scan."
         )
+    stored = {(plane.storage.signed, plane.storage.allocated, plane.storage.stored) for plane in planes}
+    if len(stored) > 1:
+        raise InputError(f"{called} stores its pixels in {len(stored)} ways, as no scanner does: send it again.")
     alike: dict[object, list[Plane]] = {}
     for plane in planes:
         grid = (plane.storage.rows, plane.storage.columns, round(plane.thickness, 2))
@@ -115,14 +124,15 @@ def _clock(planes: Sequence[Plane], of_planes: NDArray[np.int64], called: str) -
     Raises:
         InputError: none does.
     """
-    readings = read_clocks(planes, of_planes)
-    for reading in readings:
+    with_twins = []
+    for reading in read_clocks(planes, of_planes):
         if reading.twins is None:
             return reading
-    if readings:
-        first, second = (planes[i] for i in readings[0].twins or ())
+        with_twins.append(reading)
+    if with_twins:
+        first, second = (planes[i] for i in with_twins[0].twins or ())
         raise InputError(
-            f"{called} has two different images at z = {first.position[2]:.1f} mm with one {readings[0].clock.name}, "
+            f"{called} has two different images at z = {first.position[2]:.1f} mm with one {with_twins[0].clock.name}, "
             f"{first.file.name} and {second.file.name}: remove the one that is not of this scan."
         )
     if len(np.unique(of_planes)) == len(planes):  # one volume
@@ -193,7 +203,19 @@ def _stack(
         missing = next(place for place in range(len(heights)) if place not in held)
         findings = (*findings, finding("phase-dropped", f"{sentence}{heights[missing]:.1f} mm: it is left out."))
     times = np.round(phases.times - phases.times.min(), 6)  # as exactly as they are stated
-    centre = times.mean(axis=1) - times.mean(axis=1)[0]
+    centre = times.mean(axis=1)
+    rows, columns = planes[0].spacing
+    if abs(rows - columns) > _SQUARE * max(rows, columns):
+        sentence = (
+            f"{called.capitalize()} states pixels of {rows:g} x {columns:g} mm, and scanners make square ones: was its "
+            "header changed? Volumes and shapes may be wrong."
+        )
+        findings = (*findings, finding("pixels-not-square", sentence))
+    scales = {(plane.slope, plane.intercept) for plane in planes}
+    if len(scales) > 1 and len({str(plane.file) for plane in planes}) == len(planes):
+        sentence = f"{called.capitalize()} has {len(scales)} rescales among its images, where scanners have one."
+        findings = (*findings, finding("rescale-varies", sentence))
+    _require_one_run(centre, reading.clock, called)
     at_once = len(times) < 2 or np.ptp(times, axis=1).max() <= _ONE_TIME * float(np.median(np.diff(centre)))
     return Stack(
         planes=tuple(tuple(planes[i] for i in row) for row in phases.planes),
@@ -205,6 +227,21 @@ def _stack(
         slice_times=None if at_once else times,
         findings=findings,
     )
+
+
+def _require_one_run(times: NDArray[np.float64], clock: Clock, called: str) -> None:
+    """Refuse phases between which so much time passed that they are not of one scan.
+
+    Raises:
+        InputError: it did.
+    """
+    gaps = np.diff(times)
+    if clock.unit == "s" and gaps.size and gaps.max() > _LONGEST_GAP:
+        place = int(gaps.argmax())
+        raise InputError(
+            f"{called} pauses for {gaps[place]:.0f} s behind {place + 1} of {len(times)} phases, so that it is not one "
+            "scan: send the phases of one."
+        )
 
 
 def _affine(plane: Plane, positions: NDArray[np.float64], called: str) -> NDArray[np.float64]:

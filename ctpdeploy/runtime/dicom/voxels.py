@@ -13,9 +13,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ctpdeploy.errors import InputError
-from ctpdeploy.optional import require
+from ctpdeploy.errors import InputError, MissingPackageError
 from ctpdeploy.runtime.dicom.plane import Plane
+from ctpdeploy.runtime.dicom.pydicom_quietly import pydicom
 from ctpdeploy.runtime.dicom.stack import Stack
 
 __all__ = ["AIR", "read_voxels"]
@@ -112,14 +112,15 @@ def _plain(planes: Sequence[Plane], out: Sequence[NDArray[Any]]) -> list[NDArray
 
 def _decoded(planes: Sequence[Plane]) -> list[NDArray[Any]]:
     """Stored values of planes through pydicom, which decodes them and extends their signs."""
-    pydicom = require("pydicom", extra="dicom")
     file = planes[0].file
     try:
         with file.open("rb") as stream:
-            dataset = pydicom.dcmread(stream)
+            dataset = pydicom().dcmread(stream)
         dataset.convert_pixel_data()
         stored = dataset.pixel_array.reshape(-1, planes[0].storage.rows, planes[0].storage.columns)
         return [stored[plane.index] for plane in planes]
+    except MissingPackageError:
+        raise
     except Exception as error:
         raise InputError(f"The pixels of {file} cannot be read ({error}): send it uncompressed.") from error
 

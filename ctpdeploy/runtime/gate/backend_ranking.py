@@ -5,12 +5,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
-from ctpdeploy.errors import BackendError, GateError
+from ctpdeploy.errors import BackendError, GateError, GuardError
 from ctpdeploy.runtime.backends.engine import Engine
 from ctpdeploy.runtime.backends.registry import BACKENDS
 from ctpdeploy.runtime.backends.timings import Speeds, measure_speeds
 from ctpdeploy.runtime.bundle.bundle import Bundle
 from ctpdeploy.runtime.gate.gate import reference_of, slices_of, try_engine
+from ctpdeploy.runtime.gate.preprocessing import require_preprocessing, try_case
+from ctpdeploy.runtime.gate.reference import Reference
 from ctpdeploy.runtime.gate.verification import Comparison
 
 __all__ = ["ROUNDS", "Ranking", "rank_backends"]
@@ -44,9 +46,10 @@ def rank_backends(bundle: Bundle, progress: Callable[[str, float], None]) -> Ran
 
     Raises:
         BackendError: no backend can run here.
-        GateError: none of those that run holds the limits of the gate.
+        GateError: none of those that run holds the limits of the gate, or preprocessing gives other inputs.
         InputError: the reference in the bundle is damaged.
     """
+    require_preprocessing(bundle)
     reference, names = reference_of(bundle), list(BACKENDS)
     engines, trials, refused = dict[str, Engine](), dict[str, Comparison](), dict[str, str]()
     with ExitStack() as opened:
@@ -56,10 +59,11 @@ def rank_backends(bundle: Bundle, progress: Callable[[str, float], None]) -> Ran
                 engine = _open(bundle, name)
                 opened.callback(engine.close)
                 trials[name] = try_engine(bundle, engine, reference)
-            except BackendError as error:
+                failures = [*trials[name].failures(), *_of_the_raw_case(bundle, engine, reference)]
+            except (BackendError, GuardError) as error:
                 refused[name] = str(error)
                 continue
-            if failures := trials[name].failures():
+            if failures:
                 refused[name] = f"The gate does not hold: {'; '.join(failures)}."
             else:
                 engines[name] = engine
@@ -74,9 +78,14 @@ def rank_backends(bundle: Bundle, progress: Callable[[str, float], None]) -> Ran
 
 def _open(bundle: Bundle, name: str) -> Engine:
     """The engine of a backend, or a BackendError with nothing but the reason, since a table has the name."""
-    if (reason := BACKENDS[name].unavailable_because()) is not None:
+    if (reason := BACKENDS[name].refusal()) is not None:
         raise BackendError(reason)
     return BACKENDS[name].opened(bundle, name)
+
+
+def _of_the_raw_case(bundle: Bundle, engine: Engine, reference: Reference) -> list[str]:
+    """What does not hold from the raw case to a mask."""
+    return [] if reference.raw is None else try_case(bundle, engine, reference, reference.raw).failures()
 
 
 def _none(trials: Mapping[str, Comparison], refused: Mapping[str, str]) -> GateError | BackendError:

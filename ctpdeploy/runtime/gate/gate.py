@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ctpdeploy.optional import require
+from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.backends.engine import Engine
-from ctpdeploy.runtime.backends.ort_cpu import session_options
+from ctpdeploy.runtime.backends.faults import as_backend_error
+from ctpdeploy.runtime.backends.ort_cpu import open_session
 from ctpdeploy.runtime.bundle.bundle import PIPELINE, Bundle, Network
 from ctpdeploy.runtime.data.slices import SliceBatch
 from ctpdeploy.runtime.gate.reference import CHAIN, FILE, Reference
@@ -22,9 +23,19 @@ def reference_of(bundle: Bundle) -> Reference:
     """The reference that travels in a bundle.
 
     Raises:
-        InputError: it is damaged.
+        InputError: it is damaged, or belongs to other networks.
     """
-    return Reference.load(bundle.folder / FILE, called=bundle.source / FILE)
+    called = bundle.source / FILE
+    reference, networks = Reference.load(bundle.folder / FILE, called=called), bundle.networks
+    roles = {role for role in networks if role != PIPELINE}
+    given = {name: array.shape[1:] for name, array in reference.sources.items() if name in networks[PIPELINE].inputs}
+    taken = {name: tuple(shape[1:]) for name, shape in networks[PIPELINE].inputs.items()}
+    if given != taken or not roles <= set(reference.outputs):
+        raise InputError(
+            f"{called} is of {sorted(reference.outputs)} on {given}, not of this bundle's {sorted(roles)} on {taken}: "
+            "copy or export the bundle again."
+        )
+    return reference
 
 
 def try_networks(
@@ -38,7 +49,17 @@ def try_networks(
         folder: where their files lie.
         reference: slices, and what to find.
         limits: of their errors.
+
+    Raises:
+        BackendError: ONNX Runtime refuses one, or fails to run it.
     """
+    with as_backend_error(f"The networks in {folder} do not run one by one", "export the bundle again"):
+        return _try_networks(candidate, networks, folder, reference, limits)
+
+
+def _try_networks(
+    candidate: str, networks: Mapping[str, Network], folder: Path, reference: Reference, limits: Limits
+) -> Comparison:
     arrays = dict(reference.sources)
     alone = {role: network for role, network in networks.items() if role != PIPELINE}
     arrays |= {_output(network): reference.outputs[role].astype(np.float32) for role, network in alone.items()}
@@ -89,5 +110,4 @@ def _slices(session: Any, inputs: Mapping[str, NDArray[np.float32]], output: str
 
 
 def _session(file: Path) -> Any:  # noqa: ANN401  onnxruntime is imported where it is needed
-    onnxruntime = require("onnxruntime", extra="cpu")
-    return onnxruntime.InferenceSession(file, session_options(), providers=["CPUExecutionProvider"])
+    return open_session(file, file)

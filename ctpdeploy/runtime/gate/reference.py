@@ -15,9 +15,11 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from ctpdeploy.errors import InputError
+from ctpdeploy.runtime.bundle.bundle import Bundle
 from ctpdeploy.runtime.data.case import MAP_NAMES
+from ctpdeploy.runtime.gate.raw_case import RawCase, raw_case_of
 
-__all__ = ["CHAIN", "FILE", "Reference", "network_sources"]
+__all__ = ["CHAIN", "FILE", "Reference", "network_sources", "raw_case_in"]
 
 FILE: Final = "reference.safetensors"
 CHAIN: Final = "chain"
@@ -36,6 +38,7 @@ class Reference:
         eager: error of eager torch in float32 by the same names, on the same inputs, float64 ``(N, 2)``: root mean
             square and largest of each slice.
         eager_flips: labels of eager float32 that differ, ``(N,)``.
+        raw: the case that the last slices were made of; None in bundles made before there was one.
     """
 
     frames: NDArray[np.float32]
@@ -43,6 +46,7 @@ class Reference:
     outputs: Mapping[str, NDArray[np.float64]]
     eager: Mapping[str, NDArray[np.float64]]
     eager_flips: NDArray[np.int64]
+    raw: RawCase | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -62,7 +66,7 @@ class Reference:
         return max(float(np.sqrt((rms**2).mean())), least), max(float(largest.max()), least)
 
     def first(self, count: int) -> "Reference":
-        """The same of the first slices only."""
+        """The same of the first slices only, without the raw case."""
         return replace(
             self,
             frames=self.frames[:count],
@@ -70,6 +74,7 @@ class Reference:
             outputs={name: array[:count] for name, array in self.outputs.items()},
             eager={name: array[:count] for name, array in self.eager.items()},
             eager_flips=self.eager_flips[:count],
+            raw=None,
         )
 
     def save(self, path: Path) -> None:
@@ -77,6 +82,7 @@ class Reference:
         arrays = {"frames": self.frames, "features": self.features, "eager_flips": self.eager_flips}
         arrays |= {f"outputs/{name}": array for name, array in self.outputs.items()}
         arrays |= {f"eager/{name}": array for name, array in self.eager.items()}
+        arrays |= {} if self.raw is None else self.raw.arrays()
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
 
     @classmethod
@@ -98,10 +104,11 @@ class Reference:
                 outputs=_named(found, "outputs/"),
                 eager=_named(found, "eager/"),
                 eager_flips=found["eager_flips"],
+                raw=raw_case_of(path),
             )
             reference._check()
         except (OSError, ValueError, KeyError, SafetensorError) as error:
-            raise InputError(f"{called} is damaged ({error}): copy or export the bundle again.") from error
+            raise _damaged(called, error) from error
         return reference
 
     def _check(self) -> None:
@@ -122,6 +129,22 @@ class Reference:
                 raise ValueError(f"its {name} are not finite")
         if CHAIN not in self.outputs:
             raise ValueError("it has no probability")
+
+
+def raw_case_in(bundle: Bundle) -> RawCase | None:
+    """The raw case that travels in a bundle, without the rest of its reference; None in one made before there was one.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    try:
+        return raw_case_of(bundle.folder / FILE)
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise _damaged(bundle.source / FILE, error) from error
+
+
+def _damaged(called: Path, error: Exception) -> InputError:
+    return InputError(f"{called} is damaged ({error}): copy or export the bundle again.")
 
 
 def network_sources(frames: NDArray[np.float32], features: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:

@@ -222,7 +222,13 @@ def compare(
         reference: with the same slices.
         limits: of its errors.
         together: the probability again, with all slices in one batch.
+
+    Raises:
+        GateError: an output has another shape than the reference's.
     """
+    for tensor, output in outputs.items():
+        if output.shape != (shape := reference.outputs[tensor].shape):
+            raise GateError(f"{candidate} returns a {tensor} of shape {output.shape}, not {shape}: do not use it here.")
     chain, truth = outputs[CHAIN], reference.outputs[CHAIN]
     label, true_label = chain > THRESHOLD, truth > THRESHOLD
     near = np.abs(truth - THRESHOLD) <= (LIMITS["fp32"].max_ratio or 0.0) * reference.unit(CHAIN)[1]

@@ -90,7 +90,7 @@ def case_from_arrays(
         maps=None if maps is None else {key: volume(key, maps[key]) for key in MAP_NAMES},
         called=name,
         perfusion=perfusion,
-        slice_times=None if clock.ndim == 1 else _foot_to_head(clock, geometry),
+        slice_times=None if clock.ndim == 1 else clock,
         dwi=None if dwi is None else volume("DWI", dwi),
         lesion=None if lesion is None else volume("lesion", lesion),
     )
@@ -146,15 +146,3 @@ def _geometry(affine: ArrayLike | None, spacing: ArrayLike | None, grid: Sequenc
         raise InputError(f"{name} has an affine or a spacing that gives its axes no directions or sizes: correct it.")
     k, j, i = grid
     return Geometry.of_affine(matrix, (i, j, k))
-
-
-def _foot_to_head(clock: NDArray[np.float64], geometry: Geometry) -> NDArray[np.float64]:
-    """Times of each frame and slice ``(T, K)`` in the order of the case's slices.
-
-    Raises:
-        InputError: slices of the case are not those of the source.
-    """
-    order = geometry.slice_order()
-    if order is None:
-        raise InputError("Times of each slice need axial slices: the last axis of the affine must run along the body.")
-    return clock[:, order]

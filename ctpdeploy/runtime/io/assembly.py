@@ -49,7 +49,7 @@ def assemble_case(
         called: name of the series in error messages.
         interval_source: what stated the times.
         perfusion: how they are computed; defaults to ``PerfusionConfig()``.
-        slice_times: ``(T, D)`` in s, slices from foot to head, where the source has them.
+        slice_times: ``(T, Z)`` in s, slices in the order of the source's last axis, where the source has them.
         dwi: ``(X, Y, Z)`` in its own units.
         lesion: ``(X, Y, Z)``, lesion from 0.5 on: masks resampled by other tools read 0.9999.
         source: as the case keeps it.
@@ -60,8 +60,20 @@ def assemble_case(
         InputError: a limit is not kept, the series is no head in HU with a bolus, the maps cannot be of it, or none can
             be computed.
     """
+    perfusion = perfusion or PerfusionConfig()
+    require_limits(called, geometry.to_case(series).shape[1:], geometry.spacing, times)
+    if slice_times is not None:
+        slice_times = _foot_to_head(slice_times, geometry, called)
+    thin, geometry = geometry, geometry.in_slabs(perfusion.least_slice_mm)
+    if geometry.slabs is not None:
+        sentence = (
+            f"Slices of {thin.spacing[0]:.3g} mm were averaged to slabs of {geometry.spacing[0]:.3g} mm, such as the "
+            "networks know; the lesion is the same in each slice of a slab."
+        )
+        findings = (*findings, finding("slices-averaged", sentence))
+        if slice_times is not None:
+            slice_times = geometry.slab_means(slice_times, axis=1, dtype=np.float64)
     oriented, volumes = geometry.to_case(series), None
-    require_limits(called, oriented.shape[1:], geometry.spacing, times)
     if maps is not None:
         volumes = {name: np.maximum(geometry.to_case(values), np.float32(0.0)) for name, values in maps.items()}
     findings = (*findings, *inspect(oriented, geometry.spacing, volumes, called=called))
@@ -69,7 +81,7 @@ def assemble_case(
         # linear algebra of SciPy takes a quarter of a second to import: only who computes maps pays for it
         from ctpdeploy.runtime.perfusion.maps import perfusion_maps
 
-        perfusion, clock = perfusion or PerfusionConfig(), times if slice_times is None else slice_times
+        clock = times if slice_times is None else slice_times
         try:
             computed = perfusion_maps(oriented, clock, geometry.spacing, perfusion)
         except InputError as error:
@@ -92,3 +104,18 @@ def assemble_case(
         files=files or {},
         findings=findings,
     )
+
+
+def _foot_to_head(clock: FloatArray, geometry: Geometry, called: str) -> FloatArray:
+    """Times of each frame and slice ``(T, K)`` in the order of the case's slices.
+
+    Raises:
+        InputError: slices of the case are not those of the source.
+    """
+    order = geometry.slice_order()
+    if order is None:
+        raise InputError(
+            f"{called} states times of each slice, which need axial slices: the last axis of the affine must run along "
+            "the body."
+        )
+    return clock[:, order]

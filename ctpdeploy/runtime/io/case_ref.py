@@ -8,7 +8,7 @@ from ctpdeploy.errors import InputError, UsageError
 from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 
-__all__ = ["CaseRef", "by_name"]
+__all__ = ["CaseRef", "by_name", "no_case"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +59,15 @@ class CaseRef:
         for path in self.files.values():
             if path.exists() and not path.is_file() and not path.is_dir():
                 raise InputError(f"{path} is a pipe or a device, not a file: copy what it gives to a file.")
+
+
+def no_case(case: CaseRef) -> Case:
+    """The reader of files that make no case.
+
+    Raises:
+        InputError: always.
+    """
+    raise InputError(case.fault)
 
 
 def by_name(cases: Iterable[CaseRef]) -> dict[str, CaseRef]:

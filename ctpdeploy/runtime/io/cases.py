@@ -12,7 +12,7 @@ from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.io import dicom_study, isles2018, isles2024
-from ctpdeploy.runtime.io.case_ref import CaseRef
+from ctpdeploy.runtime.io.case_ref import CaseRef, no_case
 from ctpdeploy.runtime.io.layout import Layout, walk
 
 __all__ = ["LAYOUTS", "Inventory", "find_cases", "read_case", "take_inventory"]
@@ -141,12 +141,8 @@ def _with_unreadable(cases: Sequence[CaseRef], errors: Sequence[OSError], root: 
         cases = [replace(case, fault=case.fault or fault) if case in around else case for case in cases]
         if not around:
             name = "-".join(folder.relative_to(root).parts)
-            cases.append(CaseRef(name=name, layout="", folder=folder, files={}, reader=_never, fault=fault))
+            cases.append(CaseRef(name=name, layout="", folder=folder, files={}, reader=no_case, fault=fault))
     return cases
-
-
-def _never(case: CaseRef, *_: object) -> Case:
-    raise InputError(case.fault)
 
 
 def _one_layout_a_folder(cases: Sequence[CaseRef]) -> list[CaseRef]:

@@ -48,11 +48,6 @@ def read_dicom_case(
         times, slice_times, source = np.arange(phases) * frame_interval, None, "frame_interval"
     elif stack.clock.unit != "s":
         raise InputError(f"{called} counts its points in time and does not state them: give --frame-interval.")
-    if slice_times is not None:
-        order = geometry.slice_order()
-        if order is None:
-            raise InputError(f"{called} is not axial: send the axial series.")
-        slice_times = slice_times[:, order]
     return assemble_case(
         identifier,
         read_voxels(stack).T,

@@ -13,9 +13,9 @@ from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.dicom.choice import Scan, choose_scans
 from ctpdeploy.runtime.dicom.header import File
 from ctpdeploy.runtime.dicom.study import Study, find_studies
-from ctpdeploy.runtime.io.case_ref import CaseRef
+from ctpdeploy.runtime.io.case_ref import CaseRef, no_case
 from ctpdeploy.runtime.io.dicom_case import read_dicom_case
-from ctpdeploy.runtime.io.layout import case_name
+from ctpdeploy.runtime.io.layout import SUFFIXES, case_name
 
 __all__ = ["NAME", "DicomStudies"]
 
@@ -41,7 +41,7 @@ class DicomStudies:
         folders = _folders(studies, root)
         if self._series:
             studies = [study for study in studies if any(self._series in one.uids for one in study.series)] or studies
-        other = [path for path in files if path.name.endswith((".nii", ".nii.gz"))]
+        other = [path for path in files if path.name.endswith(SUFFIXES)]
         beside = {parent for path in other for parent in path.parents}
         cases = []
         for study in studies:
@@ -51,7 +51,7 @@ class DicomStudies:
                 scans = choose_scans(study, self._series)
             except InputError as error:
                 if study.perfusion or folder not in beside:
-                    cases.append(refer(name=name, reader=_never, fault=f"{folder}: {error}"))
+                    cases.append(refer(name=name, reader=no_case, fault=f"{folder}: {error}"))
                 continue
             names = [name] if len(scans) == 1 else [f"{name}-{number}" for number in range(1, len(scans) + 1)]
             cases += [
@@ -64,10 +64,6 @@ def _read(case: CaseRef, *, scan: Scan) -> Case:
     return read_dicom_case(
         case.name, scan, called=str(case.folder), frame_interval=case.frame_interval, perfusion=case.perfusion
     )
-
-
-def _never(case: CaseRef) -> Case:
-    raise InputError(case.fault)
 
 
 def _on_disk(file: File) -> Path:

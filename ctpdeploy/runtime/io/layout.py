@@ -10,12 +10,13 @@ from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.io.case_ref import CaseRef
 from ctpdeploy.runtime.io.nifti_case import TENTHS, read_nifti_case
 
-__all__ = ["GIVEN", "Layout", "case_name", "case_of_files", "nifti_cases", "walk"]
+__all__ = ["GIVEN", "SUFFIXES", "Layout", "case_name", "case_of_files", "nifti_cases", "walk"]
 
 GIVEN: Final = "files"
 """In the place of a layout for a case given by its files, wherever they lie."""
 
-_SUFFIXES: Final = (".nii", ".nii.gz")
+SUFFIXES: Final = (".nii", ".nii.gz")
+"""Of NIfTI files."""
 
 
 class Layout(Protocol):
@@ -108,7 +109,7 @@ def nifti_cases(
         parts: function from the volumes of one case to its parts, each with its file.
         integer_unit: as for :func:`ctpdeploy.runtime.io.nifti_case.read_nifti_case`.
     """
-    volumes = [path for path in files if path.name.endswith(_SUFFIXES)]
+    volumes = [path for path in files if path.name.endswith(SUFFIXES)]
     folders = case_folders(volumes, root)
     inside: dict[Path, list[Path]] = {folder: [] for folder in folders}
     for path in volumes:
@@ -117,7 +118,7 @@ def nifti_cases(
                 inside[parent].append(path)
     for folder in folders:
         if not folder.is_relative_to(root):  # the folder given is a part of a case: what lies beside it belongs to it
-            inside[folder] = [path for path in walk(folder) if path.name.endswith(_SUFFIXES)]
+            inside[folder] = [path for path in walk(folder) if path.name.endswith(SUFFIXES)]
     return [
         _reference(layout, folder, parts(held), partial(_read, integer_unit=integer_unit))
         for folder, held in inside.items()

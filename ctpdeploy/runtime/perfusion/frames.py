@@ -15,10 +15,14 @@ _MOST_RESAMPLED = 10
 """Frames on a uniform grid for each frame there is; more is a gap that no interpolation bridges."""
 
 
-def resample_frames(series: NDArray[Any], times: FloatArray, wanted: FloatArray) -> NDArray[np.float32]:
-    """Linear interpolation of ``(T, ...)`` at ``times`` to the frame times ``wanted``, both in s, ascending."""
+def resample_frames(series: NDArray[Any], times: FloatArray, wanted: FloatArray) -> NDArray[Any]:
+    """Linear interpolation of ``(T, ...)`` at ``times`` to the frame times ``wanted``, both in s, ascending.
+
+    In float32, or in float64 where the series is.
+    """
     right = np.clip(np.searchsorted(times, wanted), 1, len(times) - 1)
-    share = ((wanted - times[right - 1]) / (times[right] - times[right - 1])).astype(np.float32)
+    kind = np.result_type(series, np.float32)
+    share = ((wanted - times[right - 1]) / (times[right] - times[right - 1])).astype(kind)
     share = share.reshape(-1, *(1,) * (series.ndim - 1))
     return (1 - share) * series[right - 1] + share * series[right]
 

@@ -9,7 +9,7 @@ from scipy import ndimage
 from ctpdeploy.errors import BackendError, GuardError
 from ctpdeploy.runtime.data.case import BoolArray, Case
 from ctpdeploy.runtime.data.prediction import Component
-from ctpdeploy.runtime.data.slices import SliceOutputs
+from ctpdeploy.runtime.data.slices import SliceOutputs, require_outputs
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, from_network_grid
 
 __all__ = ["THRESHOLD", "postprocess"]
@@ -30,7 +30,8 @@ def postprocess(
         BackendError: the engine returned arrays of another shape, or what is no probability.
         GuardError: an output holds NaN or infinity; that is never an empty mask.
     """
-    _require_shapes(outputs, case, config)
+    shape = (case.series.shape[1], *config.slice_shape)
+    require_outputs(outputs, shape, where=f"for {case.identifier}")
     for name, array in (("probability", outputs.probability), ("pseudo-DWI", outputs.pseudo_dwi)):
         if array is not None and not np.isfinite(array).all():
             raise GuardError(
@@ -44,30 +45,16 @@ def postprocess(
     return probability > THRESHOLD, probability, from_network_grid(outputs.pseudo_dwi[:, 0], case, config)
 
 
-def _require_shapes(outputs: SliceOutputs, case: Case, config: PreprocessConfig) -> None:
-    """Refuse the outputs of an engine that does not keep its contract."""
-    slices, grid = case.series.shape[1], tuple(config.slice_shape)
-    for name, array, shape in (
-        ("probability", outputs.probability, (slices, *grid)),
-        ("pseudo-DWI", outputs.pseudo_dwi, (slices, 1, *grid)),
-    ):
-        if array is not None and (array.shape != shape or array.dtype != np.float32):
-            raise BackendError(
-                f"The engine returned a {name} of shape {array.shape} and type {array.dtype} for {case.identifier}, "
-                f"not float32 {shape}: take another backend."
-            )
-
-
 def components_of(mask: BoolArray, case: Case) -> tuple[Component, ...]:
     """The connected pieces of a mask, largest first."""
     labels, count = ndimage.label(mask, structure=np.ones((3, 3, 3)))
     index = np.arange(1, count + 1)
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    sizes = np.bincount(labels.ravel(), case.geometry.source_voxels(mask).ravel(), minlength=count + 1)[1:]
     centroids: list[Any] = ndimage.center_of_mass(mask, labels, index) if count else []
     middle = (mask.shape[2] - 1) / 2
     return tuple(
         Component(
-            volume_ml=float(sizes[i] * case.geometry.voxel_ml),
+            volume_ml=float(sizes[i] * case.geometry.source_voxel_ml),
             centroid=tuple(float(x) for x in centroids[i]),  # type: ignore[arg-type]
             side=("right" if centroids[i][2] > middle else "left") if case.geometry.sides_stated else None,
         )

@@ -24,8 +24,9 @@ _JUMP_HU: Final = 12.0
 """Mean change of a slice's blocks from one frame to the next that is doubtful. Steps of contrast and noise of a quarter
 of the dose make up to 8, a jerk of 4 mm and 3 degrees 10, or 35 at the vertex, where bone comes into the slice."""
 
-_BROKEN_HU: Final = 15.0
-"""Median change, impossible: that jerk makes 5 at the most, a frame that is missing by half or more 31 and above."""
+_BROKEN_HU: Final = 22.0
+"""Median change, impossible: that jerk makes 5, or 16 at the vertex, a frame that is missing by half or more 31 and
+above."""
 
 _UNEVEN: Final = (2.3, 4.5)
 """Total variation of the brain's mean curve over its range, likewise: 1.6 to 2 are usual, motion makes up to 3, frames

@@ -129,7 +129,7 @@ def _summary(case: Case, prediction: Prediction) -> list[str]:
         f"Lesion {prediction.volume_ml:.1f} ml in {len(pieces)} piece{'s' * (len(pieces) != 1)} (red, white on maps)"
     ]
     if case.lesion is not None:
-        lines[0] += f"; drawn on DWI {case.lesion.sum() * case.geometry.voxel_ml:.1f} ml (green)"
+        lines[0] += f"; drawn on DWI {case.geometry.volume_ml(case.lesion):.1f} ml (green)"
     lines += [
         f"    {c.volume_ml:.1f} ml{f', {c.side} side' if c.side else ''}, about slice {c.centroid[0] + 1:.0f}"
         for c in pieces[:3]

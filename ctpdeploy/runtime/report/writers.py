@@ -8,6 +8,7 @@
       sub-case1_desc-pseudo_dwi.nii.gz         float32, from a system that synthesises one
       overview.png
       report.json
+      dicom/                                   of a case read from DICOM, where wanted
 
 Volumes have the header of the source series, so that they overlay it in any viewer; names follow BIDS derivatives.
 """
@@ -31,13 +32,16 @@ from ctpdeploy.runtime.data.case import Case, require_case_name
 from ctpdeploy.runtime.data.prediction import Prediction
 from ctpdeploy.runtime.data.source import NiftiSource
 from ctpdeploy.runtime.io.compression import gzip_bytes
+from ctpdeploy.runtime.report.dicom.writer import DICOM_FILE, write_dicom
 from ctpdeploy.runtime.report.overview import write_overview
 from ctpdeploy.runtime.report.report_json import build_report
 
-__all__ = ["DIGESTS", "OVERVIEW", "REPORT", "own_files", "result_folder", "write_prediction", "write_volume"]
+__all__ = ["DICOM", "DIGESTS", "OVERVIEW", "REPORT", "own_files", "result_folder", "write_prediction", "write_volume"]
 
 REPORT = "report.json"
 OVERVIEW = "overview.png"
+DICOM = "dicom"
+"""Folder of DICOM objects in a result."""
 DIGESTS = "digests.json"
 """Beside them after a run over many cases, see :mod:`ctpdeploy.runtime.cohort.seal`."""
 
@@ -48,7 +52,13 @@ _OURS: Final = re.compile(
 
 
 def write_prediction(
-    out: Path | str, case: Case, prediction: Prediction, *, seconds: Mapping[str, float] | None = None
+    out: Path | str,
+    case: Case,
+    prediction: Prediction,
+    *,
+    seconds: Mapping[str, float] | None = None,
+    dicom: bool = False,
+    fractional: bool = False,
 ) -> Path:
     """Write the results of a case.
 
@@ -57,13 +67,17 @@ def write_prediction(
         case: as read.
         prediction: of that case.
         seconds: times of stages before the prediction, for the report, as ``{"read": 0.4}``.
+        dicom: write DICOM objects too, in the study that the case was read from.
+        fractional: write the probability as one of them, as a segmentation with shades.
 
     Returns:
         The folder of the case.
 
     Raises:
-        InputError: the case has a name that is no name of a folder, or the prediction is of another case.
+        InputError: the case has a name that is no name of a folder, the prediction is of another case, or DICOM objects
+            are wanted of a case that was not read from DICOM, or whose files cannot be read any more.
         UsageError: something else than earlier results stands in the place of the results.
+        MissingPackageError: DICOM objects are wanted and highdicom is not installed.
     """
     target = result_folder(out, case.identifier)
     if prediction.mask.shape != case.series.shape[1:]:
@@ -88,12 +102,17 @@ def write_prediction(
             write_volume(folder / names["pseudo_dwi"], prediction.pseudo_dwi, case)
         volumes_written = time.perf_counter()
         write_overview(folder / names["overview"], case, prediction)
+        drawn = time.perf_counter()
         stages = {
             **(seconds or {}),
             **prediction.outputs.seconds,
             "write": volumes_written - start,
-            "overview": time.perf_counter() - volumes_written,
+            "overview": drawn - volumes_written,
         }
+        if dicom:
+            written = write_dicom(folder / DICOM, case, prediction, folder / OVERVIEW, fractional=fractional)
+            names |= {f"{DICOM}_{word}": f"{DICOM}/{file}" for word, file in written.items()}
+            stages["dicom"] = time.perf_counter() - drawn
         report = build_report(case, prediction, seconds=stages, outputs=names)
         (folder / REPORT).write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     return target
@@ -112,8 +131,11 @@ def result_folder(out: Path | str, name: str) -> Path:
         return target
     if target.is_symlink() or not (target / REPORT).is_file():
         raise UsageError(f"{target} exists and holds no results of ctpdeploy: choose another --out or remove it.")
-    own = own_files(target)
-    if strangers := sorted(path.name for path in target.iterdir() if path not in own and path.name[0] != "."):
+    own = {*own_files(target), target / DICOM}
+    held = [*target.iterdir(), *_within(target / DICOM)]
+    if strangers := sorted(
+        path.relative_to(target).as_posix() for path in held if path not in own and path.name[0] != "."
+    ):
         raise UsageError(
             f"{target} also holds {', '.join(strangers)}, not written by ctpdeploy: move that, or choose another --out."
         )
@@ -122,7 +144,13 @@ def result_folder(out: Path | str, name: str) -> Path:
 
 def own_files(result: Path) -> list[Path]:
     """The files in a result that ctpdeploy wrote, by their names: what may be replaced with it, beside hidden ones."""
-    return sorted(path for path in result.iterdir() if _OURS.fullmatch(path.name))
+    objects = [path for path in _within(result / DICOM) if DICOM_FILE.fullmatch(path.name)]
+    return sorted([*(path for path in result.iterdir() if _OURS.fullmatch(path.name)), *objects])
+
+
+def _within(folder: Path) -> list[Path]:
+    """What a folder holds; a link to one is no folder of ours."""
+    return list(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else []
 
 
 def write_volume(path: Path, volume: NDArray[Any], case: Case) -> None:

@@ -72,7 +72,7 @@ def test_a_backend_that_fails_to_open_has_a_sentence(tmp_path: Path, monkeypatch
         open_engine(bundle, "mine")
     assert str(caught.value).startswith(f"The backend mine did not open ({type(error).__name__}: ")
     assert str(caught.value).endswith("): choose another with --backend.")
-    assert "lines" not in str(caught.value)
+    assert str(caught.value).isprintable()
     assert caught.value.exit_code == ExitCode.BACKEND
     assert caught.value.__cause__ is error
 

@@ -10,7 +10,10 @@ import pytest
 
 from ctpdeploy.errors import BackendError
 from ctpdeploy.runtime import Bundle
+from ctpdeploy.runtime.backends import ort_cpu
 from ctpdeploy.runtime.backends.registry import BACKENDS, open_engine
+from ctpdeploy.runtime.bundle.bundle import PIPELINE
+from ctpdeploy.runtime.data.slices import SliceBatch
 from ctpdeploy.runtime.gate.gate import reference_of, slices_of
 
 ENGINES = ["ort-cpu", "openvino", "ncnn", "native"]
@@ -58,13 +61,40 @@ def test_what_fails_in_a_block_closes_the_engine(bundle: Bundle, name: str):
 
 def test_the_network_goes_when_the_engine_is_closed_and_not_with_it(bundle: Bundle, name: str):
     engine = open_engine(bundle, name)
-    network = weakref.ref(engine._network)
+    network = weakref.ref(engine._engine._network)
     gc.disable()
     try:
         engine.close()
         assert network() is None
     finally:
         gc.enable()
+
+
+def test_a_slice_is_the_same_to_the_bit_in_every_batch(bundle: Bundle, name: str):
+    noise = np.random.default_rng(1)
+    found = reference_of(bundle)
+    frames, features = (
+        np.concatenate([array, noise.random((3, *array.shape[1:]), np.float32)])
+        for array in (found.frames, found.features)
+    )
+    with open_engine(bundle, name) as engine:
+        together = vars(engine.run(SliceBatch(frames=frames, features=features)))
+        for slices in (slice(0, 1), slice(1, 3), slice(2, 6), slice(6, 7)):
+            some = vars(engine.run(SliceBatch(frames=frames[slices], features=features[slices])))
+            for output, array in some.items():
+                np.testing.assert_array_equal(array, together[output][slices], err_msg=f"{output} of {slices}")
+
+
+def test_a_slice_is_the_same_to_the_bit_in_a_batch_that_onnx_runtime_runs_at_once(bundle: Bundle):
+    """As a server does that batches slices of several patients; the engine here takes one slice after the other."""
+    session = ort_cpu.open_session(bundle.network_content(PIPELINE), bundle.source)
+    noise, shapes = np.random.default_rng(2), bundle.networks[PIPELINE].inputs
+    given = {name: noise.random((7, *map(int, shape[1:])), np.float32) for name, shape in shapes.items()}
+    alone = [session.run(None, {name: array[i : i + 1] for name, array in given.items()}) for i in range(7)]
+    for count in (2, 3, 4, 7):
+        together = session.run(None, {name: array[:count] for name, array in given.items()})
+        for place, output in enumerate(together):
+            np.testing.assert_array_equal(output, np.concatenate([found[place] for found in alone[:count]]))
 
 
 def threads() -> int:

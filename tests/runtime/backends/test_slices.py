@@ -99,8 +99,8 @@ def test_air_is_answered_once(engine: Any, slices: SliceBatch, monkeypatch: pyte
     batch = with_air(slices, *air)
     expected = [engine.run(pick(batch, slice(i, i + 1))).probability[0] for i in range(4)]
     runs = []
-    run = engine._network.run
-    monkeypatch.setattr(engine._network, "run", lambda inputs: runs.append(1) or run(inputs))
+    run = engine._engine._network.run
+    monkeypatch.setattr(engine._engine._network, "run", lambda inputs: runs.append(1) or run(inputs))
     np.testing.assert_array_equal(engine.run(batch).probability, expected)
     assert len(runs) == 4 - max(0, len(air) - 1)
 

@@ -30,7 +30,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return json.loads((folder / "bundle.json").read_text())
 
 
-LATER = {"dwi_clipped"}
+LATER = {"dwi_clipped", "least_slice_mm"}
 """Constants that bundles of the same schema may lack."""
 
 
@@ -120,6 +120,7 @@ def test_bundles_from_before_there_was_a_choice_compute_maps_as_then(tmp_path: P
         "smoothing_fwhm_mm": 4.0,
         "tmax": "maximum",
         "vof_scaling": True,
+        "least_slice_mm": 4.0,
     }
 
 

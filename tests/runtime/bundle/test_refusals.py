@@ -544,9 +544,12 @@ def test_evaluate_asks_for_the_signature_too(scene: Scene, patient: Path, tmp_pa
     assert "is not signed, and a signature is required" in capsys.readouterr().err
 
 
+GATE = {"precision": "fp32", "static_bounds": {}}
+
+
 def test_a_gate_that_did_not_hold_has_its_own_exit_code(scene: Scene, capsys: pytest.CaptureFixture[str]):
     trials = [{"checks": [{"held": True}]}, {"checks": [{"held": False}]}]
-    bundle = scene.bytes_of("verification.json", json.dumps({"trials": trials}).encode())
+    bundle = scene.bytes_of("verification.json", json.dumps({"trials": trials, **GATE}).encode())
     assert run(["verify", str(bundle)]) == ExitCode.GUARD
     assert "records a gate that did not hold (1 of 2 checks held)" in capsys.readouterr().err
 

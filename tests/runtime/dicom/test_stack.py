@@ -77,7 +77,7 @@ def test_slabs_taken_in_turns_keep_times_of_their_own(tmp_path: Path):
     assert_array_equal(read_voxels(found), hu)
     assert found.slice_times is not None
     assert_allclose(found.slice_times, times)
-    assert_allclose(found.times, np.arange(FRAMES) * 3.0)
+    assert_allclose(found.times, np.arange(FRAMES) * 3.0 + 0.75)
 
 
 def test_a_second_slab_and_a_second_thickness_are_stacks_of_their_own(tmp_path: Path):
@@ -100,6 +100,39 @@ def test_a_second_injection_is_a_stack_of_its_own(tmp_path: Path):
     later = 600.0 + np.arange(FRAMES) * 2.0
     write_scan(tmp_path, None, later, bottom=SLICES * DISTANCE, part="later", order=lambda t, z: 1000 + t * SLICES + z)
     assert [one.shape[1] for one in stacks(tmp_path)] == [SLICES, SLICES]
+
+
+def test_pixels_stored_in_two_ways_are_refused(tmp_path: Path):
+    def fewer(data: Dataset, t: int, _: int) -> None:
+        data.BitsStored = 12 if t == 5 else 16
+
+    write_scan(tmp_path, edit=fewer)
+    with pytest.raises(InputError, match="stores its pixels in 2 ways"):
+        stacks(tmp_path)
+
+
+def test_pixels_that_are_not_square_are_doubted(tmp_path: Path):
+    write_scan(tmp_path, spacing=(6.0, 9.0, 7.0))
+    assert [one.code for one in stack(tmp_path).findings] == ["pixels-not-square"]
+
+
+def test_a_rescale_of_some_images_alone_is_doubted(tmp_path: Path):
+    def other(data: Dataset, t: int, _: int) -> None:
+        data.RescaleIntercept = -24 if t == 5 else 0
+
+    write_scan(tmp_path, edit=other)
+    assert [one.code for one in stack(tmp_path).findings] == ["rescale-varies"]
+
+
+def test_a_scan_that_pauses_is_not_one(tmp_path: Path):
+    """As where a plain CT, or a second injection, is among the phases."""
+    write_scan(tmp_path, None, np.append(0.0, 300.0 + np.arange(FRAMES - 1)))
+    with pytest.raises(InputError, match="pauses for 300 s behind 1 of 20 phases"):
+        stacks(tmp_path)
+    for path in tmp_path.iterdir():
+        path.unlink()
+    write_scan(tmp_path, None, np.append(np.arange(FRAMES - 1), 50.0))
+    assert len(stacks(tmp_path)) == 1
 
 
 def leave_out(*places: tuple[int, int]):

@@ -141,6 +141,16 @@ def test_a_series_a_phase_is_one_scan(tmp_path: Path):
     assert len(scan.series.uids) == FRAMES
 
 
+def test_a_plain_ct_on_the_same_grid_is_no_phase(tmp_path: Path):
+    def phase(data: Dataset, t: int, _: int) -> None:
+        data.SeriesInstanceUID, data.SeriesNumber, data.SeriesDescription = uid("phase", t), 100 + t, f"CTP phase {t}"
+
+    hu = write_scan(tmp_path, edit=phase)
+    write_scan(tmp_path, head_series(frames=1), np.array([-90.0]), series="plain", edit=named("plain head"))
+    (scan,) = choose_scans(study(tmp_path))
+    assert scan.stack.shape == hu.shape
+
+
 def test_few_volumes_are_not_made_a_scan(tmp_path: Path):
     def phase(data: Dataset, t: int, _: int) -> None:
         data.SeriesInstanceUID, data.SeriesNumber = uid("phase", t), 100 + t
@@ -183,9 +193,68 @@ def test_two_slabs_of_two_series_are_two_scans(tmp_path: Path):
 def test_images_of_other_slices_in_a_scan_are_said(tmp_path: Path):
     write_scan(tmp_path)
     thick = named("CTP", SliceThickness=12.0)
-    write_scan(tmp_path, head_series(frames=1), part="plain", edit=thick, order=lambda _, z: 9000 + z)
+    write_scan(tmp_path, head_series(frames=1), part="plain", edit=thick, order=lambda _, z: FRAMES * SLICES + z)
     (scan,) = choose_scans(study(tmp_path))
     assert [str(found) for found in scan.findings] == ["Series 3 holds 3 images of other slices; they were left out."]
+
+
+def test_instances_that_their_numbers_miss_are_said(tmp_path: Path):
+    hu = head_series()
+    write_scan(tmp_path, hu, order=lambda t, z: t * SLICES + z)
+    for number in range(4 * SLICES):  # phases that never came
+        (tmp_path / f"ctp{number:05d}").unlink()
+    (scan,) = choose_scans(study(tmp_path))
+    assert [found.code for found in scan.findings] == ["images-missing"]
+    assert "12 of the instances" in str(scan.findings[0])
+
+
+def test_images_of_two_patients_are_no_series(tmp_path: Path):
+    def other(data: Dataset, t: int, _: int) -> None:
+        data.PatientID = "4712" if t == 5 else data.PatientID
+
+    write_scan(tmp_path, edit=other)
+    found = study(tmp_path)
+    assert found.verdicts[0].kind == "unreadable"
+    assert "different patient IDs" in found.verdicts[0].because
+    assert "471" not in found.verdicts[0].because
+
+
+def test_images_that_do_not_say_how_they_are_stored_are_refused(tmp_path: Path):
+    def unsigned(data: Dataset, t: int, z: int) -> None:
+        if (t, z) == (3, 1):
+            del data.PixelRepresentation
+
+    write_scan(tmp_path, edit=unsigned)
+    assert "does not state signed of its pixels" in study(tmp_path).verdicts[0].because
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"), [("PixelSpacing", [0, 0]), ("PixelSpacing", [-3, -3]), ("ImagePositionPatient", [1, 2])]
+)
+def test_a_place_that_is_none_is_said(tmp_path: Path, keyword: str, value: list[float]):
+    def nowhere(data: Dataset, t: int, _: int) -> None:
+        if t == 4:
+            setattr(data, keyword, value)
+
+    write_scan(tmp_path, edit=nowhere)
+    assert study(tmp_path).verdicts[0].kind == "without positions"
+
+
+def test_a_file_of_a_series_without_an_image_is_said(tmp_path: Path):
+    def without_rows(data: Dataset, t: int, z: int) -> None:
+        if (t, z) == (0, 1):
+            del data.Rows
+
+    write_scan(tmp_path, edit=without_rows)
+    assert "is of this series and holds no image" in study(tmp_path).verdicts[0].because
+
+
+def test_images_of_no_rows_are_none(tmp_path: Path):
+    def flat(data: Dataset, t: int, z: int) -> None:
+        data.Rows = 0 if (t, z) == (3, 1) else data.Rows
+
+    write_scan(tmp_path, edit=flat)
+    assert "does not state rows of its pixels" in study(tmp_path).verdicts[0].because
 
 
 def test_a_series_named_may_be_one_that_looks_like_something_else(tmp_path: Path):

@@ -2,14 +2,18 @@
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 from support import bundles
 
 from ctpdeploy.cli import run
-from ctpdeploy.errors import ExitCode
-from ctpdeploy.runtime.gate.reference import FILE
+from ctpdeploy.errors import ExitCode, GateError
+from ctpdeploy.runtime.gate.reference import FILE, Reference
+from ctpdeploy.runtime.gate.verification import LIMITS, compare
 
 
 @pytest.fixture
@@ -39,3 +43,47 @@ def test_networks_that_do_not_hold_here_end_in_exit_six(folder: Path, capsys: py
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Error: ")]
     assert "does not hold on this machine: networks segmenter has" in line
     assert "do not use it here" in line
+
+
+def no_segmenter(reference: Reference) -> Reference:
+    return dataclasses.replace(reference, outputs={"chain": reference.outputs["chain"]})
+
+
+def smaller(reference: Reference) -> Reference:
+    return dataclasses.replace(
+        reference,
+        frames=reference.frames[..., :32],
+        features=reference.features[..., :32],
+        outputs={name: array[..., :32] for name, array in reference.outputs.items()},
+    )
+
+
+@pytest.mark.parametrize("change", [no_segmenter, smaller])
+def test_the_reference_of_other_networks_is_refused(
+    folder: Path, change: Callable[[Reference], Reference], capsys: pytest.CaptureFixture[str]
+):
+    change(bundles.reference()).save(folder / FILE)
+    bundles.reseal(folder)
+    assert run(["verify", str(folder)]) == ExitCode.INPUT
+    assert f"{FILE} is of [" in capsys.readouterr().err
+
+
+def other_channels(model: onnx.ModelProto) -> None:
+    """Weights for an input of four channels, where five come."""
+    weight = onnx.numpy_helper.to_array(model.graph.initializer[0])[:, :4]
+    model.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(np.ascontiguousarray(weight), "weight"))
+
+
+def test_a_network_that_does_not_run_on_its_own_is_a_sentence(folder: Path, capsys: pytest.CaptureFixture[str]):
+    bundles.edit_network(folder, other_channels, "segmenter")
+    assert run(["verify", str(folder)]) == ExitCode.BACKEND
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Error: ")]
+    assert line.endswith(": export the bundle again.")
+
+
+def test_an_output_of_another_shape_is_no_comparison():
+    reference = bundles.reference()
+    chain = reference.outputs["chain"]
+    with pytest.raises(GateError, match=r"^mine returns a chain of shape \(2, 64, 32\), not \(2, 64, 64\): do not use"):
+        compare("mine", {"chain": chain[..., :32]}, reference, LIMITS["fp32"])
+    assert not compare("mine", {"chain": chain}, reference, LIMITS["fp32"]).failures()

@@ -15,6 +15,7 @@ from support.nifti_cases import write_isles
 
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime import Case, find_cases, read_case
+from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.data.source import DicomSource
 from ctpdeploy.runtime.io.layout import case_of_files
 
@@ -159,3 +160,14 @@ def test_no_patient_is_named_in_a_log(tmp_path: Path, phantom_case: Case, caplog
         found = case.read()
     assert "Doe" not in caplog.text
     assert "Doe" not in repr(found.findings) + repr(found.files) + repr(case)
+
+
+def test_thin_slices_are_averaged_and_said(tmp_path: Path, phantom_case: Case):
+    hu = np.repeat(np.rint(phantom_case.series[:, :, ::-1]).astype(np.int16), 8, axis=1)
+    dz, dy, dx = phantom_case.geometry.spacing
+    write_scan(tmp_path / "study", hu, INTERVAL * np.arange(len(hu)), spacing=(dz / 8, dy, dx))
+    found = read_case(tmp_path / "study", PerfusionConfig(least_slice_mm=dz))
+    assert found.geometry.slabs == (8, 8)
+    assert_allclose(found.series, np.rint(phantom_case.series)[..., ::-1], atol=1e-3)
+    assert [one.code for one in found.findings if one.code == "slices-averaged"] == ["slices-averaged"]
+    assert found.geometry.to_source(found.series[0] > 0).shape == (*hu.shape[:1:-1], 16)

@@ -8,6 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from support import isles2024_cases, nifti_cases
 
+from ctpdeploy.runtime.data.geometry import Geometry
 from ctpdeploy.runtime.io.nifti_case import read_nifti_case
 from ctpdeploy.runtime.report.writers import write_volume
 
@@ -62,3 +63,53 @@ def test_the_case_has_the_closest_axes_and_their_voxel_size(tmp_path: Path, code
         assert_allclose(step, step.flat[0], rtol=1e-6)
         assert step.flat[0] > 0.7 * case.geometry.spacing[axis]
         assert step.flat[0] <= case.geometry.spacing[axis] * (1 + 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("slices", "thickness", "least", "slabs"),
+    [
+        (320, 0.5, 4.0, (8,) * 40),
+        (16, 2.0, 4.0, (2,) * 8),
+        (9, 2.5, 4.0, (2, 2, 2, 2, 1)),
+        (5, 3.0, 4.0, (2, 2, 1)),
+        (2, 1.0, 4.0, (2,)),
+        (1, 0.6, 4.0, None),
+        (22, 4.0, 4.0, None),
+        (8, 5.0, 4.0, None),
+        (40, 1.0, 0.0, None),
+    ],
+)
+def test_thin_slices_are_averaged_to_slabs_no_thinner(
+    slices: int, thickness: float, least: float, slabs: tuple[int, ...] | None
+):
+    thin = Geometry.of_affine(np.diag([-1.0, -1.0, -thickness, 1.0]), (6, 5, slices))
+    thick = thin.in_slabs(least)
+    if slabs is None:
+        assert thick is thin
+        return
+    assert thick.slabs is not None
+    assert sum(thick.slabs) == slices
+    assert max(thick.slabs) - min(thick.slabs) <= 1
+    assert thick.spacing[0] == pytest.approx(thickness * slices / len(thick.slabs))
+    assert thick.spacing[0] >= min(least, thickness * slices) - 1e-9
+
+
+@pytest.mark.parametrize("flip", [1, -1])
+def test_slabs_average_images_vote_on_masks_and_are_written_back_slice_by_slice(flip: int):
+    thin = Geometry.of_affine(np.diag([-1.0, -1.0, flip * 1.5, 1.0]), (4, 3, 7))
+    thick = thin.in_slabs(4.0)
+    assert thick.slabs == (4, 3)
+    volume = np.random.default_rng(1).integers(-1000, 1000, (4, 3, 7, 2)).astype(np.int16)
+    upright = thin.to_case(volume)
+    found = thick.to_case(volume)
+    assert found.dtype == np.float32
+    assert_allclose(found, np.stack([upright[:, :4].mean(axis=1), upright[:, 4:].mean(axis=1)], axis=1), rtol=1e-6)
+    lesion = volume[..., 0] > 0
+    votes = thin.to_case(lesion)
+    expected = np.stack([votes[:4].mean(axis=0) >= 0.5, votes[4:].mean(axis=0) >= 0.5])
+    assert_array_equal(thick.to_case(lesion), expected)
+    back = thick.to_source(expected)
+    assert back.shape == thin.shape
+    assert_array_equal(thin.to_case(back), np.repeat(expected, (4, 3), axis=0))
+    assert thick.volume_ml(expected) == pytest.approx(thin.volume_ml(thin.to_case(back)))
+    assert thick.source_voxel_ml == pytest.approx(thin.voxel_ml)

@@ -46,7 +46,7 @@ def test_a_subject_is_one_case_with_its_lesion_and_dwi_in_the_space_of_the_plain
     assert_array_equal(case.lesion, to_ras(isles2024_cases.lesion(isles2024_cases.NCCT_SHAPE)) > 0)
     assert case.dwi is not None
     assert_array_equal(case.dwi, to_ras(nifti_cases.bolus_series(isles2024_cases.NCCT_SHAPE)[..., 3]))
-    assert_allclose(case.geometry.spacing, (2.0, 4.5, 4.5), rtol=1e-5)
+    assert_allclose(case.geometry.spacing, (5.0, 4.5, 4.5), rtol=1e-5)
     assert case.geometry.spacing_source == "affine"
     assert case.findings == ()
     assert {found.code for found in implausible(case)} == {"tmax-high"}  # no hemisphere of the maps is healthy
@@ -132,8 +132,8 @@ def test_where_both_sets_lie_in_one_folder_the_derived_one_is_taken_whole(tmp_pa
     [
         ("lesion", isles2024_cases.MR_SHAPE, (0, 0, 0), "has shape"),
         ("dwi", isles2024_cases.MR_SHAPE, (0, 0, 0), "has shape"),
-        ("lesion", isles2024_cases.NCCT_SHAPE, (1.3, 0, 0), "lies up to 1.3 mm away"),
-        ("dwi", isles2024_cases.NCCT_SHAPE, (0, 0, 2.0), "lies up to 2.0 mm away"),
+        ("lesion", isles2024_cases.NCCT_SHAPE, (2.6, 0, 0), "lies up to 2.6 mm away"),
+        ("dwi", isles2024_cases.NCCT_SHAPE, (0, 0, 3.0), "lies up to 3.0 mm away"),
     ],
 )
 def test_a_lesion_or_dwi_on_another_grid_is_refused_in_a_sentence(

@@ -5,6 +5,7 @@ from typing import Final
 from ctpdeploy import __version__
 from ctpdeploy.errors import BackendError
 from ctpdeploy.runtime.backends.backend import Backend
+from ctpdeploy.runtime.backends.faults import phrase
 from ctpdeploy.runtime.backends.native.library import unavailable_because
 from ctpdeploy.runtime.backends.native.network import Network
 from ctpdeploy.runtime.backends.onnx_graph.graph import read_graph
@@ -35,7 +36,9 @@ def _open_network(bundle: Bundle, role: str) -> Network:
         return Network(read_graph(content), usable_cores(), called=NAME)
     except ValueError as error:
         called = bundle.source / bundle.networks[role].file
-        raise BackendError(f"The backend {NAME} cannot run {called}, because {error}: use another one.") from error
+        raise BackendError(
+            f"The backend {NAME} cannot run {called}, because {phrase(error)}: use another one."
+        ) from error
 
 
 BACKEND: Final = Backend(

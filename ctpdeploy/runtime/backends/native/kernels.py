@@ -26,11 +26,18 @@ class Kernels:
 
     Args:
         threads: how many.
+
+    Raises:
+        BackendError: the system starts no more of them.
     """
 
     def __init__(self, threads: int) -> None:
         self._library = load_library()
         self._pool = self._library.ctp_pool_new(threads)
+        if self._pool is None:
+            raise BackendError(
+                f"The system starts no {threads} threads for the networks: end other programs, or use another backend."
+            )
         # with its owner at the latest: a network that is refused at load is never closed
         self._end = weakref.finalize(self, self._library.ctp_pool_free, self._pool)
         self._buffers = BufferPool()

@@ -35,15 +35,19 @@ class Network:
     def __init__(self, graph: Graph, threads: int, *, called: str) -> None:
         check_operators(graph)
         self._graph, self._sizes = graph, set[tuple[int, ...]]()
-        self._require_shapes({name: (1, *shape) for name, shape in graph.inputs.items()})
+        infer_shapes(graph)
         self._nodes, self._outputs = graph.nodes, graph.outputs
         self._constants = {"": np.empty(0)} | {name: _wide(value) for name, value in graph.constants.items()}
         self._last_read = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs}
         self._context = OperatorContext(Kernels(threads))
         self._lock = Lock()
         compare_with_reference(self.run, graph, called=called)
-        packed = {name for node in graph.nodes if node.output in self._context.packed for name in node.inputs[1:]}
-        self._constants |= dict.fromkeys(packed, np.empty(0))  # the kernels have them now in their own form
+        packed, others = (
+            {name for node in graph.nodes if (node.output in self._context.packed) is kept for name in node.inputs[1:]}
+            for kept in (True, False)
+        )
+        # the kernels have them now in their own form
+        self._constants |= dict.fromkeys(packed - others, np.empty(0))
 
     def run(self, inputs: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
         """Run one slice.
@@ -110,6 +114,9 @@ class Network:
 
 
 def _wide(constant: NDArray[Any]) -> NDArray[Any]:
-    """Small constants in float64, so that the little that is computed with them does not round; images' as they are."""
-    small = constant.dtype.kind == "f" and constant.ndim != 4
+    """Small constants in float64, so that the little that is computed with them does not round; images' as they are.
+
+    A 1x1 convolution may be of a column, as in Squeeze-and-Excitation, and then runs in NumPy; the kernels take it too.
+    """
+    small = constant.dtype.kind == "f" and (constant.ndim != 4 or constant.shape[2:] == (1, 1))
     return constant.astype(np.float64) if small else constant

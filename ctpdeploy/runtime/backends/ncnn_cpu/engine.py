@@ -4,10 +4,12 @@ from typing import Final
 
 from ctpdeploy.errors import BackendError
 from ctpdeploy.runtime.backends.backend import Backend
+from ctpdeploy.runtime.backends.faults import phrase
 from ctpdeploy.runtime.backends.ncnn_cpu.network import EXTRA, Network, ncnn_package
 from ctpdeploy.runtime.backends.ncnn_cpu.translate import translate
 from ctpdeploy.runtime.backends.onnx_graph.graph import read_graph
 from ctpdeploy.runtime.backends.onnx_graph.self_test import compare_with_reference
+from ctpdeploy.runtime.backends.onnx_graph.shapes import infer_shapes
 from ctpdeploy.runtime.backends.packages import refusal_of, versions_of
 from ctpdeploy.runtime.backends.processor import processor_name, usable_cores
 from ctpdeploy.runtime.backends.slice_engine import SliceEngine
@@ -43,11 +45,15 @@ def _open_network(bundle: Bundle, role: str) -> Network:
     content = bundle.network_content(role)
     try:
         graph = read_graph(content)
-        network = Network(translate(graph), threads=_threads())
+        layers = translate(graph)
+        infer_shapes(graph)  # ncnn's layers trust the shapes that they are handed
+        network = Network(layers, threads=_threads())
+        compare_with_reference(network.run, graph, called=NAME)
     except ValueError as error:
         called = bundle.source / bundle.networks[role].file
-        raise BackendError(f"The backend {NAME} cannot run {called}, because {error}: use another one.") from error
-    compare_with_reference(network.run, graph, called=NAME)
+        raise BackendError(
+            f"The backend {NAME} cannot run {called}, because {phrase(error)}: use another one."
+        ) from error
     return network
 
 

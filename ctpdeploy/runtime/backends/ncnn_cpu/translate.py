@@ -9,6 +9,7 @@ Three things are not word for word, because they save passes over large tensors 
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -38,6 +39,9 @@ def translate(graph: Graph) -> Layers:
 
 
 def _convolution(state: TranslationState, node: Node) -> None:
+    if node.inputs[0] in state.columns:
+        _product_of_column(state, node)
+        return
     _convolve(state, node, "Convolution", state.weight(node.inputs[1]), {})
 
 
@@ -117,11 +121,11 @@ def _keep(state: TranslationState, node: Node, output: str) -> None:
 def _mean(state: TranslationState, node: Node) -> None:
     """Over the channels of a column, or over the pixels, rows first. Axes of ncnn: 0 channels, 1 rows, 2 columns."""
     x, axes, keep = node.inputs[0], state.weight(node.inputs[1]).tolist(), node.attributes.get("keepdims")
-    of_column, of_rows = axes == [1] and x in state.columns, axes == [2] and x in state.rows
+    of_column, of_rows = axes in ([1], [1, 2, 3]) and x in state.columns, axes == [2] and x in state.rows
     if not (of_column or of_rows or (axes in ([3], [2, 3]) and x not in state.columns)) or not (keep or axes == [2, 3]):
         raise ValueError(f"its operator ReduceMean has the axes {axes}")
     mean = state.tensors[x]
-    for axis in reversed(axes):
+    for axis in reversed(axes[:1] if of_column else axes):
         mean = state.add("Reduction", mean, parameters=_mean_over(axis - 1))
         state.small.add(mean)
     state.tensors[node.output] = mean if keep else state.add("Reshape", mean, parameters={0: -1})
@@ -141,6 +145,15 @@ def _matrix_product(state: TranslationState, node: Node) -> None:
     state.tensors[node.output] = state.add(
         "InnerProduct", state.tensors[node.inputs[0]], parameters=parameters, weight=weight, values=(bias,)
     )
+
+
+def _product_of_column(state: TranslationState, node: Node) -> None:
+    """A 1x1 convolution of one value for each channel: ncnn's matrix product is the faster one."""
+    weight = state.weight(node.inputs[1])
+    if weight.shape[2:] != (1, 1) or any(node.numbers("pads", [0])) or len(node.inputs) != 3:
+        raise ValueError("its operator Conv acts on a column, and is not 1x1 with a bias")
+    _matrix_product(state, node)
+    _unsqueeze(state, replace(node, inputs=(node.output,)))
 
 
 def _batch_norm(state: TranslationState, node: Node) -> None:

@@ -22,13 +22,15 @@ Given = Shape | NDArray[Any]
 _MOST_PIXELS: Final = 2**28
 """Values of a tensor; the largest of a full-width slice has 2**24."""
 
+_WIDEST_POOL: Final = 64
 
-def infer_shapes(graph: Graph, inputs: Mapping[str, Shape]) -> dict[str, Shape]:
+
+def infer_shapes(graph: Graph, inputs: Mapping[str, Shape] | None = None) -> dict[str, Shape]:
     """The shapes of all tensors of a network on one slice.
 
     Args:
         graph: the network, which :func:`ctpdeploy.runtime.backends.onnx_graph.operators.check_operators` let pass.
-        inputs: ``(1, C, H, W)`` by name.
+        inputs: ``(1, C, H, W)`` by name; those that the graph states by default.
 
     Returns:
         By the name of each tensor that is not constant.
@@ -36,7 +38,7 @@ def infer_shapes(graph: Graph, inputs: Mapping[str, Shape]) -> dict[str, Shape]:
     Raises:
         ValueError: an operator cannot take what it is handed, or a tensor is made twice or never.
     """
-    shapes = dict(inputs)
+    shapes = dict(inputs or {name: (1, *shape) for name, shape in graph.inputs.items()})
     for node in graph.nodes:
         if node.output in shapes or node.output in graph.constants:
             raise ValueError(f"its tensor '{node.output}' is made twice")
@@ -101,21 +103,30 @@ def _window(node: Node, kernel: Shape) -> tuple[list[int], list[int]]:
     return step, pads
 
 
-def _convolution(node: Node, x: Given, weight: Given, *bias: Given) -> Shape:
-    (_, channels, *size), taps = _image(x), _constant(weight, 4)
-    outputs, inputs, *kernel = taps.shape
+def _windows(node: Node, size: list[int], kernel: Shape) -> tuple[int, int]:
+    """Rows and columns of windows in an image of some size."""
+    step, pads = _window(node, kernel)
+    rows, columns = ((size[i] + pads[i] + pads[i + 2] - kernel[i]) // step[i] + 1 for i in (0, 1))
+    return rows, columns
+
+
+def _weighted(x: Given, weight: NDArray[Any], bias: tuple[Given, ...]) -> tuple[list[int], int, Shape]:
+    """Rows and columns of the image, channels made of it, and the kernel, of weights ``(out, in, rows, columns)``."""
+    _, channels, *size = _image(x)
+    outputs, inputs, *kernel = weight.shape
     _require(inputs == channels, f"weights for {inputs} channels beside {channels}")
     _bias(bias, outputs)
-    step, pads = _window(node, tuple(kernel))
-    return 1, outputs, *((size[i] + pads[i] + pads[i + 2] - kernel[i]) // step[i] + 1 for i in (0, 1))
+    return size, outputs, tuple(kernel)
+
+
+def _convolution(node: Node, x: Given, weight: Given, *bias: Given) -> Shape:
+    size, outputs, kernel = _weighted(x, _constant(weight, 4), bias)
+    return 1, outputs, *_windows(node, size, kernel)
 
 
 def _transposed_convolution(node: Node, x: Given, weight: Given, *bias: Given) -> Shape:
-    (_, channels, *size), taps = _image(x), _constant(weight, 4)
-    inputs, outputs, *kernel = taps.shape
-    _require(inputs == channels, f"weights for {inputs} channels beside {channels}")
-    _bias(bias, outputs)
-    step, pads = _window(node, tuple(kernel))
+    size, outputs, kernel = _weighted(x, _constant(weight, 4).swapaxes(0, 1), bias)
+    step, pads = _window(node, kernel)
     more = _numbers(node, "output_padding", 2, [0, 0], least=0)
     _require(more[0] < step[0] and more[1] < step[1], f"output_padding {more}")
     return 1, outputs, *(step[i] * (size[i] - 1) + kernel[i] + more[i] - pads[i] - pads[i + 2] for i in (0, 1))
@@ -124,8 +135,8 @@ def _transposed_convolution(node: Node, x: Given, weight: Given, *bias: Given) -
 def _max_pool(node: Node, x: Given) -> Shape:
     _, channels, *size = _image(x)
     kernel = _numbers(node, "kernel_shape", 2, None, least=1)
-    step, pads = _window(node, tuple(kernel))
-    return 1, channels, *((size[i] + pads[i] + pads[i + 2] - kernel[i]) // step[i] + 1 for i in (0, 1))
+    _require(max(kernel) <= _WIDEST_POOL, f"kernel_shape {kernel}")  # what pads it may be as wide
+    return 1, channels, *_windows(node, size, tuple(kernel))
 
 
 def _batch_norm(node: Node, x: Given, *constants: Given) -> Shape:

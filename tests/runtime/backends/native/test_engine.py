@@ -1,5 +1,6 @@
 """What is noticed before the backend answers anything: a missing, foreign or wrong library, and what it cannot run."""
 
+import os
 import platform
 import shutil
 import subprocess
@@ -138,3 +139,45 @@ def test_weights_are_kept_once():
     assert network._constants["w3"].size == 0
     x = normal(6, 16, 16)
     np.testing.assert_array_equal(network.run({"x": x})["y0"], network.run({"x": x})["y0"])
+
+
+THREADLESS = """
+import resource
+import time
+from pathlib import Path
+from ctpdeploy.errors import BackendError
+from ctpdeploy.runtime.backends.native.kernels import Kernels
+
+Kernels(2).close()
+pages = int(Path("/proc/self/statm").read_text().split()[0])
+most = pages * resource.getpagesize() + 2**28
+resource.setrlimit(resource.RLIMIT_AS, (most, most))
+try:
+    Kernels(500)
+except BackendError as error:
+    print(error)
+while len(list(Path("/proc/self/task").iterdir())) > 1:  # threads that have ended are listed for a moment
+    time.sleep(0.01)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are counted, and memory is limited, as on Linux")
+def test_threads_that_the_system_does_not_start_are_a_sentence_and_none_is_left():
+    """Nothing is thrown through C into Python, which would end the process."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", THREADLESS]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, timeout=60)
+    assert done.stdout.startswith("The system starts no 500 threads for the networks: ")
+
+
+def test_a_constant_that_a_convolution_shares_stays_for_the_others():
+    """A convolution's constants go when the kernels have them in their own form, but not those that others read too."""
+    content = model(
+        [
+            ("Conv", "x square3 b6", {**PLAIN, "strides": [1, 1], "pads": [1, 1, 1, 1]}),
+            ("BatchNormalization", "y0 b6 b6 b6 v6", {"epsilon": 1e-5}),
+        ]
+    ).SerializeToString()
+    network = Network(read_graph(content), 2, called=NAME)
+    x = normal(6, 16, 16)
+    np.testing.assert_array_equal(network.run({"x": x})["y1"], network.run({"x": x})["y1"])

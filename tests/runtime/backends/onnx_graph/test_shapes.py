@@ -59,6 +59,10 @@ WRONG: dict[str, tuple[Graph, str]] = {
         "6 channels beside 4",
     ),
     "a pool without a size": (network("MaxPool", "x", strides=[2, 2]), "kernel_shape"),
+    "a pool as wide as what pads it": (
+        network("MaxPool", "x", kernel_shape=[200, 200], strides=[1, 1], pads=[100] * 4),
+        "kernel_shape",
+    ),
     "a pool of none": (network("MaxPool", "x", kernel_shape=[0, 2]), "kernel_shape"),
     "statistics of others": (
         network("BatchNormalization", "x v v v v", {"v": normal(4)}, epsilon=1e-5),

@@ -2,5 +2,13 @@
 
 #include "threads.hpp"
 
-CTP_EXPORT ctp::Pool* ctp_pool_new(ctp::Index threads) { return new ctp::Pool(threads); }
+// Null where the system gives no more threads or memory: nothing is thrown into Python.
+CTP_EXPORT ctp::Pool* ctp_pool_new(ctp::Index threads) {
+    try {
+        return new ctp::Pool(threads);
+    } catch (...) {
+        return nullptr;
+    }
+}
+
 CTP_EXPORT void ctp_pool_free(ctp::Pool* pool) { delete pool; }

@@ -4,7 +4,6 @@
 
 #include <atomic>
 #include <condition_variable>
-#include <functional>
 #include <mutex>
 #include <new>
 #include <thread>
@@ -17,23 +16,24 @@ namespace ctp {
 // Threads that wait for work. One call at a time uses them.
 class Pool {
   public:
+    // Throws std::system_error or std::bad_alloc, and then no thread is left.
     explicit Pool(Index threads) {
-        for (Index i = 1; i < threads; ++i) workers_.emplace_back([this] { serve(); });
+        try {
+            for (Index i = 1; i < threads; ++i) workers_.emplace_back([this] { serve(); });
+        } catch (...) {
+            end();
+            throw;
+        }
     }
 
-    ~Pool() {
-        {
-            std::lock_guard lock(mutex_);
-            ending_ = true;
-        }
-        wake_.notify_all();
-        for (auto& worker : workers_) worker.join();
-    }
+    ~Pool() { end(); }
 
     // Does task 0 to count - 1, each once, in whichever thread is free; false if memory ran out.
-    bool run(Index count, const std::function<void(Index)>& task) {
+    template <typename Task>
+    bool run(Index count, const Task& task) {
         {
             std::lock_guard lock(mutex_);
+            call_ = [](const void* task, Index i) { (*static_cast<const Task*>(task))(i); };
             task_ = &task;
             failed_ = false;
             count_ = count;
@@ -49,10 +49,19 @@ class Pool {
     }
 
   private:
+    void end() {
+        {
+            std::lock_guard lock(mutex_);
+            ending_ = true;
+        }
+        wake_.notify_all();
+        for (auto& worker : workers_) worker.join();
+    }
+
     void work() {
         try {
-            for (Index i = next_++; i < count_; i = next_++) (*task_)(i);
-        } catch (const std::bad_alloc&) {
+            for (Index i = next_++; i < count_; i = next_++) call_(task_, i);
+        } catch (...) {  // of memory, which is all that is asked for
             failed_ = true;
         }
     }
@@ -74,7 +83,8 @@ class Pool {
     std::vector<std::thread> workers_;
     std::mutex mutex_;
     std::condition_variable wake_, done_;
-    const std::function<void(Index)>* task_ = nullptr;
+    void (*call_)(const void*, Index) = nullptr;  // a task as plain pointers: std::function may ask for memory
+    const void* task_ = nullptr;
     std::atomic<Index> next_{0};
     std::atomic<bool> failed_{false};
     Index count_ = 0, busy_ = 0, round_ = 0;

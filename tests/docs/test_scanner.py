@@ -1,0 +1,19 @@
+"""``docs/scanner.md`` against the tables of the reading room."""
+
+from support.documents import ROOT
+
+from ctpdeploy.runtime.dicom.clocks import CLOCKS
+from ctpdeploy.runtime.dicom.kinds import KINDS
+
+PAGE = (ROOT / "docs" / "scanner.md").read_text(encoding="utf-8")
+
+
+def test_the_page_lists_all_kinds_in_the_order_in_which_they_are_tried():
+    rows = [f"| {kind.name} | {kind.because} |" for kind in KINDS]
+    assert "\n".join(rows) in PAGE
+
+
+def test_the_page_lists_all_clocks_in_the_order_of_trust():
+    names = list(dict.fromkeys(clock.name for clock in CLOCKS))
+    found = [line.split("`")[1] for line in PAGE.splitlines() if line.startswith("| `")]
+    assert [name for name in found if name in names] == names
