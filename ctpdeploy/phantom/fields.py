@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from ctpdeploy.runtime.data.case import FloatArray
 
-__all__ = ["BYTE_SIGMA", "Grid", "Volume", "either", "logistic", "smooth_noise"]
+__all__ = ["Grid", "Volume", "either", "logistic", "smooth_noise"]
 
 Volume = NDArray[np.floating[Any]]
 """One number a voxel: float32, fine ``(D * subslices, H, W)`` or averaged ``(D, H, W)``."""
@@ -24,8 +25,8 @@ LATTICE_BOX = ((-95.0, 115.0), (-142.0, 108.0), (-108.0, 108.0))
 BSPLINE_ENERGY = 151.0 / 315.0
 """Integral of the squared cubic B-spline: the variance that one axis of the lattice keeps."""
 
-BYTES, BYTE_MEAN, BYTE_SIGMA = 4, 127.5, np.sqrt((256**2 - 1) / 12)
-"""Of which a number on the lattice is the sum, and what uniform bytes are like."""
+NORMAL = special.ndtri((np.arange(2**16) + 0.5) / 2**16).astype(np.float32)
+"""Quantiles of the normal distribution: two random bytes choose one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,16 +116,14 @@ def logistic(x: NDArray[Any]) -> NDArray[Any]:
 def _lattice(key: int, planes: slice, shape: tuple[int, int]) -> NDArray[np.float32]:
     """White noise on the planes of a lattice ``(len(planes), *shape)``.
 
-    Numbers are sums of bytes: a field adds up dozens of them, and so is normal. The source jumps to the first plane:
-    a thin slab draws only the planes around it, and has the same noise as a thick one.
+    The source jumps to the first plane: a thin slab draws only the planes around it, and has the same noise as a thick
+    one.
     """
     count, points = planes.stop - planes.start, int(np.prod(shape))
-    words = -(-points * BYTES // 8)
+    words = -(-points // 4)
     source = np.random.PCG64(key).advance(planes.start * words)
-    drawn = source.random_raw(count * words).view(np.uint8).reshape(count, BYTES, -1)
-    values = drawn.sum(axis=1, dtype=np.uint16)[:, :points] - np.float32(BYTES * BYTE_MEAN)
-    values /= np.float32(np.sqrt(BYTES) * BYTE_SIGMA * BSPLINE_ENERGY**1.5)
-    return values.reshape(count, *shape)
+    drawn = source.random_raw(count * words).view(np.uint16).reshape(count, -1)[:, :points]
+    return NORMAL.take(drawn).reshape(count, *shape) / np.float32(BSPLINE_ENERGY**1.5)
 
 
 def _bsplines(positions: Sequence[FloatArray], counts: Sequence[int]) -> list[tuple[NDArray[np.float32], slice]]:

@@ -14,7 +14,7 @@ from scipy import fft, ndimage
 from ctpdeploy.errors import InputError
 from ctpdeploy.phantom.blur import blur_within
 from ctpdeploy.phantom.crop import Crop
-from ctpdeploy.phantom.fields import BYTE_SIGMA, Volume
+from ctpdeploy.phantom.fields import Volume
 from ctpdeploy.phantom.head import AIR_HU
 from ctpdeploy.phantom.settings import Noise
 from ctpdeploy.runtime.data.case import MAP_NAMES, BoolArray, FloatArray
@@ -26,6 +26,8 @@ from ctpdeploy.runtime.perfusion.smoothing import FWHM_PER_SIGMA
 __all__ = ["Dose", "measure", "plain_ct", "workstation_maps"]
 
 NOISE_BAND = 0.35  # 1/mm
+ODD, ODD_SIGMA = np.uint64(0x0101010101010101), np.sqrt((2**14 - 1) / 3)
+"""What makes eight bytes odd, and then as often negative as positive; their standard deviation."""
 JITTER_LIMIT, JITTER_SIGMA = 0.05, 0.03  # HU
 DRIFT = 0.4  # HU from the first frame to the last
 PLAIN_NOISE = 0.5  # of a frame's noise: a plain CT has four times the dose
@@ -70,13 +72,14 @@ def measure(
         rng: source of the noise.
     """
     series = np.empty((len(blend), frames.shape[1], *crop.shape), dtype=np.float32)
-    air = crop.paste(np.zeros_like(frames[0, 0]), around=AIR_HU)
     offsets = _offsets(len(frames), rng)
     noise = _coloured_noise((len(frames), *series.shape[1:]), pixel, dose, rng)
-    weighted, begun = np.empty_like(series[0]), np.zeros(len(series), dtype=bool)
+    scene, weighted = np.empty((2, *series.shape[1:]), dtype=np.float32)
+    begun = np.zeros(len(series), dtype=bool)
     for image, frame, offset, weights in zip(noise, frames, offsets, blend.T, strict=True):
-        image += air + offset
-        image[..., crop.rows, crop.columns] += frame
+        scene.fill(AIR_HU + offset)
+        np.add(frame, offset, out=scene[..., crop.rows, crop.columns])
+        image += scene
         for time in np.flatnonzero(weights):
             share = np.multiply(image, weights[time], out=weighted if begun[time] else series[time])
             if begun[time]:
@@ -195,13 +198,12 @@ def _coloured_noise(
     """
     _, depth, height, width = shape
     plane = (height, width)
-    amplitude = _noise_amplitude(plane, pixel, dose.noise) * np.float32(np.sqrt(height * width) / BYTE_SIGMA)
+    amplitude = _noise_amplitude(plane, pixel, dose.noise) * np.float32(np.sqrt(height * width) / ODD_SIGMA)
     profile = np.float32(dose.sigma) * _noise_profile(plane, pixel)
     amplitude = amplitude.repeat(2, axis=1)  # of real and imaginary parts
     for first in range(0, shape[0], 2):
-        drawn = rng.bit_generator.random_raw(-(-depth * height * width // 4)).view(np.int8)
-        spectrum = np.add(drawn[: 2 * depth * height * width], np.float32(0.5), dtype=np.float32)
-        spectrum = spectrum.reshape(depth, height, 2 * width)
+        drawn = (rng.bit_generator.random_raw(-(-depth * height * width // 4)) | ODD).view(np.int8)
+        spectrum = drawn[: 2 * depth * height * width].reshape(depth, height, 2 * width).astype(np.float32)
         spectrum *= amplitude
         noise = fft.ifft2(spectrum.view(np.complex64), overwrite_x=True)
         yield profile * noise.real
