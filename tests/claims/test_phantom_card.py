@@ -45,8 +45,8 @@ def test_a_median_outside_the_real_quartiles_is_marked(few: list[Figures]) -> No
     ).count(OUTSIDE)
 
 
-def test_the_card_in_the_documentation_is_one_of_200_patients() -> None:
-    assert "--patients 200" in CARD.read_text(encoding="utf-8")
+def test_the_card_in_the_documentation_is_one_of_1000_patients() -> None:
+    assert "--patients 1000" in CARD.read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
