@@ -89,6 +89,7 @@ CODES: Final[dict[str, Code]] = {
     "rescale-varies": Code("caution", "images of a DICOM series, a file each, differ in their rescale to HU"),
     "images-missing": Code("caution", "the numbers of a DICOM series' instances leave some out; not all may have come"),
     "images-left-out": Code("caution", "a DICOM series holds images beside its CT perfusion scan; they are left out"),
+    "series-in-slabs": Code("caution", "a DICOM series holds several slabs, each a case; a lesion may lie across them"),
     "series-chosen": Code("note", "several DICOM series show one CT perfusion scan; one of them is taken"),
     "images-twice": Code("note", "DICOM images were there twice; each is read once"),
     "no-vein": Code("caution", "no vein was found, so the arterial input is not corrected for partial volume"),

@@ -80,20 +80,14 @@ def _scan(scan: Scan) -> dict[str, Any]:
         "duration": round(float(stack.times[-1] - stack.times[0]), 4),
         "slices_at_once": stack.slice_times is None,
         "thickness": stack.thickness,
-        "distance": round(_distance(stack), 4),
+        "distance": round(stack.distance, 4),
         "pixel": [round(float(size), 4) for size in stack.planes[0][0].spacing],
         "tilt": round(_tilt(stack), 1),
         "findings": [asdict(found) for found in scan.findings],
     }
 
 
-def _distance(stack: Stack) -> float:
-    """Of two slices along their normal."""
-    sides = np.linalg.norm(stack.affine[:3, :2], axis=0)
-    return abs(float(np.linalg.det(stack.affine[:3, :3]))) / float(sides.prod())
-
-
 def _tilt(stack: Stack) -> float:
     """Angle between the way from slice to slice and the normal of the slices."""
     step = float(np.linalg.norm(stack.affine[:3, 2]))
-    return float(np.degrees(np.arccos(np.clip(_distance(stack) / step, -1, 1))))
+    return float(np.degrees(np.arccos(np.clip(stack.distance / step, -1, 1))))
