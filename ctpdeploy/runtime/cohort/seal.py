@@ -7,6 +7,7 @@ of these very inputs, whatever their names and dates are.
 import hashlib
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ctpdeploy.atomic import atomic_replace
@@ -40,7 +41,11 @@ class InputState:
         Raises:
             InputError: they have.
         """
-        if _marks(self._files) != self._marks:
+        try:
+            same = _marks(self._files) == self._marks
+        except OSError:  # one is gone
+            same = False
+        if not same:
             names = ", ".join(sorted({str(path.parent) for path in self._files.values()}))
             raise InputError(f"Files in {names} changed while they were read: run it again when they are complete.")
 
@@ -94,12 +99,20 @@ def _files(result: Path) -> dict[str, Path]:
 
 def _digest(path: Path) -> str:
     if path.is_dir():
-        content = {str(file.relative_to(path)): _digest(file) for file in path.rglob("*") if file.is_file()}
+        members = _members(path)
+        with ThreadPoolExecutor() as pool:  # reading and hashing release the interpreter
+            digests = pool.map(_digest, members)
+            content = {str(file.relative_to(path)): digest for file, digest in zip(members, digests, strict=True)}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _marks(files: Mapping[str, Path]) -> list[tuple[int, int, int]]:
-    states = [path.stat() for path in files.values()]
-    return [(state.st_ino, state.st_size, state.st_mtime_ns) for state in states]
+def _members(path: Path) -> list[Path]:
+    """The file, or all files in the folder at any depth."""
+    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+
+
+def _marks(files: Mapping[str, Path]) -> list[tuple[Path, int, int, int]]:
+    states = [(file, file.stat()) for path in files.values() for file in _members(path)]
+    return [(file, state.st_ino, state.st_size, state.st_mtime_ns) for file, state in states]

@@ -99,6 +99,11 @@ class Plane:
         whole = (len(self.position), len(self.orientation), len(self.spacing)) == (3, 6, 2)
         return whole and all(map(isfinite, numbers)) and min(self.spacing) > 0
 
+    @property
+    def directions(self) -> tuple[float, ...]:
+        """The orientation to a thousandth, so that rounding in headers tells no planes apart."""
+        return tuple([round(cosine, 3) for cosine in self.orientation])  # NumPy takes ten times as long for six
+
 
 def storage_of(header: Header) -> Storage:
     """The storage that a header states.

@@ -144,7 +144,7 @@ def _volume_key(series: Series) -> object:
     planes = series.planes
     if series.fault or len(planes) < 2 or not all(plane.placed for plane in planes):
         return None
-    places = {(*np.round(plane.position, 1), *np.round(plane.orientation, 3)) for plane in planes}
+    places = {(*[round(x, 1) for x in plane.position], *plane.directions) for plane in planes}
     if len(places) != len(planes):
         return None
     first = planes[0]

@@ -105,8 +105,9 @@ def find_stacks(planes: Sequence[Plane], called: str) -> list[Stack]:
         raise InputError(f"{called} stores its pixels in {len(stored)} ways, as no scanner does: send it again.")
     alike: dict[object, list[Plane]] = {}
     for plane in planes:
-        grid = (plane.storage.rows, plane.storage.columns, round(plane.thickness, 2))
-        alike.setdefault((*grid, *np.round(plane.spacing, 4), *np.round(plane.orientation, 3)), []).append(plane)
+        sizes = [round(size, 4) for size in plane.spacing]
+        grid = (plane.storage.rows, plane.storage.columns, round(plane.thickness, 2), *sizes)
+        alike.setdefault((*grid, *plane.directions), []).append(plane)
     return [stack for group in alike.values() for stack in _stacks(group, called)]
 
 

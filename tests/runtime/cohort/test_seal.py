@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ctpdeploy.runtime.cohort.seal import digests_of, seal, seal_holds
+from ctpdeploy.errors import InputError
+from ctpdeploy.runtime.cohort.seal import InputState, digests_of, seal, seal_holds
 
 
 @pytest.fixture
@@ -57,3 +58,13 @@ def test_it_is_broken_by_a_part_more_or_less_or_exchanged(result: Path, files: d
     assert not seal_holds(result, {"ctp": files["ctp"]})
     assert not seal_holds(result, files | {"dwi": files["tmax"]})
     assert not seal_holds(result, {"ctp": files["tmax"], "tmax": files["ctp"]})
+
+
+@pytest.mark.parametrize("change", ["an input", "a file in an input", "a name in an input", "a missing input"])
+def test_files_that_change_while_they_are_read_are_noticed(files: dict[str, Path], tmp_path: Path, change: str):
+    changes = CHANGES | {"a missing input": lambda folder: (folder / "in" / "tmax.nii").unlink()}
+    state = InputState(files)
+    state.require_same()
+    changes[change](tmp_path)
+    with pytest.raises(InputError, match="changed while they were read"):
+        state.require_same()
