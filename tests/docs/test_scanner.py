@@ -1,7 +1,10 @@
 """``docs/scanner.md`` against the tables of the reading room."""
 
+import re
+
 from support.documents import ROOT
 
+from ctpdeploy.phantom.dicom import LAYOUTS
 from ctpdeploy.runtime.dicom.clocks import CLOCKS
 from ctpdeploy.runtime.dicom.kinds import KINDS
 
@@ -17,3 +20,8 @@ def test_the_page_lists_all_clocks_in_the_order_of_trust():
     names = list(dict.fromkeys(clock.name for clock in CLOCKS))
     found = [line.split("`")[1] for line in PAGE.splitlines() if line.startswith("| `")]
     assert [name for name in found if name in names] == names
+
+
+def test_the_page_says_of_every_layout_what_has_been_seen():
+    table = PAGE.split("## What has been seen\n")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `([\w-]+)` \| read \|", table, re.MULTILINE) == list(LAYOUTS)

@@ -109,11 +109,14 @@ def storage_of(header: Header) -> Storage:
     """The storage that a header states.
 
     Raises:
-        InputError: it leaves open how a pixel is to be read.
+        InputError: it leaves open, or contradicts itself on, how a pixel is to be read.
     """
     missing = [tag for tag in _NEEDED if not header.values.get(tag) or (tag != Tag.SIGNED and not header.integer(tag))]
     if missing:
         raise InputError(f"{header.file} does not state {missing[0].name.lower().replace('_', ' ')} of its pixels.")
+    stored, highest = header.integer(Tag.BITS_STORED), header.integer(Tag.HIGH_BIT, header.integer(Tag.BITS_STORED) - 1)
+    if highest != stored - 1:  # as PS3.5 section 8.1.1 has it; else nobody knows which bits are the value's
+        raise InputError(f"{header.file} states {stored} bits a pixel and bit {highest} as the highest: send it again.")
     padding = None
     if header.values.get(Tag.PADDING):
         first = header.integer(Tag.PADDING)
@@ -125,7 +128,7 @@ def storage_of(header: Header) -> Storage:
         samples=header.integer(Tag.SAMPLES, 1),
         photometric=header.text(Tag.PHOTOMETRIC),
         allocated=header.integer(Tag.BITS_ALLOCATED),
-        stored=header.integer(Tag.BITS_STORED),
+        stored=stored,
         signed=bool(header.integer(Tag.SIGNED)),
         padding=padding,  # type: ignore[arg-type]  # two numbers
     )

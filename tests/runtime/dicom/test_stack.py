@@ -129,7 +129,7 @@ def test_a_second_injection_is_a_stack_of_its_own(tmp_path: Path):
 
 def test_pixels_stored_in_two_ways_are_refused(tmp_path: Path):
     def fewer(data: Dataset, t: int, _: int) -> None:
-        data.BitsStored = 12 if t == 5 else 16
+        data.BitsStored, data.HighBit = (12, 11) if t == 5 else (16, 15)
 
     write_scan(tmp_path, edit=fewer)
     with pytest.raises(InputError, match="stores its pixels in 2 ways"):

@@ -244,6 +244,17 @@ def test_images_that_do_not_say_how_they_are_stored_are_refused(tmp_path: Path):
     assert "does not state signed of its pixels" in study(tmp_path).verdicts[0].because
 
 
+def test_bits_that_contradict_each_other_are_refused(tmp_path: Path):
+    """The lowest twelve, or the highest: values differ by a factor of 16."""
+
+    def left(data: Dataset, t: int, z: int) -> None:
+        if (t, z) == (3, 1):
+            data.BitsStored = 12
+
+    write_scan(tmp_path, edit=left)
+    assert "states 12 bits a pixel and bit 15 as the highest" in study(tmp_path).verdicts[0].because
+
+
 @pytest.mark.parametrize(
     ("keyword", "value"), [("PixelSpacing", [0, 0]), ("PixelSpacing", [-3, -3]), ("ImagePositionPatient", [1, 2])]
 )
