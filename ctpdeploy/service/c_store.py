@@ -1,9 +1,10 @@
 """C-STORE: objects to a DICOM node, in contexts of their own classes and transfer syntaxes and of no others."""
 
+import socket
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ctpdeploy.errors import PeerError
 from ctpdeploy.service.address import DicomAddress, require_title
@@ -130,8 +131,14 @@ class DicomArchive:
         """An association with contexts, some of them accepted or none; released at the end, aborted on an error."""
         from pynetdicom import evt
 
-        connected: list[object] = []
+        connected: list[Any] = []
         place = self._place
+
+        def connect(event: Any) -> None:  # noqa: ANN401  of pynetdicom, in its own words
+            connected.append(event)
+            # a command and its object are small writes, of which the second would wait for the first to be acknowledged
+            event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
         try:
             association = (entity or self._entity()).associate(
                 place.host,
@@ -139,7 +146,7 @@ class DicomArchive:
                 contexts=contexts,
                 ae_title=place.title,
                 tls_args=(self._context, place.host) if self._context else None,
-                evt_handlers=[(evt.EVT_CONN_OPEN, connected.append)],
+                evt_handlers=[(evt.EVT_CONN_OPEN, connect)],
             )
         except OSError as error:  # its name stands for no machine
             raise diagnosis(place.host, place.port, self.address, self._context, self._timeout) from error
