@@ -71,7 +71,7 @@ def push(
     """
     from ctpdeploy.service import DicomArchive, Patience, push_results, results_in
 
-    folders, patience = results_in(results), Patience(tries=tries)
+    patience = Patience(tries=tries)
     archive = _archive(
         to,
         {"--aet": title, "--tls": tls, "--commit-port": commit_port},
@@ -79,6 +79,7 @@ def push(
         (tls_ca, tls_cert, tls_key),
         timeout,
     )
+    folders = results_in(results)
     ask = None
     if commit and isinstance(archive, DicomArchive):
         ask = partial(archive.commit, wait=commit_wait, port=commit_port)

@@ -52,15 +52,13 @@ class DicomArchive:
         UsageError: the title is none.
     """
 
-    protocol = "C-STORE"
-
     def __init__(
         self, address: DicomAddress, *, title: str = TITLE, tls: ssl.SSLContext | None = None, timeout: float = 30.0
     ) -> None:
         pynetdicom()
         self.address = str(address)
         self.title = require_title(title)
-        self.tls = tls is not None
+        self.protocol = "C-STORE" if tls is None else "C-STORE over TLS"
         self._place, self._context, self._timeout = address, tls, timeout
 
     def store(self, instances: Sequence[Instance]) -> Iterator[Outcome]:

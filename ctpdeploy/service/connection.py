@@ -43,7 +43,7 @@ def fault_of(error: OSError, address: str) -> PeerError:
             f"{address} shows a certificate that is not believed ({error.verify_message}): give its authority by "
             "--tls-ca, and the name that the certificate is for."
         )
-    if isinstance(error, ssl.SSLError):
+    if isinstance(error, ssl.SSLError) and error.reason:  # without one it was cut off
         return PeerError(f"{address} and this machine agree on no TLS ({error.reason}): check its port and --tls.")
     if isinstance(error, socket.gaierror) and error.errno != socket.EAI_AGAIN:
         return PeerError(f"{address} has a name that stands for no machine: check the address.")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ctpdeploy.atomic import require_writable
-from ctpdeploy.errors import CtpdeployError, InputError, PeerError, sentence_of
+from ctpdeploy.errors import CtpdeployError, InputError, PeerError, UsageError, sentence_of
 from ctpdeploy.service.archive import Archive, Outcome, State
 from ctpdeploy.service.commitment import Commitment, CommitmentState
 from ctpdeploy.service.delivery import Patience, send
@@ -91,7 +91,7 @@ def push_results(
             deliveries[name] = _deliver(result, archive, patience, on_object)
         except PeerError as error:
             gone = refused[name] = error
-        except InputError as error:
+        except (InputError, UsageError) as error:
             refused[name] = error
         done = deliveries.get(name)
         words = f"{len(done.stored)} of {len(done.outcomes)} objects stored" if done else "refused"

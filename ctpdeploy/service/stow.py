@@ -68,7 +68,6 @@ class WebArchive:
         if not token.isascii() or not token.isprintable():
             raise UsageError("The token is not one line of ASCII characters: check the file or the variable with it.")
         self.address = str(address)
-        self.tls = address.secure
         self._place, self._timeout = address, timeout
         self._context = (tls or client_context()) if address.secure else None
         self._headers = {"Accept": "application/dicom+json", "User-Agent": f"ctpdeploy/{__version__}"}

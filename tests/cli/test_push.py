@@ -1,6 +1,8 @@
 """``ctpdeploy push``."""
 
+import gc
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,13 @@ from ctpdeploy.errors import ExitCode
 
 # pynetdicom 3.0.4 leaves the socket of a connection that failed to the garbage collector
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """What is left to the collector is collected here, where it is expected."""
+    yield
+    gc.collect()
 
 
 def push(out: Path, node: Node, *options: str) -> int:

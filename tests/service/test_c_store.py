@@ -1,5 +1,6 @@
 """C-STORE to a node of pynetdicom in this process."""
 
+import gc
 import socket
 import threading
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless
-from pynetdicom import AllStoragePresentationContexts, evt
+from pynetdicom import AllStoragePresentationContexts, build_context, evt
 from support.archives import Node, dicom_node
 from support.sealed_results import CLASSES, data_set, write_object
 
@@ -18,6 +19,13 @@ from ctpdeploy.service.archive import TransientError
 
 # pynetdicom 3.0.4 leaves the socket of a connection that failed to the garbage collector
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """What is left to the collector is collected here, where it is expected."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture
@@ -209,15 +217,27 @@ def test_a_name_of_no_machine_is_an_error_at_once(instances: list[Instance]):
         deliver(archive, instances, tries=1)
 
 
+def test_small_writes_do_not_wait_for_each_other(instances: list[Instance]):
+    contexts = [build_context(instances[0].sop_class)]
+    with dicom_node(Node()) as node, archive_at(node)._association(contexts) as association:
+        assert association.dul.socket.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_our_own_title_has_to_be_one():
     with pytest.raises(UsageError, match="no AE title"):
         DicomArchive(DicomAddress(title="A", host="127.0.0.1", port=104), title=" ")
 
 
-def test_threads_end_with_the_association(instances: list[Instance]):
+@pytest.mark.parametrize("left", ["at its end", "in the middle"])
+def test_threads_end_with_the_association(instances: list[Instance], left: str):
     with dicom_node(Node()) as node:
         before = threading.active_count()
-        deliver(archive_at(node), instances)
+        outcomes = archive_at(node).store(instances)
+        if left == "at its end":
+            assert len(list(outcomes)) == 3
+        else:
+            next(outcomes)
+            outcomes.close()  # type: ignore[attr-defined]
         deadline = threading.Event()
         for _ in range(100):
             if threading.active_count() <= before:

@@ -82,6 +82,8 @@ def test_a_report_in_a_new_association_commits(instances: list[Instance]):
         word = archive_at(node).commit(instances, wait=SOON, port=port)
     assert word.state is CommitmentState.COMMITTED
     assert node.report_status == [0x0000]
+    with pytest.raises(OSError, match="refused"):  # nobody listens any longer
+        socket.create_connection(("127.0.0.1", port), timeout=5)
 
 
 def test_without_a_report_it_was_asked(instances: list[Instance]):

@@ -1,7 +1,8 @@
 """TLS, with certificates that are believed and others, by both protocols."""
 
+import gc
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,14 @@ from ctpdeploy.service.archive import Archive, TransientError
 
 # pynetdicom 3.0.4 leaves the socket of a connection that failed to the garbage collector
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <s:pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """What is left to the collector is collected here, where it is expected."""
+    yield
+    gc.collect()
+
 
 ONCE = Patience(tries=1)
 Make = Callable[[int, ssl.SSLContext | None], Archive]
@@ -60,7 +69,9 @@ def test_an_archive_whose_certificate_is_believed_gets_objects(
 ):
     believing = client_context(tmp_path / "archive.pem")
     with dicom_node(Node(), tls=server) as node:
-        assert send(by_c_store(node.port, believing), [instance], patience=ONCE)[0].state is State.STORED
+        archive = by_c_store(node.port, believing)
+        assert send(archive, [instance], patience=ONCE)[0].state is State.STORED
+        assert archive.protocol == "C-STORE over TLS"
     with web_service(Web(answer), tls=server) as web:
         assert send(by_stow(web.port, believing), [instance], patience=ONCE)[0].state is State.STORED
 

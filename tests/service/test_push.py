@@ -142,8 +142,9 @@ def test_an_interruption_leaves_a_receipt_of_what_went(tmp_path: Path):
 def test_nothing_goes_where_no_receipt_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     write_result(tmp_path)
     monkeypatch.setattr("ctpdeploy.atomic.require_room", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
-    with pytest.raises(UsageError, match="cannot be written"):
-        push(tmp_path, box := Box())
+    pushed = push(tmp_path, box := Box())
+    assert isinstance(pushed.refused["case_1"], UsageError)
+    assert "cannot be written" in pushed.failures["case_1"]
     assert not box.kept
 
 
@@ -208,5 +209,6 @@ def test_no_name_of_a_patient_is_printed_logged_or_kept(
     printed = capfd.readouterr()
     for text in (caplog.text, printed.out, printed.err, str(pushed.failures), (folder / "receipt.json").read_text()):
         assert PATIENT.split("^")[0] not in text
+    assert not [record for record in caplog.records if record.name.startswith("pynetdicom")]
     assert "case 1 of 1: 1 of 3 objects stored, C-STORE" in caplog.text
     assert State.STORED in states(folder)

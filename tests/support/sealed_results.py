@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pydicom
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, SegmentationStorage, generate_uid
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import UID, ExplicitVRLittleEndian, SecondaryCaptureImageStorage, SegmentationStorage, generate_uid
 
 from ctpdeploy.runtime.cohort.seal import seal
 
@@ -25,7 +25,7 @@ CLASSES = {
 def write_object(
     file: Path, sop_class: str = CLASSES["overview"], syntax: str = ExplicitVRLittleEndian, text: str = ""
 ) -> str:
-    """A small object with odd spellings that no encoder would repeat; its UID."""
+    """A small object, in explicit VR with a group length as no encoder of today would repeat it; its UID."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = sop_class
     meta.MediaStorageSOPInstanceUID = uid = generate_uid(entropy_srcs=[file.parent.parent.name, file.name])
@@ -33,12 +33,12 @@ def write_object(
     data = FileDataset("", {}, file_meta=meta, preamble=bytes(128))
     data.SOPClassUID, data.SOPInstanceUID = sop_class, uid
     data.PatientName, data.PatientID, data.ImageComments = PATIENT, "", text
-    item = Dataset()
-    item.CodeValue = "1"
-    data.ConceptNameCodeSequence = [item]
-    data["ConceptNameCodeSequence"].is_undefined_length = True
     file.parent.mkdir(parents=True, exist_ok=True)
     data.save_as(file, enforce_file_format=True)
+    if not UID(syntax).is_implicit_VR:
+        name = b"\x10\x00\x10\x00PN"
+        length = b"\x10\x00\x00\x00UL\x04\x00" + (8 + len(PATIENT) + len(PATIENT) % 2 + 8).to_bytes(4, "little")
+        file.write_bytes(file.read_bytes().replace(name, length + name, 1))
     return str(uid)
 
 
