@@ -59,4 +59,5 @@ class Archive(Protocol):
         Raises:
             TransientError: those that have no outcome yet could not be sent, and may be later.
             PeerError: nor then.
+            InputError: a file is not what it was.
         """

@@ -67,6 +67,7 @@ class DicomArchive:
         Raises:
             TransientError: no connection, a rejection for now, an abort, or no answer in time.
             PeerError: a rejection for good.
+            InputError: a file changed meanwhile.
         """
         from pynetdicom.presentation import build_context
 
@@ -103,6 +104,7 @@ class DicomArchive:
         return ask_for_commitment(self._entity(), self._association, instances, wait=wait, port=port)
 
     def _store(self, association: "Association", instance: Instance) -> Outcome:
+        instance.require_same()
         # the wait begins when the first byte is sent, so that a large object on a slow line needs more of it
         association.dimse_timeout = self._timeout + instance.bytes / SLOWEST
         broken = TransientError(f"{self.address} ended the association or did not answer in time: try again later.")

@@ -58,6 +58,7 @@ def send(
 
     Raises:
         PeerError: nothing could be said of any of them.
+        InputError: a file changed meanwhile.
     """
     patience = patience or Patience()
     settled: dict[str, Outcome] = {}

@@ -27,6 +27,19 @@ class Instance:
     transfer_syntax: str
     bytes: int
 
+    def require_same(self) -> None:
+        """Refuse a file that is not as long as it was, or not there any more.
+
+        Raises:
+            InputError: it is so.
+        """
+        try:
+            same = self.path.stat().st_size == self.bytes
+        except OSError:
+            same = False
+        if not same:
+            raise InputError(f"{self.path} changed while it was sent: send it again when it is complete.")
+
 
 def read_instance(path: Path) -> Instance:
     """What the header of a file says; its data set is not read.

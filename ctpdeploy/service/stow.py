@@ -80,6 +80,7 @@ class WebArchive:
         Raises:
             TransientError: no connection, or one that ended.
             PeerError: the token is not taken, or there is no such service there.
+            InputError: a file changed meanwhile.
         """
         connection = self._connection()
         try:
@@ -96,6 +97,7 @@ class WebArchive:
         return HTTPSConnection(place.host, place.port, timeout=self._timeout, context=self._context)
 
     def _post(self, connection: HTTPConnection, instance: Instance) -> tuple[int, bytes]:
+        instance.require_same()
         boundary = uuid4().hex
         head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
         tail = f"\r\n--{boundary}--\r\n".encode()
