@@ -95,7 +95,7 @@ def test_without_a_report_it_was_asked(instances: list[Instance]):
 
 def test_a_report_on_another_request_is_none(instances: list[Instance]):
     with dicom_node(Node(report=lambda request: report(request, transaction="1.2.3"))) as node:
-        assert archive_at(node).commit(instances, wait=0.6).state is CommitmentState.ASKED
+        assert archive_at(node).commit(instances, wait=2.0).state is CommitmentState.ASKED
     assert node.report_status == [0x0115]
 
 

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pydicom.dataset import Dataset
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, build_role, evt
+from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance
 
 __all__ = ["Node", "Web", "certificate", "dicom_node", "web_service"]
@@ -54,6 +55,7 @@ class Node:
     reports_to: int | None = None
     report_status: list[int] = field(default_factory=list)
     threads: list[threading.Thread] = field(default_factory=list)
+    answered: threading.Event = field(default_factory=threading.Event)
 
     def on_request(self, event: evt.Event) -> None:
         wanted = event.assoc.requestor.requested_contexts
@@ -81,9 +83,13 @@ class Node:
             self.threads[-1].start()
         return self.action_status, None
 
+    def on_sent(self, event: evt.Event) -> None:
+        """The answer to a request for commitment has left, and a report may follow in the same association."""
+        if self.threads and isinstance(event.pdu, P_DATA_TF):
+            self.answered.set()
+
     def _answer_here(self, association: Any, report: Dataset) -> None:
-        # after the answer to the request, which this association sends when the handler has returned
-        threading.Event().wait(0.2)
+        self.answered.wait()
         self._send(association, report)
 
     def _bring(self, _: Any, report: Dataset) -> None:
@@ -129,6 +135,7 @@ def dicom_node(
         (evt.EVT_REQUESTED, node.on_request),
         (evt.EVT_C_STORE, node.on_store),
         (evt.EVT_N_ACTION, node.on_action),
+        (evt.EVT_PDU_SENT, node.on_sent),
     ]
     server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers, ssl_context=tls)
     node.port = server.socket.getsockname()[1]
