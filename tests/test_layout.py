@@ -99,6 +99,9 @@ TOGETHER: dict[str, tuple[str, ...]] = {
         *("runtime/backends/reference_path.py", "runtime/data/finding.py", "runtime/data/prediction.py"),
         *("runtime/data/slices.py", "runtime/io/arrays.py"),
     ),
+    # what an archive says is seen in what is made of it
+    "service/test_delivery.py": ("service/archive.py",),
+    "service/test_push.py": ("service/pynetdicom_quietly.py",),
     "train/networks/test_parameters.py": ("train/networks/slnet.py", "train/networks/unet.py"),
     "train/networks/test_segmenters.py": ("train/networks/squeeze_excite.py",),
     "train/reproduction/figures/test_drawing.py": ("cli/figures.py",),

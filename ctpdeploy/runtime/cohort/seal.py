@@ -12,9 +12,9 @@ from pathlib import Path
 
 from ctpdeploy.atomic import atomic_replace
 from ctpdeploy.errors import InputError
-from ctpdeploy.runtime.report.writers import DIGESTS, own_files
+from ctpdeploy.runtime.report.writers import DIGESTS, RECEIPT, own_files
 
-__all__ = ["InputState", "digests_of", "seal", "seal_holds"]
+__all__ = ["InputState", "digests_of", "require_whole", "seal", "seal_holds"]
 
 
 class InputState:
@@ -83,18 +83,43 @@ def seal_holds(result: Path, files: Mapping[str, Path]) -> bool:
     Raises:
         OSError: one of them cannot be read.
     """
+    sealed = _unharmed(result)
+    return sealed is not None and sealed["inputs"] == digests_of(files)
+
+
+def require_whole(result: Path) -> dict[str, str]:
+    """SHA-256 of the files that a sealed result consists of, by their names in its folder.
+
+    Whether its inputs are still there, and the same, does not matter.
+
+    Raises:
+        InputError: it has no seal, or a file is missing, changed or new since.
+    """
+    if not (result / DIGESTS).is_file():
+        raise InputError(f"{result} has no seal ({DIGESTS}) and may not be whole: let ctpdeploy infer write it again.")
+    sealed = _unharmed(result)
+    if sealed is None:
+        raise InputError(
+            f"{result} does not match its seal ({DIGESTS}), so a file is missing, changed or new: let ctpdeploy infer "
+            "write it again."
+        )
+    return dict(sealed["files"])
+
+
+def _unharmed(result: Path) -> dict[str, dict[str, str]] | None:
+    """The digests of a seal that holds for the result's own files; None where it does not."""
     try:
         sealed = json.loads((result / DIGESTS).read_text(encoding="utf-8"))
-        unharmed = sealed["files"] == digests_of(_files(result))
-        made_of = sealed["inputs"]
+        same = sealed["files"] == digests_of(_files(result)) and isinstance(sealed["inputs"], dict)
     except (OSError, ValueError, KeyError, TypeError):
-        return False
-    return unharmed and made_of == digests_of(files)
+        return None
+    return sealed if same else None
 
 
 def _files(result: Path) -> dict[str, Path]:
-    """What is sealed: all that was written but the seal."""
-    return {path.relative_to(result).as_posix(): path for path in own_files(result) if path.name != DIGESTS}
+    """What is sealed: all that was written but the seal, and receipts, which come later."""
+    own = (path for path in own_files(result) if path.name not in (DIGESTS, RECEIPT))
+    return {path.relative_to(result).as_posix(): path for path in own}
 
 
 def _digest(path: Path) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ctpdeploy.errors import InputError
-from ctpdeploy.runtime.cohort.seal import InputState, digests_of, seal, seal_holds
+from ctpdeploy.runtime.cohort.seal import InputState, digests_of, require_whole, seal, seal_holds
 
 
 @pytest.fixture
@@ -32,6 +32,7 @@ def test_it_holds_wherever_the_same_files_lie(result: Path, files: dict[str, Pat
     assert seal_holds(result, files)
     (result / ".DS_Store").touch()
     (result / "notes.txt").touch()
+    (result / "receipt.json").touch()
     (tmp_path / "in").rename(tmp_path / "moved")
     assert seal_holds(result, {part: tmp_path / "moved" / path.name for part, path in files.items()})
 
@@ -52,6 +53,11 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 def test_it_is_broken_by(result: Path, files: dict[str, Path], tmp_path: Path, change: str):
     CHANGES[change](tmp_path)
     assert not seal_holds(result, files)
+    if "input" in change:
+        assert set(require_whole(result)) == {"overview.png", "report.json"}
+    else:
+        with pytest.raises(InputError, match=r"has no seal|does not match its seal"):
+            require_whole(result)
 
 
 def test_it_is_broken_by_a_part_more_or_less_or_exchanged(result: Path, files: dict[str, Path]):
