@@ -4,6 +4,7 @@ from support.documents import ROOT
 
 from ctpdeploy.runtime.dicom.clocks import CLOCKS
 from ctpdeploy.runtime.dicom.kinds import KINDS
+from ctpdeploy.runtime.dicom.quantities import QUANTITIES, Quantity
 
 PAGE = (ROOT / "docs" / "scanner.md").read_text(encoding="utf-8")
 
@@ -17,3 +18,12 @@ def test_the_page_lists_all_clocks_in_the_order_of_trust():
     names = list(dict.fromkeys(clock.name for clock in CLOCKS))
     found = [line.split("`")[1] for line in PAGE.splitlines() if line.startswith("| `")]
     assert [name for name in found if name in names] == names
+
+
+def test_the_page_lists_all_quantities_with_their_codes_and_words():
+    def row(quantity: Quantity) -> str:
+        pairs = ((maker, word) for maker, words in quantity.words.items() for word in words)
+        words = ", ".join(word if maker == "all" else f"{word} ({maker})" for maker, word in pairs)
+        return f"| {quantity.title} | {', '.join(quantity.codes)} | {words} |".replace("|  |", "| |")
+
+    assert "\n".join(map(row, QUANTITIES)) in PAGE
