@@ -1,13 +1,14 @@
 """Perfusion maps: what the series of a study say to be maps, each of one quantity, and why one cannot be read."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from math import inf
+from typing import Final, NamedTuple
 
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.case import MAP_NAMES
 from ctpdeploy.runtime.data.map_units import factor_to
-from ctpdeploy.runtime.dicom.kinds import COLOUR_MAP, PERFUSION_MAP, Verdict, is_called_map, words_of
+from ctpdeploy.runtime.dicom.kinds import COLOUR_MAP, CT_PERFUSION, PERFUSION_MAP, Verdict, is_called_map, words_of
 from ctpdeploy.runtime.dicom.meaning import Meaning, Scale, read_meanings
 from ctpdeploy.runtime.dicom.plane import Plane
 from ctpdeploy.runtime.dicom.quantities import BY_NAME, Quantity, names_result, of_code, of_words
@@ -17,8 +18,11 @@ from ctpdeploy.runtime.dicom.study import Study
 __all__ = ["MapImage", "PerfusionMap", "find_maps"]
 
 _DESCRIPTION: Final = "the words of its series"
-_NO_IMAGES: Final = ("unreadable", "other modality", "not images")
-"""Kinds of series that may be called maps all the same."""
+_WHOLE_BITS: Final = 16
+"""Most bits of a whole number; pixels in floating point have more."""
+
+_NO_MAPS: Final = (CT_PERFUSION, "report", "result", "localiser")
+"""Kinds of series that are none whatever they are called; of all others what is called a map is one that is missed."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -81,11 +85,12 @@ def find_maps(study: Study) -> list[PerfusionMap]:
 
 def _of_verdict(series: Series, verdict: Verdict) -> Iterator[PerfusionMap]:
     kind = verdict.kind
-    if kind == COLOUR_MAP or (kind in _NO_IMAGES and is_called_map(series)):
-        yield from _unread(series, verdict.because, in_colour=kind == COLOUR_MAP)
-    elif kind == PERFUSION_MAP and not all(plane.placed for plane in series.planes):
+    if kind != PERFUSION_MAP:
+        if kind not in _NO_MAPS and is_called_map(series):
+            yield from _unread(series, verdict.because, in_colour=kind == COLOUR_MAP)
+    elif not all(plane.placed for plane in series.planes):
         yield from _unread(series, "its images do not state where they lie")
-    elif kind == PERFUSION_MAP:
+    else:
         try:
             yield from _of_images(series)
         except InputError as error:
@@ -106,62 +111,73 @@ def _unread(series: Series, fault: str, *, in_colour: bool = False) -> Iterator[
         )
 
 
+class _Image(NamedTuple):
+    """An image, what its header says of its numbers, what says which map it is of, and why that is doubted."""
+
+    plane: Plane
+    meaning: Meaning
+    known_by: str
+    doubt: str
+
+
 def _of_images(series: Series) -> Iterator[PerfusionMap]:
     """The maps that the images of a series make, one a quantity."""
     files = {str(plane.file): plane.file for plane in series.planes}
     meanings = {name: read_meanings(file) for name, file in files.items()}
-    held: dict[str, list[tuple[Plane, Meaning, str, str]]] = {}
+    held: dict[str, list[_Image]] = {}
     for plane in series.planes:
         meaning = meanings[str(plane.file)][plane.index]
-        quantity, known_by, fault = _quantity(meaning, series.description)
-        held.setdefault(quantity.name if quantity else "", []).append((plane, meaning, known_by, fault))
+        quantity, known_by, doubt = _quantity(meaning, series.description)
+        held.setdefault(quantity.name if quantity else "", []).append(_Image(plane, meaning, known_by, doubt))
     for name, images in held.items():
         yield _of_quantity(series, BY_NAME.get(name), images)
 
 
-def _of_quantity(
-    series: Series, quantity: Quantity | None, images: Sequence[tuple[Plane, Meaning, str, str]]
-) -> PerfusionMap:
-    _, meaning, known_by, _ = images[0]
-    units = sorted({meaning.scale.unit for _, meaning, _, _ in images})
-    faults = [doubt or meaning.fault for _, meaning, _, doubt in images if doubt or meaning.fault]
-    factor = factor_to(quantity.unit, units[0]) if quantity and quantity.unit else None
-    if not faults and len({meaning.origin for _, meaning, _, _ in images}) > 1:
-        faults = ["several makers or models made its images"]
-    if not faults and quantity and quantity.because:
-        faults = [quantity.because]
-    if not faults and (len(units) > 1 or factor is None):
-        faults = [_fault_of(units, quantity)]
+def _of_quantity(series: Series, quantity: Quantity | None, images: Sequence[_Image]) -> PerfusionMap:
+    first = images[0]
+    unit = first.meaning.scale.unit
+    factor = factor_to(quantity.unit, unit) if quantity and quantity.unit else None
+    fault = next(_faults(images, quantity), "")
     return PerfusionMap(
         series=series,
         quantity=quantity,
-        known_by=known_by,
-        unit=units[0],
-        origin=meaning.origin,
-        images=() if faults or factor is None else tuple(_image(plane, one, factor) for plane, one, _, _ in images),
-        fault=faults[0] if faults else "",
+        known_by=first.known_by,
+        unit=unit,
+        origin=first.meaning.origin,
+        images=() if fault or factor is None else tuple(_in_unit(image, factor) for image in images),
+        fault=fault,
     )
 
 
-def _fault_of(units: Sequence[str], quantity: Quantity | None) -> str:
-    title = quantity.title if quantity else "a map"
+def _faults(images: Sequence[_Image], quantity: Quantity | None) -> Iterator[str]:
+    """Why images make no map that can be read, clauses; nothing where they make one."""
+    for image in images:
+        if fault := image.doubt or image.meaning.fault:
+            yield fault
+    if quantity is None or quantity.because:
+        yield quantity.because if quantity else "nothing says what it is a map of"
+        return
+    if len({image.meaning.origin for image in images}) > 1:
+        yield "several makers or models made its images"
+    units = {image.meaning.scale.unit for image in images}
     if len(units) > 1:
-        return f"its images are in {len(units)} units"
-    return f"its unit {units[0]} is none of {title}" if units[0] else "it states no unit"
+        yield f"its images are in {len(units)} units"
+    if any(factor_to(quantity.unit, unit) is None for unit in units):
+        unit = min(units)
+        yield f"its unit {unit} is none of {quantity.title}" if unit else "it states no unit"
+    storages = {image.plane.storage for image in images}
+    if len({(storage.signed, storage.allocated, storage.stored) for storage in storages}) > 1:
+        yield f"its images are stored in {len(storages)} ways, as by no maker"
+    (storage, *_) = storages
+    largest = 2 ** (storage.stored - storage.signed) - 1
+    if storage.allocated <= _WHOLE_BITS and any(largest < image.meaning.scale.last < inf for image in images):
+        yield f"its mapping is of numbers that its {storage.stored} bits do not hold"
 
 
-def _image(plane: Plane, meaning: Meaning, factor: float) -> MapImage:
-    scale = meaning.scale
-    return MapImage(
-        plane=plane,
-        scale=Scale(
-            unit=scale.unit,
-            slope=factor * scale.slope,
-            intercept=factor * scale.intercept,
-            first=scale.first,
-            last=scale.last,
-        ),
-    )
+def _in_unit(image: _Image, factor: float) -> MapImage:
+    scale = image.meaning.scale
+    in_unit = replace(scale, slope=factor * scale.slope, intercept=factor * scale.intercept)
+    return MapImage(plane=image.plane, scale=in_unit)
 
 
 def _quantity(meaning: Meaning, description: str) -> tuple[Quantity | None, str, str]:

@@ -18,6 +18,7 @@ from ctpdeploy.runtime.dicom.map_voxels import read_map
 from ctpdeploy.runtime.dicom.voxels import read_voxels
 from ctpdeploy.runtime.io.assembly import SET_ASIDE, assemble_case
 from ctpdeploy.runtime.io.limits import INTERVAL
+from ctpdeploy.runtime.quality.map_slices import inspect_slices
 from ctpdeploy.runtime.quality.plausibility import implausible
 
 __all__ = ["read_dicom_case"]
@@ -103,7 +104,8 @@ def read_dicom_case(
         return assembled(None, maps.findings)
     try:
         case = assembled(_values(maps), maps.findings)
-        doubts = " ".join(str(doubt) for doubt in (*case.findings, *implausible(case)) if doubt.code in _OF_MAPS)
+        found = (*case.findings, *implausible(case), *inspect_slices(case))
+        doubts = " ".join(str(doubt) for doubt in found if doubt.code in _OF_MAPS)
     except InputError as error:
         case, doubts = None, str(error)
     if case is not None and not doubts:

@@ -84,3 +84,13 @@ def test_one_unit_and_one_maker_make_a_map(tmp_path: Path):
     write_patient(tmp_path / "b", "ge-maps")
     edit_files(files_of(tmp_path / "b", 604)[:1], lambda data: setattr(data, "ManufacturerModelName", "Other"))
     assert {one.fault for one in maps(tmp_path / "b")} == {"", "several makers or models made its images"}
+
+
+def test_images_are_stored_alike_and_hold_what_their_mapping_is_of(tmp_path: Path):
+    write_patient(tmp_path / "a", "siemens-maps")
+    edit_files(files_of(tmp_path / "a", 604)[:1], lambda data: setattr(data, "PixelRepresentation", 1))
+    assert {one.fault for one in maps(tmp_path / "a")} == {"", "its images are stored in 2 ways, as by no maker"}
+    write_patient(tmp_path / "b", "siemens-maps")
+    edit_files(files_of(tmp_path / "b", 604), lambda data: setattr(data, "PixelRepresentation", 1))
+    fault = "its mapping is of numbers that its 12 bits do not hold"
+    assert {one.fault for one in maps(tmp_path / "b")} == {"", fault}
