@@ -55,7 +55,7 @@ def files_of(folder: Path, *numbers: int) -> list[Path]:
     """The files of series by their numbers, slices from foot to head."""
     found = []
     for path in folder.rglob("*"):
-        if path.is_file():
+        if path.is_file() and path.read_bytes()[128:132] == b"DICM":
             data = pydicom.dcmread(path, stop_before_pixels=True)
             if data.SeriesNumber in numbers:
                 found.append((data.SeriesNumber, float(data.get("ImagePositionPatient", (0, 0, 0))[2]), path))

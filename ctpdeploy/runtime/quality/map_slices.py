@@ -13,8 +13,8 @@ from ctpdeploy.runtime.quality.blocks import Blocks
 __all__ = ["inspect_slices"]
 
 _LEAST: Final = {"cbf": 0.6, "cbv": 0.5, "tmax": 0.15, "mtt": 0.6}
-"""Correlations in the blocks of a slice. Right maps have 0.73, 0.84, 0.52 and 0.69 at least, in 218 slices; mirrored ones
-0.2, 0.2, -0.1 and 0 in the median and 0.55, 0.59, 0.34 and 0.54 at most, empty ones 0."""
+"""Correlations in the blocks of a slice. Right maps have 0.73, 0.84, 0.52 and 0.69 at least, in 218 slices; mirrored
+ones 0.2, 0.2, -0.1 and 0 in the median and 0.55, 0.59, 0.34 and 0.54 at most, empty ones 0."""
 
 _FEWEST: Final = 50
 """Blocks of a slice; at the vertex are fewer."""
