@@ -149,8 +149,8 @@ def expected(values: Mapping[str, FloatArray], seen: Blocks) -> dict[str, NDArra
 
 
 def shown(maps: Mapping[str, FloatArray], seen: Blocks) -> BoolArray:
-    """The blocks ``(D, m, n)`` of which maps show most; vessels are left out of them."""
-    return seen.means(np.min([maps[name] > 0 for name in ("cbf", "cbv", "mtt")], axis=0)) > _TISSUE
+    """The blocks ``(D, m, n)`` of which two of CBF, CBV and MTT show most; vessels are left out of them."""
+    return seen.means(np.sum([maps[name] > 0 for name in ("cbf", "cbv", "mtt")], axis=0) >= 2) > _TISSUE
 
 
 def rank_correlation(first: NDArray[np.generic], second: NDArray[np.generic]) -> float:

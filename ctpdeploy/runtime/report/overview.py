@@ -136,9 +136,9 @@ def _summary(case: Case, prediction: Prediction) -> list[str]:
         for c in pieces[:3]
     ]
     stated = _STATED.get(case.interval_source, case.interval_source)
-    lines.append(f"{len(case.series)} frames, one every {case.frame_interval:.4g} s ({stated}); {_maps(case)}")
+    lines.append(f"{len(case.series)} frames, one every {case.frame_interval:.4g} s ({stated})")
     engine, seconds = prediction.outputs.engine, prediction.outputs.seconds
-    lines.append(f"{engine.backend}, {engine.precision}, networks {seconds['networks']:.2f} s")
+    lines.append(f"{engine.backend}, {engine.precision}, networks {seconds['networks']:.2f} s; {_maps(case)}")
     serious = [found for found in prediction.findings if found.severity == "serious"]
     shown = max(_MOST_FINDINGS, len(serious))
     lines += [f"{_MARKS[found.severity]} {found}" for found in prediction.findings[:shown]]

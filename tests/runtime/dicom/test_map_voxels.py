@@ -57,22 +57,29 @@ def test_what_is_not_finite_is_refused(tmp_path: Path, value: float):
         edited(tmp_path, floats(value), "enhanced")
 
 
-def test_what_lies_below_a_scale_holds_no_value_and_what_lies_above_is_refused(tmp_path: Path):
-    def begin(data: pydicom.Dataset) -> None:
-        data.RealWorldValueMappingSequence[0].RealWorldValueFirstValueMapped = 300
-        data.RealWorldValueMappingSequence[0].RealWorldValueIntercept = 1.0
+def scaled(**elements: float) -> object:
+    """An edit of the mapping."""
 
-    found, tmax = edited(tmp_path / "a", begin), patient()[1]["tmax"][0]
-    low = np.rint(100 * tmax) < 300
-    assert low.any()
+    def change(data: pydicom.Dataset) -> None:
+        for keyword, value in elements.items():
+            setattr(data.RealWorldValueMappingSequence[0], keyword, value)
+
+    return change
+
+
+def test_a_background_below_a_scale_holds_no_value(tmp_path: Path):
+    found = edited(tmp_path, scaled(RealWorldValueFirstValueMapped=1, RealWorldValueIntercept=1.0))
+    tmax = patient()[1]["tmax"][0]
+    low = np.rint(100 * tmax) < 1
     assert not found[0][low].any()
     np.testing.assert_allclose(found[0][~low], tmax[~low] + 1.0, atol=0.0051)
 
-    def end(data: pydicom.Dataset) -> None:
-        data.RealWorldValueMappingSequence[0].RealWorldValueLastValueMapped = 50
 
+def test_numbers_that_a_scale_is_not_of_are_refused(tmp_path: Path):
+    with pytest.raises(InputError, match=r"Tmax of series 604 holds \d+ numbers below 300, from which on its values"):
+        edited(tmp_path / "a", scaled(RealWorldValueFirstValueMapped=300))
     with pytest.raises(InputError, match=r"Tmax of series 604 holds \d+, and its values are stated up to 50 only"):
-        edited(tmp_path / "b", end)
+        edited(tmp_path / "b", scaled(RealWorldValueLastValueMapped=50))
 
 
 def test_a_padding_of_whole_numbers_holds_no_value(tmp_path: Path):
@@ -88,3 +95,11 @@ def test_pixels_that_cannot_be_read_are_said(tmp_path: Path):
     images[0].plane.file.write_bytes(content[:-100])  # type: ignore[union-attr]
     with pytest.raises(InputError, match=r"The pixels of .* cannot be read"):
         read_map(images, "Tmax")
+
+
+def test_numbers_of_more_bits_than_stated_are_refused(tmp_path: Path):
+    def tenfold(data: pydicom.Dataset) -> None:
+        data.PixelData = (data.pixel_array * 10).astype("<u2").tobytes()
+
+    with pytest.raises(InputError, match="has numbers of more than its 12 bits"):
+        edited(tmp_path, tenfold, "siemens-maps")
