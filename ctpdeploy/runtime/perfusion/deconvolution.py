@@ -17,13 +17,11 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from ctpdeploy.runtime.data.case import MAP_NAMES, FloatArray
+from ctpdeploy.runtime.data.map_units import DENSITY
 from ctpdeploy.runtime.data.perfusion_config import THRESHOLDS, PerfusionConfig
 from ctpdeploy.runtime.perfusion.oscillation import steady_residue
 
 __all__ = ["DENSITY", "HAEMATOCRIT_RATIO", "block_circulant_inverse", "deconvolve"]
-
-DENSITY = 1.04
-"""rho, density of brain tissue in g/ml."""
 
 HAEMATOCRIT_RATIO = (1.0 - 0.45) / (1.0 - 0.25)
 """k_H: plasma share in large vessels over that in capillaries (haematocrit 0.45 and 0.25)."""

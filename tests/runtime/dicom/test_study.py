@@ -83,7 +83,7 @@ EXPECTED = {
     "bolus": "bolus tracking",
     "thick": "reformatted",
     "rCBF map": "perfusion map",
-    "CBF colour": "colour",
+    "CBF colour": "colour map",
     "coronal": "not axial",
     "screens": "without positions",
     "dose report": "report",
