@@ -33,7 +33,8 @@ from ctpdeploy.errors import InputError
 from ctpdeploy.phantom import Patient, PhantomConfig, make_patient, vessels
 from ctpdeploy.phantom import patient as phantom_patient
 from ctpdeploy.phantom.variants import VARIANTS, vary
-from ctpdeploy.runtime.perfusion.maps import PerfusionMaps, perfusion_maps
+from ctpdeploy.runtime.perfusion.hemispheres import healthy_tmax
+from ctpdeploy.runtime.perfusion.maps import perfusion_maps
 
 __all__ = ["Found", "Kind", "delay_s", "measure", "scan", "summary"]
 
@@ -68,7 +69,7 @@ class Found:
         delay_s: against the true input.
         frame_s: from the frame of the true input's maximum to that of its own.
         peak_hu: its maximum.
-        tmax_s: median Tmax of the hemisphere where that is less.
+        tmax_s: median Tmax of the hemisphere with less delay.
         findings: codes.
     """
 
@@ -110,7 +111,7 @@ def measure(task: tuple[int, int, int], *, seed: int, kind: Kind) -> Found:
         delay_s=delay_s(aif, patient.aif, dt),
         frame_s=float(int(aif.argmax()) - int(patient.aif.argmax())) * dt,
         peak_hu=float(aif.max()),
-        tmax_s=_least_tmax(result),
+        tmax_s=healthy_tmax(result.maps["tmax"], result.maps["cbf"] > 0),
         findings=tuple(finding.code for finding in result.findings),
     )
 
@@ -139,13 +140,6 @@ def summary(found: Sequence[Found]) -> dict[str, Any]:
         "peak_hu": [round(float(hu)) for hu in np.percentile(heights, (25, 50, 75))] if heights else None,
         "findings": dict(sorted(Counter(code for one in found for code in one.findings).items())),
     }
-
-
-def _least_tmax(result: PerfusionMaps) -> float:
-    """Median Tmax in s of the half of the brain's tissue where that is less."""
-    tissue = result.maps["cbf"] > 0
-    right = np.arange(tissue.shape[2]) < np.median(np.nonzero(result.brain)[2])
-    return float(min(np.median(result.maps["tmax"][tissue & side]) for side in (right, ~right)))
 
 
 def _rows(results: dict[tuple[int, int], dict[str, Any]]) -> Iterator[tuple[str, ...]]:

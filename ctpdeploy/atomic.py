@@ -2,7 +2,7 @@
 
 Whatever is killed, and whenever: under the name stands the whole old or the whole new, and what was not finished is
 swept by the next process that writes there. What has appeared has reached the disk, so that a power failure leaves no
-name without its content.
+name without its content; only folders that can be made again may do without, as waiting for the disk takes long.
 """
 
 import ctypes
@@ -27,7 +27,7 @@ _EXCHANGE: Final = 2
 
 
 @contextmanager
-def atomic_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
+def atomic_folder(folder: Path, *, replace: bool = False, durable: bool = True) -> Iterator[Path]:
     """A folder that appears under its name when the block ends, and leaves nothing behind if it fails.
 
     Files in it get the permissions that the user's umask gives, whatever wrote them.
@@ -37,6 +37,8 @@ def atomic_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
         replace: take the place of an earlier one, which stays until the new one is complete. On Linux and macOS the
             two change places in one step; on a file system that cannot do that, a process killed between two steps
             leaves the name empty, and the next that writes there puts the earlier one back.
+        durable: wait until all of it has reached the disk. What can be made again need not: then a power failure, and
+            only that, can leave the name with files that are too short.
 
     Raises:
         UsageError: there is such a folder already and ``replace`` is off, or another process made it meanwhile.
@@ -47,7 +49,7 @@ def atomic_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
         content = scratch.folder / NEW
         content.mkdir()
         yield content
-        _settle(content, scratch.file_mode)
+        _settle(content, scratch.file_mode, durable=durable)
         try:
             if not (replace and os.path.lexists(folder)):
                 content.rename(folder)
@@ -56,7 +58,8 @@ def atomic_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
                 content.rename(folder)
         except OSError as error:
             raise _made_meanwhile(folder) if not replace and folder.exists() else error from error
-        _sync_folder(folder.parent)
+        if durable:
+            _sync_folder(folder.parent)
 
 
 def atomic_move(folder: Path, target: Path) -> None:
@@ -136,16 +139,18 @@ def _scratch(path: Path) -> Iterator[Scratch]:
         scratch.remove()
 
 
-def _settle(path: Path, file_mode: int) -> None:
-    """Bring a file, or a folder and all in it, onto the disk, and add permissions that its files lack."""
+def _settle(path: Path, file_mode: int, *, durable: bool = True) -> None:
+    """Add permissions that a file, or files in a folder, lack, and bring all of it onto the disk."""
     if path.is_dir():
         for child in path.iterdir():
-            _settle(child, file_mode)
-        _sync_folder(path)
+            _settle(child, file_mode, durable=durable)
+        if durable:
+            _sync_folder(path)
         return
     path.chmod(path.stat().st_mode | file_mode)  # safetensors and tempfile write for the owner alone
-    with path.open("r+b") as stream:
-        os.fsync(stream.fileno())
+    if durable:
+        with path.open("r+b") as stream:
+            os.fsync(stream.fileno())
 
 
 def _sync_folder(folder: Path) -> None:

@@ -216,6 +216,21 @@ def test_what_appears_has_reached_the_disk(tmp_path: Path, monkeypatch: pytest.M
     assert synced == [("new", True), ("out", True)]
 
 
+def test_a_folder_that_can_be_made_again_does_not_wait_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def fsync(_: int) -> None:
+        raise AssertionError("waits")
+
+    monkeypatch.setattr("os.fsync", fsync)
+    with atomic_folder(tmp_path / "a", durable=False) as folder:
+        (folder / "below").mkdir()
+        (folder / "below" / "1").touch(mode=0o600)
+        assert not (tmp_path / "a").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    (tmp_path / "usual").touch()
+    assert (tmp_path / "a" / "below" / "1").stat().st_mode == (tmp_path / "usual").stat().st_mode
+    (tmp_path / "usual").unlink()
+
+
 def test_a_file_is_no_folder_of_results(tmp_path: Path):
     (tmp_path / "file").touch()
     for out in (tmp_path / "file", tmp_path / "file" / "below"):

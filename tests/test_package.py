@@ -43,6 +43,13 @@ def test_the_library_logs_only_where_it_is_asked_to():
     )
 
 
+@pytest.mark.parametrize("room", ["ctpdeploy.phantom.case_folder", "ctpdeploy.runtime.perfusion.maps"])
+def test_who_makes_patients_or_maps_of_arrays_imports_no_reader_and_no_networks(room: str):
+    """They take half a second; a process that writes patients has made four of them by then."""
+    loaded = python(f"import json, sys, {room}\nprint(json.dumps(sorted(sys.modules)))")
+    assert not {"nibabel", "pydicom", "ctpdeploy.runtime.pipeline"} & set(json.loads(loaded))
+
+
 @pytest.mark.parametrize("blocked", [("torch",), ("torch", "onnx", "onnxscript")])
 def test_the_runtime_works_without_torch_and_onnx(blocked: tuple[str, ...]):
     modules = module_names("ctpdeploy.runtime")
@@ -70,3 +77,8 @@ def test_front_doors_are_what_they_import(package: str):
     ours = {n for n, v in vars(module).items() if getattr(v, "__module__", "").startswith("ctpdeploy.")}
     assert ours - {"require", "__getattr__"} <= set(module.__all__)
     assert all(hasattr(module, public) for public in module.__all__)
+
+
+def test_a_name_that_a_front_door_does_not_have_is_no_attribute_of_it():
+    with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
+        importlib.import_module("ctpdeploy.runtime").nonsense  # noqa: B018

@@ -101,18 +101,18 @@ class Bolus:
         """Enhancement of scalp and neck, into which contrast leaks: a constant times the integral of the artery's."""
         return PERMEABILITY / 60.0 * FINE_STEP * np.cumsum(self.aif())
 
-    def table(self) -> Curve:
+    def table(self) -> NDArray[np.float32]:
         """Arterial and tissue curves on ``fine_times``, in HU, each row one of :meth:`rows`.
 
         Rows: every MTT by every delay for tissue of CBF 1 ml/100g/min; then an artery at every delay.
         """
         t = self.fine_times
         delays = np.stack([_exponential(t - delay, DISPERSION * delay) for delay in DELAYS])
-        arteries = _convolve(self.aif(), delays)
+        arteries = _convolve(self.aif(), delays).astype(np.float32)
         residues = RESIDUES[self.residue](t / TRANSIT_TIMES[:, None], self.residue_shape)
         flow = DENSITY / HAEMATOCRIT_RATIO / 6000.0 * FINE_STEP
-        single = (part.astype(np.float32) for part in (arteries[None], flow * _half_first(residues)[:, None]))
-        return np.concatenate([_convolve(*single).reshape(-1, len(t)), arteries])
+        tissue = _convolve(arteries, (flow * _half_first(residues)[:, None]).astype(np.float32))
+        return np.concatenate([tissue.reshape(-1, len(t)), arteries])
 
     def at(self, curves: Curve, times: Curve) -> NDArray[np.float32]:
         """Curves ``(..., fine times)`` at the frame times ``(T,)``: ``(..., T)`` float32, by linear interpolation."""

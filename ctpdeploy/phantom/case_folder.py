@@ -1,7 +1,6 @@
 """One patient on disk, as ISLES 2018 has it: a folder for the case, one folder and one 6-digit number a volume.
 
-As there, the affine is the identity (sform code 2, qform code 0), voxel size and frame interval stand in ``pixdim``
-alone, volumes are not compressed, and CBF and CBV are whole numbers, ten times ml/100g/min and ml/100g.
+As there, volumes are not compressed, and CBF and CBV are whole numbers, ten times ml/100g/min and ml/100g.
 """
 
 import json
@@ -9,12 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
 from ctpdeploy import __version__
 from ctpdeploy.atomic import atomic_folder
+from ctpdeploy.phantom.nifti import write_nifti
 from ctpdeploy.phantom.patient import Patient, make_patient
 from ctpdeploy.phantom.settings import PhantomConfig
 
@@ -22,18 +21,22 @@ __all__ = ["ground_truth", "write_case", "write_json"]
 
 FLOW_SCALE = 10
 FIRST_ID, IDS_PER_CASE = 100_000, 10
-NO_EXTENSION = bytes(4)
 NOTICE = "Synthetic: made of equations by ctpdeploy.phantom; no patient's data."
 
 
 def write_case(out: Path, seed: int, config: PhantomConfig, number: int) -> Path:
-    """Make and write one case under a temporary name, then give it its own."""
+    """Make and write one case under a temporary name, then give it its own.
+
+    Nothing waits for the disk, which takes as long as half of a patient: after a power failure it is made again.
+    """
     patient = make_patient(np.random.SeedSequence(seed, spawn_key=(number,)), config)
-    folder = out / f"case_{number}"
-    with atomic_folder(folder) as partial_folder:
+    folder, interval = out / f"case_{number}", float(patient.times[1] - patient.times[0])
+    with atomic_folder(folder, durable=False) as partial_folder:
         for offset, (name, volume) in enumerate(_volumes(patient).items()):
             identifier = FIRST_ID + IDS_PER_CASE * number + offset
-            _write_volume(partial_folder, f"SMIR.Brain.XX.O.{name}.{identifier:06d}", volume, patient)
+            stem = f"SMIR.Brain.XX.O.{name}.{identifier:06d}"
+            (partial_folder / stem).mkdir()
+            write_nifti(partial_folder / stem / f"{stem}.nii", volume, patient.spacing, interval)
         write_json(partial_folder / "truth.json", ground_truth(patient, seed, number, config))
     return folder
 
@@ -51,25 +54,6 @@ def _volumes(patient: Patient) -> dict[str, NDArray[Any]]:
         "CT_Tmax": maps["tmax"].astype(np.float64),
         "MR_DWI": patient.dwi,
     }
-
-
-def _write_volume(case: Path, stem: str, volume: NDArray[Any], patient: Patient) -> None:
-    """Write ``([T,] D, H, W)`` as ``<stem>/<stem>.nii`` with axes ``(X, Y, Z[, T])``."""
-    header = nib.Nifti1Header()
-    header.set_data_dtype(volume.dtype)
-    header.set_data_shape(volume.shape[::-1])
-    dz, dy, dx = patient.spacing
-    interval = patient.times[1] - patient.times[0]
-    header.set_zooms((dx, dy, dz, interval)[: volume.ndim])
-    header["pixdim"][4] = interval
-    header.set_sform(np.eye(4), code=2)
-    header["magic"] = b"n+1"
-    header["vox_offset"] = header.single_vox_offset
-    folder = case / stem
-    folder.mkdir(parents=True)
-    with (folder / f"{stem}.nii").open("wb") as stream:
-        stream.write(header.binaryblock + NO_EXTENSION)
-        stream.write(np.ascontiguousarray(volume).data)  # x fastest: NIfTI's order
 
 
 def ground_truth(patient: Patient, seed: int, number: int, config: PhantomConfig) -> dict[str, Any]:

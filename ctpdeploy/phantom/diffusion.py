@@ -1,10 +1,10 @@
 """Diffusion-weighted MR of the same head: S = PD exp(-TE / T2) exp(-b ADC), and the lesion drawn on it."""
 
 import numpy as np
-from scipy import ndimage
 
+from ctpdeploy.phantom.blur import blur
 from ctpdeploy.phantom.fields import Volume, smooth_noise
-from ctpdeploy.phantom.head import Head
+from ctpdeploy.phantom.head import BrainVoxels, Head
 from ctpdeploy.phantom.ischaemia import Tissue
 from ctpdeploy.runtime.data.case import BoolArray
 
@@ -30,24 +30,24 @@ RATER_SIGMA_MM = 1.0
 RATER_JITTER = 0.12
 
 
-def make_dwi(head: Head, tissue: Tissue, onset_hours: float, rng: np.random.Generator, up_mm: float = 0.0) -> Volume:
+def make_dwi(
+    brain: BrainVoxels, tissue: Tissue, onset_hours: float, rng: np.random.Generator, up_mm: float = 0.0
+) -> Volume:
     """The image ``(D, H, W)`` float32 without noise, grey matter near 150; zero-mean bias field included.
 
-    It shows the head ``up_mm`` higher than CT does.
+    It shows the brain ``up_mm`` higher than CT does.
 
     In the core the ADC falls to about half, and T2 grows from the first hour on (shine-through).
     """
-    kind = head.grey + np.uint8(2) * head.white + np.uint8(3) * head.csf
-    density, t2, adc = (
-        np.array([0.0, *values], dtype=np.float32)[kind] for values in zip(GREY, WHITE, CSF, strict=True)
-    )
-    old = tissue.old
+    kind = brain.white + np.uint8(2) * brain.csf
+    density, t2, adc = (np.array(values, dtype=np.float32)[kind] for values in zip(GREY, WHITE, CSF, strict=True))
+    core, penumbra, old = (brain.of(volume) for volume in (tissue.core, tissue.penumbra, tissue.old))
     density, t2, adc = (now + old * (np.float32(then) - now) for now, then in zip((density, t2, adc), OLD, strict=True))
-    adc = adc * (1 - tissue.core * np.float32(1 - rng.uniform(*CORE_ADC)) - 0.08 * tissue.penumbra)
-    t2 = t2 * (1 + tissue.core * np.float32(np.clip(SHINE_PER_H * (onset_hours - SHINE_FROM_H), 0.0, SHINE_MAX)))
-    signal = SCALE * density * np.exp(-ECHO_TIME / np.maximum(t2, 1.0) - B_VALUE * adc)
-    bias = np.exp(np.float32(BIAS) * smooth_noise(rng, 45.0, head.grid))
-    return _blur(head.grid.average(signal * bias, up_mm), head.grid.spacing, BLUR_MM / 2.355)
+    adc *= 1 - core * np.float32(1 - rng.uniform(*CORE_ADC)) - 0.08 * penumbra
+    t2 *= 1 + core * np.float32(np.clip(SHINE_PER_H * (onset_hours - SHINE_FROM_H), 0.0, SHINE_MAX))
+    bias = np.float32(BIAS) * brain.noise(rng, 45.0)
+    signal = brain.volume(SCALE * density * np.exp(bias - ECHO_TIME / t2 - B_VALUE * adc))
+    return blur(brain.grid.average(signal, up_mm), brain.grid.spacing, BLUR_MM / 2.355)
 
 
 def rician(image: Volume, rng: np.random.Generator) -> Volume:
@@ -62,11 +62,6 @@ def draw_lesion(head: Head, tissue: Tissue, rng: np.random.Generator, up_mm: flo
 
     Drawn on DWI, it lies ``up_mm`` higher than CT shows it.
     """
-    share = _blur(head.grid.average(tissue.core, up_mm), head.grid.spacing, RATER_SIGMA_MM)
+    share = blur(head.grid.average(tissue.core, up_mm), head.grid.spacing, RATER_SIGMA_MM)
     doubt = RATER_JITTER * head.grid.average(smooth_noise(rng, 3.0, head.grid))
     return share + np.where((share > 0.1) & (share < 0.9), doubt, 0) > 0.5
-
-
-def _blur(image: Volume, spacing: tuple[float, float, float], sigma_mm: float) -> Volume:
-    """Gaussian smoothing within each slice."""
-    return ndimage.gaussian_filter(image, (0.0, sigma_mm / spacing[1], sigma_mm / spacing[2]), mode="nearest")

@@ -4,11 +4,13 @@ Everything in a patient is a function of place. The same seed therefore gives th
 field draws its numbers on a lattice in millimetres, and only then is evaluated at the voxels.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from ctpdeploy.runtime.data.case import FloatArray
 
@@ -17,11 +19,14 @@ __all__ = ["Grid", "Volume", "either", "logistic", "smooth_noise"]
 Volume = NDArray[np.floating[Any]]
 """One number a voxel: float32, fine ``(D * subslices, H, W)`` or averaged ``(D, H, W)``."""
 
-LATTICE_BOX = ((-95.0, 115.0), (-160.0, 130.0), (-145.0, 145.0))
-"""z, y and x of the head with its surroundings, in mm."""
+LATTICE_BOX = ((-95.0, 115.0), (-142.0, 108.0), (-108.0, 108.0))
+"""z, y and x of the largest head, however it is turned, in mm; fields are constant beyond."""
 
 BSPLINE_ENERGY = 151.0 / 315.0
 """Integral of the squared cubic B-spline: the variance that one axis of the lattice keeps."""
+
+NORMAL = special.ndtri((np.arange(2**16) + 0.5) / 2**16).astype(np.float32)
+"""Quantiles of the normal distribution: two random bytes choose one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,14 +93,14 @@ def smooth_noise(rng: np.random.Generator, sigma_mm: float, grid: Grid) -> Volum
     """
     pitch = np.sqrt(3.0) * sigma_mm
     counts = [int(np.ceil((high - low) / pitch)) + 3 for low, high in LATTICE_BOX]
-    (z, planes), (y, rows), (x, columns) = (
-        _bspline((centres - low) / pitch, count)
-        for centres, (low, _), count in zip((grid.z, grid.y, grid.x), LATTICE_BOX, counts, strict=True)
-    )
-    values = _lattice(int(rng.integers(2**63)), planes, (rows.stop, counts[2]))[:, rows, columns]
+    axes = zip((grid.z, grid.y, grid.x), LATTICE_BOX, strict=True)
+    positions = [(centres - low) / pitch for centres, (low, _) in axes]
+    (z, planes), (y, rows), (x, columns) = _bsplines(positions, counts)
+    values = _lattice(int(rng.integers(2**63)), planes, (counts[1], counts[2]))[:, rows, columns]
     if len(z) < z.shape[1]:  # the shorter way
-        return (y @ np.tensordot(z, values, 1)) @ x.T
-    return np.tensordot(z, (y @ values) @ x.T, 1)
+        return (y @ (z @ values.reshape(len(values), -1)).reshape(-1, *values.shape[1:])) @ x.T
+    in_planes = (y @ values) @ x.T
+    return (z @ in_planes.reshape(len(in_planes), -1)).reshape(-1, *in_planes.shape[1:])
 
 
 def either(where: NDArray[np.bool_], inside: float, outside: float) -> Volume:
@@ -109,25 +114,40 @@ def logistic(x: NDArray[Any]) -> NDArray[Any]:
 
 
 def _lattice(key: int, planes: slice, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """White noise on the planes of a lattice ``(len(planes), *shape)``, each with random numbers of its own.
+    """White noise on the planes of a lattice ``(len(planes), *shape)``.
 
-    So a thin slab draws only the planes around it, and has the same noise as a thick one.
+    The source jumps to the first plane: a thin slab draws only the planes around it, and has the same noise as a thick
+    one.
     """
-    drawn = np.empty((planes.stop - planes.start, *shape), dtype=np.float32)
-    for values, plane in zip(drawn, range(planes.start, planes.stop), strict=True):
-        seed = np.random.SeedSequence(key, spawn_key=(plane,))
-        np.random.Generator(np.random.SFC64(seed)).standard_normal(out=values, dtype=np.float32)
-    drawn /= np.float32(BSPLINE_ENERGY**1.5)
-    return drawn
+    count, points = planes.stop - planes.start, int(np.prod(shape))
+    words = -(-points // 4)
+    source = np.random.PCG64(key).advance(planes.start * words)
+    drawn = source.random_raw(count * words).view(np.uint16).reshape(count, -1)[:, :points]
+    return NORMAL.take(drawn).reshape(count, *shape) / np.float32(BSPLINE_ENERGY**1.5)
 
 
-def _bspline(position: FloatArray, count: int) -> tuple[NDArray[np.float32], slice]:
-    """Cubic B-spline weights ``(len(position), n)`` of ``count`` lattice points at -1, 0, 1, ..., and the n that count.
+def _bsplines(positions: Sequence[FloatArray], counts: Sequence[int]) -> list[tuple[NDArray[np.float32], slice]]:
+    """Cubic B-spline weights ``(len(position), n)`` along each axis, and the n lattice points that count.
 
-    At a distance d from a point, ((2 - d)+^3 - 4 (1 - d)+^3) / 6. Positions ascend, and are inside.
+    A share u of the way from one point to the next, the four around weigh (1 - u)^3, 4 - 6 u^2 + 3 u^3, the same of
+    1 - u, and u^3, all over 6.
+
+    Args:
+        positions: along each axis, in units of the pitch, ascending; those outside have the border's value.
+        counts: of lattice points at -1, 0, 1, ... along each axis.
     """
-    position = np.clip(position, 0.0, count - 3.001)
-    points = slice(int(position[0]), int(position[-1]) + 4)
-    distance = abs(position[:, None] + 1 - np.arange(points.start, points.stop)).astype(np.float32)
-    outer, inner = (np.clip(end - distance, 0, None) for end in (np.float32(2), np.float32(1)))
-    return (outer**3 - 4 * inner**3) / np.float32(6), points
+    sizes = [len(position) for position in positions]
+    position = np.clip(np.concatenate(positions), 0.0, np.repeat(counts, sizes) - 3.001)
+    first = position.astype(np.intp)
+    u = (position - first).astype(np.float32)
+    outer, inner, last = (1 - u) ** 3 / 6, (4 + u * u * (3 * u - 6)) / 6, u**3 / 6
+    four = np.stack([outer, inner, 1 - outer - inner - last, last], axis=1)
+    weights, start = [], 0
+    for size in sizes:
+        here = slice(start, start + size)
+        points = slice(int(first[start]), int(first[start + size - 1]) + 4)
+        of_axis = np.zeros((size, points.stop - points.start), dtype=np.float32)
+        of_axis[np.arange(size)[:, None], first[here, None] - points.start + np.arange(4)] = four[here]
+        weights.append((of_axis, points))
+        start += size
+    return weights

@@ -5,12 +5,13 @@ anatomies share follow the ICBM 152 brain.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ctpdeploy.phantom.crop import Crop
-from ctpdeploy.phantom.fields import Grid, Volume
+from ctpdeploy.phantom.fields import Grid, Volume, smooth_noise
 
 __all__ = [
     "AIR_HU",
@@ -19,6 +20,7 @@ __all__ = [
     "BRAIN_POWER",
     "TOP_Z",
     "Brain",
+    "BrainVoxels",
     "Head",
     "Place",
     "Point",
@@ -77,7 +79,51 @@ class Head(Brain):
         arrays = {name: crop.cut(value) for name, value in vars(self).items() if name != "grid"}
         return Head(grid=self.grid.cropped(crop.rows, crop.columns), **arrays)
 
+    def brain_voxels(self) -> "BrainVoxels":
+        """The part of it inside the brain's surface."""
+        where = np.flatnonzero(self.depth > 0)
+        parts = {name: getattr(self, name).ravel()[where] for name in ("x", "y", "z", "hu", "grey", "white", "csf")}
+        return BrainVoxels(grid=self.grid, where=where, **parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrainVoxels:
+    """The fine voxels inside a brain, one after another: a quarter of those around a whole head. Arrays ``(n,)``.
+
+    Attributes:
+        grid: of the head.
+        where: they lie in its volumes ``(D * subslices, H, W)``, counted row by row.
+        x, y, z, hu, grey, white, csf: of the head.
+    """
+
+    grid: Grid
+    where: NDArray[np.intp]
+    x: Volume
+    y: Volume
+    z: Volume
+    hu: Volume
+    grey: NDArray[np.bool_]
+    white: NDArray[np.bool_]
+    csf: NDArray[np.bool_]
+
+    def noise(self, rng: np.random.Generator, sigma_mm: float) -> Volume:
+        """:func:`smooth_noise` in them."""
+        return self.of(smooth_noise(rng, sigma_mm, self.grid))
+
+    def of(self, volume: NDArray[Any]) -> NDArray[Any]:
+        """A volume's values in them."""
+        return volume.ravel()[self.where]
+
+    def volume(self, values: Volume) -> Volume:
+        """A volume with these values in them, float32, and 0 elsewhere."""
+        volume = np.zeros((len(self.grid.z), *self.grid.shape[1:]), dtype=np.float32)
+        volume.ravel()[self.where] = values
+        return volume
+
 
 def ellipsoid(place: Place, centre: Point, axes: Point) -> Volume:
     """Radius in units of an ellipsoid's surface: 1 on it, less inside."""
-    return np.sqrt(sum(((c - m) / a) ** 2 for c, m, a in zip(place, centre, axes, strict=True)))
+    first, *others = (np.square((c - m) * np.float32(1 / a)) for c, m, a in zip(place, centre, axes, strict=True))
+    for other in others:
+        first += other
+    return np.sqrt(first, out=first)

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ctpdeploy.phantom.fields import Volume, either, logistic, smooth_noise
-from ctpdeploy.phantom.head import Head, ellipsoid
+from ctpdeploy.phantom.fields import Volume, either, logistic
+from ctpdeploy.phantom.head import BrainVoxels, ellipsoid
 from ctpdeploy.phantom.procedural import VENTRICLES
 from ctpdeploy.phantom.stroke import Ball, Stroke
 from ctpdeploy.phantom.territories import Territories, occluded
@@ -69,24 +69,24 @@ class Tissue:
 
 
 def make_tissue(
-    head: Head, stroke: Stroke, territories: Territories, rng: np.random.Generator, info_gap: float
+    brain: BrainVoxels, stroke: Stroke, territories: Territories, rng: np.random.Generator, info_gap: float
 ) -> Tissue:
     """Haemodynamics and fate of every fine voxel."""
-    alive = (head.grey | head.white).astype(np.float32)
-    cbf, cbv, delay = _healthy(head, rng)
-    severity = _severity(head, stroke, territories, rng)
-    core = _core(head, stroke, _flow(severity), rng, info_gap)
-    flow = _flow(severity * either(_reopened(head, stroke, rng), REMAINING, 1.0))
+    alive = (brain.grey | brain.white).astype(np.float32)
+    cbf, cbv, delay = _healthy(brain, rng)
+    severity = _severity(brain, stroke, territories, rng)
+    core = _core(brain, stroke, _flow(severity), rng, info_gap)
+    flow = _flow(severity * either(_reopened(brain, stroke, rng), REMAINING, 1.0))
     penumbra = logistic((0.55 - flow) / 0.04) * (1 - core)
-    old = _old(head, stroke, rng)
+    old = _old(brain, stroke, rng)
     if stroke.leukoaraiosis:
-        old = np.maximum(old, stroke.leukoaraiosis * _periventricular(head, rng))
-    healthy_side = _one_side(np.maximum(territories.mca, territories.aca), head.x, -stroke.side)
+        old = np.maximum(old, stroke.leukoaraiosis * _periventricular(brain, rng))
+    healthy_side = _one_side(np.maximum(territories.mca, territories.aca), brain.x, -stroke.side)
     delay += (1 - flow) ** DELAY_EXPONENT * stroke.delay + stroke.stenosis * logistic(healthy_side / BORDER_MM)
     cbf *= flow * (1 - (1 - OLD_INFARCT_FLOW) * old)
     cbv *= _volume(flow) * (1 - (1 - OLD_INFARCT_FLOW) * old)
     uptake = min(UPTAKE_PER_HOUR * stroke.onset_hours, UPTAKE_MAX) * info_gap
-    oedema = OEDEMA_HU * uptake * np.maximum(core, 0.25 * penumbra * head.grey) * (1 - old)
+    oedema = OEDEMA_HU * uptake * np.maximum(core, 0.25 * penumbra * brain.grey) * (1 - old)
     values = {
         "cbf": cbf,
         "cbv": cbv,
@@ -95,34 +95,34 @@ def make_tissue(
         "core": core * (1 - old),
         "penumbra": penumbra * (1 - old),
         "old": old,
-        "hu": oedema + old * (OLD_INFARCT_HU - head.hu),
+        "hu": oedema + old * (OLD_INFARCT_HU - brain.hu),
     }
-    return Tissue(**{name: (value * alive).astype(np.float32, copy=False) for name, value in values.items()})
+    return Tissue(**{name: brain.volume(value * alive) for name, value in values.items()})
 
 
-def _healthy(head: Head, rng: np.random.Generator) -> tuple[Volume, Volume, Volume]:
+def _healthy(brain: BrainVoxels, rng: np.random.Generator) -> tuple[Volume, Volume, Volume]:
     """CBF, CBV and delay of the patient before the stroke."""
     flows, volumes = (rng.uniform(52, 68), rng.uniform(20, 26)), (rng.uniform(3.6, 4.4), rng.uniform(1.7, 2.1))
     arrival, white_lag = rng.uniform(0.1, 1.1), rng.uniform(0.0, 0.3)  # mean Tmax 4.3 s, as in ISLES 2018
-    cbf = either(head.grey, *flows) * np.exp(0.10 * smooth_noise(rng, 8.0, head.grid))
-    cbv = either(head.grey, *volumes) * np.exp(0.08 * smooth_noise(rng, 8.0, head.grid))
-    return cbf, cbv, either(head.white, arrival + white_lag, arrival)
+    cbf = either(brain.grey, *flows) * np.exp(0.10 * brain.noise(rng, 8.0))
+    cbv = either(brain.grey, *volumes) * np.exp(0.08 * brain.noise(rng, 8.0))
+    return cbf, cbv, either(brain.white, arrival + white_lag, arrival)
 
 
-def _severity(head: Head, stroke: Stroke, territories: Territories, rng: np.random.Generator) -> Volume:
+def _severity(brain: BrainVoxels, stroke: Stroke, territories: Territories, rng: np.random.Generator) -> Volume:
     """s: 0 where flow is untouched, 1 where it has stopped."""
     territory = occluded(stroke.site, territories)
     if stroke.branch is not None:
-        territory = np.minimum(territory, _inside_ball(head, stroke.branch))
-    inside = _one_side(territory, head.x, stroke.side)
+        territory = np.minimum(territory, _inside_ball(brain, stroke.branch))
+    inside = _one_side(territory, brain.x, stroke.side)
     supply = 1 - stroke.collateral * np.exp(-np.clip(inside, 0, None) / stroke.collateral_mm)
     severity = logistic(inside / BORDER_MM) * supply * (1 - 0.55 * stroke.collateral)
     if stroke.deep_severity:
-        deep = _one_side(territories.deep, head.x, stroke.side)
+        deep = _one_side(territories.deep, brain.x, stroke.side)
         severity = np.maximum(severity, stroke.deep_severity * logistic(deep / BORDER_MM))
     for embolus in stroke.emboli:
-        severity = np.maximum(severity, EMBOLUS_SEVERITY * logistic(_inside_ball(head, embolus) / BALL_BORDER_MM))
-    return severity * (1 + 0.12 * smooth_noise(rng, 7.0, head.grid))
+        severity = np.maximum(severity, EMBOLUS_SEVERITY * logistic(_inside_ball(brain, embolus) / BALL_BORDER_MM))
+    return severity * (1 + 0.12 * brain.noise(rng, 7.0))
 
 
 def _flow(severity: Volume) -> Volume:
@@ -130,11 +130,11 @@ def _flow(severity: Volume) -> Volume:
     return np.clip(np.clip(1 - severity, 0.0, 1.0) ** FLOW_EXPONENT, LEAST_FLOW, 1.0)
 
 
-def _reopened(head: Head, stroke: Stroke, rng: np.random.Generator) -> BoolArray:
+def _reopened(brain: BrainVoxels, stroke: Stroke, rng: np.random.Generator) -> BoolArray:
     """Where vessels have opened again since the core died."""
     if not stroke.reperfusion:
-        return np.zeros(head.x.shape, dtype=bool)
-    return smooth_noise(rng, REOPENED_MM, head.grid) + 2 * stroke.reperfusion - 2 > 0
+        return np.zeros(brain.x.shape, dtype=bool)
+    return brain.noise(rng, REOPENED_MM) + 2 * stroke.reperfusion - 2 > 0
 
 
 def _one_side(distance: Volume, x: Volume, side: int) -> Volume:
@@ -147,31 +147,30 @@ def _volume(flow: Volume) -> Volume:
     return (1 + 0.25 * np.exp(-(((flow - 0.6) / 0.18) ** 2))) * np.clip(flow / 0.35, None, 1) ** 0.75
 
 
-def _core(head: Head, stroke: Stroke, flow: Volume, rng: np.random.Generator, info_gap: float) -> Volume:
+def _core(brain: BrainVoxels, stroke: Stroke, flow: Volume, rng: np.random.Generator, info_gap: float) -> Volume:
     """Share of each fine voxel that has died."""
     reached = float(THRESHOLD * (1 - np.exp(-stroke.onset_hours / ONSET_TAU_H)))
-    tissue = either(head.white, 1 - 0.20 * info_gap, 1.0)
-    threshold = reached * tissue + stroke.threshold + THRESHOLD_NOISE * smooth_noise(rng, 6.0, head.grid)
+    tissue = either(brain.white, 1 - 0.20 * info_gap, 1.0)
+    threshold = reached * tissue + stroke.threshold + THRESHOLD_NOISE * brain.noise(rng, 6.0)
     return logistic((threshold - flow) / 0.02)
 
 
-def _old(head: Head, stroke: Stroke, rng: np.random.Generator) -> Volume:
+def _old(brain: BrainVoxels, stroke: Stroke, rng: np.random.Generator) -> Volume:
     """Share of each fine voxel that is an old infarct, with an uneven border."""
-    noise = smooth_noise(rng, 4.0, head.grid)
     if stroke.old_infarct is None:
-        return np.zeros_like(noise)
-    return logistic((_inside_ball(head, stroke.old_infarct) + 1.5 * noise) / BALL_BORDER_MM)
+        return np.zeros_like(brain.x)
+    return logistic((_inside_ball(brain, stroke.old_infarct) + 1.5 * brain.noise(rng, 4.0)) / BALL_BORDER_MM)
 
 
-def _periventricular(head: Head, rng: np.random.Generator) -> Volume:
+def _periventricular(brain: BrainVoxels, rng: np.random.Generator) -> Volume:
     """Weight of leukoaraiosis: 1 in the white matter near a ventricle, 0 far from it, with an uneven border."""
-    place = (abs(head.x), head.y, head.z)
+    place = (abs(brain.x), brain.y, brain.z)
     caps = [ellipsoid(place, centre, (a + CAP_MM, b + CAP_MM, c + CAP_MM)) for centre, (a, b, c) in VENTRICLES]
     near = 1 - np.min(caps, axis=0)
-    return head.white * logistic((near + 0.2 * smooth_noise(rng, 4.0, head.grid)) / 0.1)
+    return brain.white * logistic((near + 0.2 * brain.noise(rng, 4.0)) / 0.1)
 
 
-def _inside_ball(head: Head, ball: Ball) -> Volume:
+def _inside_ball(brain: BrainVoxels, ball: Ball) -> Volume:
     """Signed distance in mm to the border of a ball, positive inside."""
     centre, radius = ball
-    return radius * (1 - ellipsoid((head.x, head.y, head.z), centre, (radius, radius, radius)))
+    return radius * (1 - ellipsoid((brain.x, brain.y, brain.z), centre, (radius, radius, radius)))

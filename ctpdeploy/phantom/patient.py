@@ -130,8 +130,9 @@ def _draw(seed: np.random.SeedSequence, config: PhantomConfig, attempt: int) -> 
     bolus = draw_bolus(rngs["plan"], float(native[-1]), config.residue)
     head, crop = make_head(grid, rngs["head"], config.anatomy)
     grid, pixel = head.grid, grid.spacing[2]
-    territories = make_territories(head, rngs["territories"])
-    tissue = make_tissue(head, stroke, territories, rngs["tissue"], config.info_gap)
+    brain = head.brain_voxels()
+    territories = make_territories(brain, rngs["territories"])
+    tissue = make_tissue(brain, stroke, territories, rngs["tissue"], config.info_gap)
     offset = draw_offset(rngs["misregistration"], config.misregistration)
     lesion = draw_lesion(head, tissue, rngs["rater"], offset.up_mm)
     if np.count_nonzero(lesion) * np.prod(grid.spacing) / 1000.0 < config.min_lesion_ml and not config.healthy:
@@ -139,13 +140,12 @@ def _draw(seed: np.random.SeedSequence, config: PhantomConfig, attempt: int) -> 
     ideal = ideal_series(head, tissue, stroke, bolus, native, rngs["vessels"])
     motion = draw_motion(rngs["motion"], len(native), config.motion)
     blend, dose = interpolation(native, times), Dose(sigma=config.noise_sigma, noise=config.noise)
-    frames = ideal.frames(blend) if motion is None else np.tensordot(blend, move(ideal.frames(), motion, pixel), 1)
-    series = measure(frames, crop, blend, pixel, dose, rngs["noise"])
+    series = measure(move(ideal.frames(), motion, pixel), crop, blend, pixel, dose, rngs["noise"])
     try:
         maps, vessels = workstation_maps(series, times, grid.spacing)
     except InputError:
         return None
-    dwi = make_dwi(head, tissue, stroke.onset_hours, rngs["dwi"], offset.up_mm)
+    dwi = make_dwi(brain, tissue, stroke.onset_hours, rngs["dwi"], offset.up_mm)
     dwi, share = np.split(crop.paste(displace(np.concatenate([dwi, lesion]), offset, pixel)), 2)
     return Patient(
         series=series,

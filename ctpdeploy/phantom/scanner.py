@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from ctpdeploy.errors import InputError
+from ctpdeploy.phantom.blur import blur_within
 from ctpdeploy.phantom.crop import Crop
 from ctpdeploy.phantom.fields import Volume
 from ctpdeploy.phantom.head import AIR_HU
@@ -19,18 +20,19 @@ from ctpdeploy.phantom.settings import Noise
 from ctpdeploy.runtime.data.case import MAP_NAMES, BoolArray, FloatArray
 from ctpdeploy.runtime.perfusion.arteries import VascularInput, baseline_frames, find_vascular_input
 from ctpdeploy.runtime.perfusion.brain import brain_mask
-from ctpdeploy.runtime.perfusion.deconvolution import block_circulant_inverse, deconvolve
-from ctpdeploy.runtime.perfusion.smoothing import smooth_in_plane
+from ctpdeploy.runtime.perfusion.deconvolution import Residue, block_circulant_inverse, read_lags
+from ctpdeploy.runtime.perfusion.smoothing import FWHM_PER_SIGMA
 
 __all__ = ["Dose", "measure", "plain_ct", "workstation_maps"]
 
-UNIFORM_VARIANCE = 12.0  # 1 / variance of numbers uniform within an interval of 1
 NOISE_BAND = 0.35  # 1/mm
+ODD, ODD_SIGMA = np.uint64(0x0101010101010101), np.sqrt((2**14 - 1) / 3)
+"""What makes eight bytes odd, and then as often negative as positive; their standard deviation."""
 JITTER_LIMIT, JITTER_SIGMA = 0.05, 0.03  # HU
 DRIFT = 0.4  # HU from the first frame to the last
 PLAIN_NOISE = 0.5  # of a frame's noise: a plain CT has four times the dose
 PLAIN_FLOOR, PLAIN_CEILING = (-30, -20), 3071  # HU
-SMOOTHING_FWHM_MM = 4.0
+SMOOTHING_SIGMA_MM = 4.0 / FWHM_PER_SIGMA
 RANK_TOLERANCE = 1e-10  # of the largest eigenvalue, a squared singular value
 MEDIAN_MM = 2.7
 TISSUE_HU = (14.0, 75.0)
@@ -59,29 +61,30 @@ def measure(
 ) -> Volume:
     """The series as it is measured ``(T, D, H, W)``: air around the head, noise, drift, and jitter of whole frames.
 
-    Jitter is at most 0.05 HU: more would drown q(t), a frame's sum, in which the bolus is a small part. The noise is
-    that of the scanner's own frames, and interpolated as these were.
+    Jitter is at most 0.05 HU: more would drown q(t), a frame's sum, in which the bolus is a small part.
 
     Args:
-        frames: without noise, on disk's times ``(T, D, h, w)`` in HU.
+        frames: the scanner's, without noise ``(n, D, h, w)`` in HU.
         crop: where they lie in the field of view.
-        blend: interpolation ``(T, scanner's frames)``, of at most two neighbours each.
+        blend: interpolation of these frames to those on disk ``(T, n)``, of at most two neighbours each.
         pixel: mm.
         dose: what the noise is like.
         rng: source of the noise.
     """
-    scanned = blend.shape[1]
-    offsets = np.float32(AIR_HU) + blend @ _offsets(scanned, rng)
-    series = np.empty((*frames.shape[:2], *crop.shape), dtype=np.float32)
-    noise = _coloured_noise((scanned, *series.shape[1:]), pixel, dose, rng)
-    seen = np.zeros(len(series), dtype=bool)
-    for index, image in enumerate(noise):
-        for time in np.flatnonzero(blend[:, index]):
-            weighted = image if blend[time, index] == 1 else blend[time, index] * image
-            np.add(series[time] if seen[time] else offsets[time], weighted, out=series[time])
-            seen[time] = True
-    for shown, frame in zip(series, frames, strict=True):
-        shown[..., crop.rows, crop.columns] += frame - np.float32(AIR_HU)
+    series = np.empty((len(blend), frames.shape[1], *crop.shape), dtype=np.float32)
+    offsets = _offsets(len(frames), rng)
+    noise = _coloured_noise((len(frames), *series.shape[1:]), pixel, dose, rng)
+    scene, weighted = np.empty((2, *series.shape[1:]), dtype=np.float32)
+    begun = np.zeros(len(series), dtype=bool)
+    for image, frame, offset, weights in zip(noise, frames, offsets, blend.T, strict=True):
+        scene.fill(AIR_HU + offset)
+        np.add(frame, offset, out=scene[..., crop.rows, crop.columns])
+        image += scene
+        for time in np.flatnonzero(weights):
+            share = np.multiply(image, weights[time], out=weighted if begun[time] else series[time])
+            if begun[time]:
+                series[time] += share
+            begun[time] = True
     return series
 
 
@@ -114,11 +117,12 @@ def workstation_maps(
     frames = enhancement.reshape(len(series), -1)
     onset = baseline_frames(frames @ brain.ravel().astype(np.float32))
     frames -= frames[:onset].mean(axis=0)
-    found = find_vascular_input(enhancement, brain, float(times[1] - times[0]), onset)
-    values = _deconvolved(enhancement, brain, found.scaling * found.aif, float(times[1] - times[0]), spacing)
+    dt = float(times[1] - times[0])
+    found = find_vascular_input(enhancement, brain, dt, onset)
+    values = _deconvolved(enhancement, brain, found.scaling * found.aif, dt, spacing)
     footprint = (1, *(int(MEDIAN_MM / size) | 1 for size in spacing[1:]))
     vessels = ndimage.maximum_filter(enhancement.max(axis=0), footprint) > VESSEL_HU
-    mean = smooth_in_plane(mean, brain, spacing, SMOOTHING_FWHM_MM)
+    (mean,) = blur_within(brain, mean[None], spacing, SMOOTHING_SIGMA_MM)
     shown = brain & (mean > TISSUE_HU[0]) & (mean < TISSUE_HU[1]) & ~vessels
     maps = {}
     for name in MAP_NAMES:
@@ -137,12 +141,15 @@ def _deconvolved(
     frames' sum, P C = P Q (Q' C) and sum C = sum Q (Q' C): only Q' C has to be smoothed, as smoothing in the plane and
     a product over frames may change places.
     """
-    basis = _read_by(block_circulant_inverse(aif, dt))
+    inverse, lags = block_circulant_inverse(aif, dt), read_lags(len(aif), dt)
+    basis = _read_by(inverse)
     read = (basis.T @ enhancement.reshape(len(enhancement), -1)).reshape(-1, *brain.shape)
-    smooth = smooth_in_plane(read, brain, spacing, SMOOTHING_FWHM_MM).reshape(len(read), -1)
-    curves = basis @ smooth.take(np.flatnonzero(brain), axis=1)
+    smooth = blur_within(brain, read, spacing, SMOOTHING_SIGMA_MM).reshape(len(read), -1)
+    curves = smooth.take(np.flatnonzero(brain), axis=1)
+    area = (basis.sum(axis=0) / np.float32(aif.sum())) @ curves
+    residue = Residue(values=(inverse[lags].astype(np.float32) @ basis) @ curves, lags=lags, area=area, dt=dt)
     maps = {}
-    for name, values in deconvolve(curves, aif, dt).items():
+    for name, values in residue.parameters().items():
         maps[name] = np.zeros(brain.shape, dtype=np.float32)
         maps[name][brain] = values
     return maps
@@ -184,20 +191,21 @@ def _noise_profile(shape: tuple[int, ...], pixel: float) -> NDArray[np.float32]:
 def _coloured_noise(
     shape: tuple[int, ...], pixel: float, dose: Dose, rng: np.random.Generator
 ) -> Iterator[NDArray[np.float32]]:
-    """Frames ``(D, H, W)`` of noise, ``shape`` ``(T, D, H, W)``.
+    """Frames ``(D, H, W)`` of noise, ``shape`` ``(n, D, H, W)``.
 
     White noise has a white spectrum, so the spectrum is drawn, and one complex transform gives two frames. Its numbers
-    are uniform: a pixel adds up thousands of them, and so is normal.
+    are bytes: a pixel adds up thousands of them, and so is normal.
     """
-    plane = shape[-2:]
-    amplitude = _noise_amplitude(plane, pixel, dose.noise) * np.float32(np.sqrt(UNIFORM_VARIANCE * np.prod(plane)))
+    _, depth, height, width = shape
+    plane = (height, width)
+    amplitude = _noise_amplitude(plane, pixel, dose.noise) * np.float32(np.sqrt(height * width) / ODD_SIGMA)
     profile = np.float32(dose.sigma) * _noise_profile(plane, pixel)
+    amplitude = amplitude.repeat(2, axis=1)  # of real and imaginary parts
     for first in range(0, shape[0], 2):
-        white = rng.random((*shape[1:], 2), dtype=np.float32)
-        white -= np.float32(0.5)
-        spectrum = white.view(np.complex64)[..., 0]
+        drawn = (rng.bit_generator.random_raw(-(-depth * height * width // 4)) | ODD).view(np.int8)
+        spectrum = drawn[: 2 * depth * height * width].reshape(depth, height, 2 * width).astype(np.float32)
         spectrum *= amplitude
-        noise = fft.ifft2(spectrum, overwrite_x=True)
+        noise = fft.ifft2(spectrum.view(np.complex64), overwrite_x=True)
         yield profile * noise.real
         if first + 1 < shape[0]:
             yield profile * noise.imag

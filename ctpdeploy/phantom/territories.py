@@ -10,8 +10,8 @@ from typing import Literal
 
 import numpy as np
 
-from ctpdeploy.phantom.fields import Volume, smooth_noise
-from ctpdeploy.phantom.head import Head, ellipsoid
+from ctpdeploy.phantom.fields import Volume
+from ctpdeploy.phantom.head import BrainVoxels, ellipsoid
 
 __all__ = ["SITES", "Site", "Territories", "make_territories", "occluded"]
 
@@ -34,7 +34,7 @@ NOWHERE = -1000.0  # mm: outside by more than the head's size
 
 @dataclass(frozen=True, kw_only=True)
 class Territories:
-    """Signed distances in mm to the borders of both sides' territories, ``(D * subslices, H, W)``.
+    """Signed distances in mm to the borders of both sides' territories, in a brain's fine voxels ``(n,)``.
 
     Attributes:
         aca, mca, pca: the three cerebral arteries.
@@ -49,19 +49,19 @@ class Territories:
     deep: Volume
 
 
-def make_territories(head: Head, rng: np.random.Generator) -> Territories:
+def make_territories(brain: BrainVoxels, rng: np.random.Generator) -> Territories:
     """Draw the borders: planes and cones that follow the usual maps, shifted by smooth noise."""
-    right = abs(head.x)
-    u = right + 2.5 * smooth_noise(rng, 12.0, head.grid)
-    y = head.y + 4.0 * smooth_noise(rng, 12.0, head.grid)
-    z = head.z
+    right = abs(brain.x)
+    u = right + 2.5 * brain.noise(rng, 12.0)
+    y = brain.y + 4.0 * brain.noise(rng, 12.0)
+    z = brain.z
     parting = 14 + 0.22 * np.clip(y, -40, 60) + 0.12 * np.clip(z - 20, 0, 40)
     aca = np.minimum(np.minimum(parting - u, y + 45), z + 8)
     occipital = -52 - 0.25 * (u - 35) - 0.25 * np.clip(z - 10, -30, 50) - y
-    thalamus = 11 * (1 - ellipsoid((right, head.y, z), (11, -19, 6), (10, 13, 12)))
+    thalamus = 11 * (1 - ellipsoid((right, brain.y, z), (11, -19, 6), (10, 13, 12)))
     pca = np.maximum(occipital, thalamus)
     mca = np.minimum(-aca, -pca)
-    basal = 14 * (1 - ellipsoid((right, head.y, z), (25, 4, 4), (14, 24, 18)))
+    basal = 14 * (1 - ellipsoid((right, brain.y, z), (25, 4, 4), (14, 24, 18)))
     superior = y + 8 + 0.3 * (z - 20)
     return Territories(aca=aca, mca=mca, pca=pca, superior=superior, deep=np.minimum(basal, mca))
 

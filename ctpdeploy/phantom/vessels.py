@@ -113,16 +113,17 @@ def tubes(head: Head, rng: np.random.Generator) -> Iterator[tuple[Vessel, int, B
             line[1:-1] += rng.normal(0.0, JITTER_MM, size=(len(line) - 2, 3))
             line[:, 0] *= side
             reach = vessel.radius + pixel
+            box = _box(ranges, line, reach)
+            if box is None:
+                continue
             for segment in pairwise(line):
                 near = _box(ranges, np.array(segment), reach)
                 if near is not None:
                     distance = _segment_distance((head.x[near], head.y[near], head.z[near]), *segment)
                     share = np.clip((vessel.radius - distance) / pixel + 0.5, 0, 1)
                     np.maximum(shares[near], share, out=shares[near])
-            box = _box(ranges, line, reach)
-            if box is not None:
-                yield vessel, side, box, shares[box].copy()
-                shares[box] = 0
+            yield vessel, side, box, shares[box].copy()
+            shares[box] = 0
 
 
 def pial_fraction(head: Head, rng: np.random.Generator) -> Volume:

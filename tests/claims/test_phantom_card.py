@@ -29,7 +29,7 @@ def test_the_real_table_is_whole() -> None:
 
 def test_a_card_has_all_groups_and_its_caveat(few: list[Figures]) -> None:
     text = card(few, patients=6, seed=SEED, size=SIZE)
-    assert text.count("\n## ") == len(GROUPS) + 2
+    assert text.count("\n## ") == len(GROUPS) + 3
     assert "fitted to these quartiles by hand" in text
     assert text.count("kept out of the fit") >= 4 * len(GROUPS)
 
@@ -45,8 +45,8 @@ def test_a_median_outside_the_real_quartiles_is_marked(few: list[Figures]) -> No
     ).count(OUTSIDE)
 
 
-def test_the_card_in_the_documentation_is_one_of_200_patients() -> None:
-    assert "--patients 200" in CARD.read_text(encoding="utf-8")
+def test_the_card_in_the_documentation_is_one_of_1000_patients() -> None:
+    assert "--patients 1000" in CARD.read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

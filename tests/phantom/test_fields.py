@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.interpolate import BSpline
 
-from ctpdeploy.phantom.fields import LATTICE_BOX, Grid, _lattice, either, logistic, smooth_noise
+from ctpdeploy.phantom.fields import BSPLINE_ENERGY, LATTICE_BOX, Grid, _lattice, either, logistic, smooth_noise
 
 
 def grid(size: int = 64, *, slices: int = 4, subslices: int = 2) -> Grid:
@@ -34,6 +34,21 @@ def test_noise_has_unit_variance_and_the_width_of_a_gaussian(sigma: float) -> No
     assert correlation == pytest.approx(np.exp(-((lag * g.spacing[2]) ** 2) / (4 * sigma**2)), abs=0.06)
 
 
+def test_noise_is_normal() -> None:
+    """On the lattice, by its moments and tails, and so everywhere."""
+    values = _lattice(7, slice(0, 20), (60, 61)).ravel() * BSPLINE_ENERGY**1.5
+    assert np.mean(values) == pytest.approx(0.0, abs=0.015)
+    assert np.std(values) == pytest.approx(1.0, abs=0.01)
+    assert np.mean(values**4) == pytest.approx(3.0, abs=0.12)
+    assert np.mean(values > 2) == pytest.approx(0.0228, abs=0.0025)
+
+
+def test_planes_have_the_noise_that_they_have_among_others() -> None:
+    several = _lattice(7, slice(3, 9), (5, 7))
+    np.testing.assert_array_equal(_lattice(7, slice(5, 6), (5, 7))[0], several[2])
+    assert len(np.unique(several)) > 200
+
+
 def test_noise_is_a_function_of_place_not_of_the_grid() -> None:
     coarse, fine = grid(32), grid(96)  # every centre of the coarse grid is one of the fine grid
     np.testing.assert_allclose(fine.x[1::3], coarse.x, atol=1e-9)
@@ -44,7 +59,7 @@ def test_noise_is_a_function_of_place_not_of_the_grid() -> None:
 @pytest.mark.parametrize("sigma", [1.5, 6.0, 40.0])
 def test_a_field_is_a_sum_of_splines_on_the_lattice(sigma: float) -> None:
     """Of SciPy's B-splines, in float64; some are evaluated along z first, some last."""
-    g = grid(24, slices=3, subslices=3)
+    g = Grid.centred(size=24, slices=3, subslices=3, fov=200.0, thickness=8.0, bottom=0.0, centre_y=-17.0)
     pitch, key = np.sqrt(3) * sigma, int(np.random.default_rng(5).integers(2**63))
     counts = [int(np.ceil((high - low) / pitch)) + 3 for low, high in LATTICE_BOX]
     values = _lattice(key, slice(0, counts[0]), (counts[1], counts[2])).astype(float)

@@ -148,7 +148,7 @@ def test_the_truth_on_disk_tells_of_motion(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("right", "front"), [(1.3, -0.4), (-2.0, 0.0), (0.0, 1.7)])
 def test_a_displacement_is_that_of_splines_on_each_slice(right: float, front: float) -> None:
-    images = np.random.default_rng(0).random((3, 40, 55), dtype=np.float32)
+    images = np.pad(np.random.default_rng(0).random((3, 40, 55), dtype=np.float32), ((0, 0), (15, 15), (15, 15)))
     displaced = displace(images, Offset(right_mm=right, front_mm=front, up_mm=0.0), 1.6)
     expected = [shift(image.astype(float), (front / 1.6, right / 1.6), order=3, mode="nearest") for image in images]
     np.testing.assert_allclose(displaced, expected, atol=2e-6)

@@ -46,8 +46,9 @@ def head() -> Head:
 
 @cache
 def tissue_of(stroke: Stroke) -> Tissue:
-    territories = make_territories(head(), np.random.default_rng(1))
-    return make_tissue(head(), stroke, territories, np.random.default_rng(2), 1.0)
+    brain = head().brain_voxels()
+    territories = make_territories(brain, np.random.default_rng(1))
+    return make_tissue(brain, stroke, territories, np.random.default_rng(2), 1.0)
 
 
 def within(ball: tuple[tuple[float, float, float], float], share: float) -> np.ndarray:
@@ -66,7 +67,7 @@ def test_an_old_infarct_has_no_flow_is_fluid_on_ct_and_dark_on_dwi() -> None:
     assert after.old[inside].min() > 0.98
     assert after.core[inside].max() == pytest.approx(0.0, abs=1e-3)
     np.testing.assert_allclose(after.cbf[outside], before.cbf[outside], rtol=0.01)
-    images = [make_dwi(head(), tissue, 4.0, np.random.default_rng(3)) for tissue in (before, after)]
+    images = [make_dwi(head().brain_voxels(), tissue, 4.0, np.random.default_rng(3)) for tissue in (before, after)]
     whole = head().grid.average(inside.astype(np.float32)) == 1
     assert whole.any()
     assert images[1][whole].mean() < 0.9 * images[0][whole].mean()

@@ -1,10 +1,12 @@
-"""Geometry: where the voxels of a case lie in the patient, and the way back to the axes of their source."""
+"""Geometry: where the voxels of a case lie in the patient, and the way back to the axes of their source.
+
+nibabel is imported where it is used: it takes half a second, and who computes with arrays alone needs none of it.
+"""
 
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-from nibabel.orientations import apply_orientation, io_orientation, ornt_transform
 from numpy.typing import NDArray
 
 __all__ = ["Geometry"]
@@ -64,7 +66,7 @@ class Geometry:
         """
         sides = np.linalg.norm(affine[:3, :3], axis=0)
         along = np.empty(3)
-        along[io_orientation(affine)[:, 0].astype(int)] = sides  # source axis -> right, anterior, superior
+        along[_orientation(affine)[:, 0].astype(int)] = sides  # source axis -> right, anterior, superior
         upright = abs(float(np.linalg.det(affine[:3, :3]))) / float(sides.prod())
         dx, dy, dz = along.tolist()
         return cls(
@@ -106,14 +108,16 @@ class Geometry:
     @property
     def _source_slices(self) -> int:
         """Number of the source's slices from foot to head."""
-        return self.shape[int(np.flatnonzero(io_orientation(self.affine)[:, 0] == 2)[0])]
+        return self.shape[int(np.flatnonzero(_orientation(self.affine)[:, 0] == 2)[0])]
 
     def to_case(self, volume: NDArray[Any]) -> NDArray[Any]:
         """Source axes ``(X, Y, Z[, T])`` to case axes ``([T,] D, H, W)``; a view where NumPy can.
 
         Slices of a slab become their mean, float32; of a mask, true where half of them are.
         """
-        oriented = apply_orientation(volume, io_orientation(self.affine)).T
+        from nibabel.orientations import apply_orientation
+
+        oriented = apply_orientation(volume, _orientation(self.affine)).T
         if self.slabs is None:
             return oriented
         means = self.slab_means(oriented, axis=-3, dtype=np.float32)
@@ -137,6 +141,15 @@ class Geometry:
 
     def to_source(self, volume: NDArray[Any]) -> NDArray[Any]:
         """Case axes ``(D, H, W)`` back to the axes of the source ``(X, Y, Z)``; each slice of a slab is the slab's."""
+        from nibabel.orientations import apply_orientation, ornt_transform
+
         if self.slabs is not None:
             volume = np.repeat(volume, self.slabs, axis=0)
-        return apply_orientation(volume.T, ornt_transform(_CANONICAL, io_orientation(self.affine)))
+        return apply_orientation(volume.T, ornt_transform(_CANONICAL, _orientation(self.affine)))
+
+
+def _orientation(affine: NDArray[np.float64]) -> NDArray[np.float64]:
+    """For each axis of the source the canonical one nearest to it and its sign ``(3, 2)``, as nibabel has it."""
+    from nibabel.orientations import io_orientation
+
+    return io_orientation(affine)

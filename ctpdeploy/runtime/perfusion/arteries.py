@@ -87,7 +87,7 @@ def find_vascular_input(enhancement: FloatArray, mask: BoolArray, dt: float, bas
     sharpness = np.where(early, candidates.smooth.max(axis=0) / _width(candidates.smooth), -np.inf)
     chosen = np.argsort(-sharpness, kind="stable")[: min(AIF_VOXELS, int(early.sum()))]
     found = _vascular_input(candidates, np.argwhere(mask), chosen, np.flatnonzero(lead <= first - VENOUS_DELAY))
-    ahead = leads(found.aif[:, None], enhancement[:, mask].mean(axis=1, dtype=np.float64), dt).mean()
+    ahead = leads(found.aif[:, None], candidates.brain, dt).mean()
     return replace(found, findings=(*found.findings, *_doubts(found.aif, float(ahead), averaged=candidates.averaged)))
 
 

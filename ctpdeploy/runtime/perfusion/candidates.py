@@ -44,6 +44,7 @@ class Candidates:
         lead: s by which each is earlier than the brain's mean curve ``(n,)``, mean of rise and peak.
         arteries: those that may be arteries ``(n,)``, ``ARTERIES`` at least.
         averaged: whether single voxels are too noisy or too faint.
+        brain: the brain's mean curve ``(T,)``.
     """
 
     voxels: NDArray[np.int64]
@@ -52,6 +53,7 @@ class Candidates:
     lead: FloatArray
     arteries: BoolArray
     averaged: bool
+    brain: FloatArray
 
 
 def find_candidates(enhancement: FloatArray, mask: BoolArray, dt: float, baseline: int) -> Candidates:
@@ -67,7 +69,7 @@ def find_candidates(enhancement: FloatArray, mask: BoolArray, dt: float, baselin
         InputError: no voxel behaves like an artery.
     """
     if mask.any():
-        curves = enhancement[:, mask]
+        curves = enhancement.reshape(len(enhancement), -1).take(np.flatnonzero(mask), axis=1)  # a row a frame
         brain = curves.mean(axis=1, dtype=np.float64)
         least = max(_LEAST_HU, _LEAST_RATIO * float(smooth_in_time(brain, dt).max()))
         for averaged in (False, True):
@@ -84,6 +86,7 @@ def find_candidates(enhancement: FloatArray, mask: BoolArray, dt: float, baselin
                     lead=lead.mean(axis=0),
                     arteries=arteries,
                     averaged=averaged,
+                    brain=brain,
                 )
     raise InputError(
         f"No artery found in the series: fewer than {ARTERIES} voxels of the brain rise cleanly, by {_LEAST_HU:.0f} HU "

@@ -10,18 +10,26 @@ that delays of either sign are allowed. A circulant is diagonal in Fourier space
 voxel has its own (:mod:`ctpdeploy.runtime.perfusion.oscillation`).
 """
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
 
 from ctpdeploy.runtime.data.case import MAP_NAMES, FloatArray
 from ctpdeploy.runtime.data.map_units import DENSITY
 from ctpdeploy.runtime.data.perfusion_config import THRESHOLDS, PerfusionConfig
 from ctpdeploy.runtime.perfusion.oscillation import steady_residue
 
-__all__ = ["DENSITY", "HAEMATOCRIT_RATIO", "block_circulant_inverse", "deconvolve"]
+__all__ = [
+    "DENSITY",
+    "HAEMATOCRIT_RATIO",
+    "Residue",
+    "block_circulant_inverse",
+    "deconvolve",
+    "read_lags",
+    "residue_functions",
+]
 
 HAEMATOCRIT_RATIO = (1.0 - 0.45) / (1.0 - 0.25)
 """k_H: plasma share in large vessels over that in capillaries (haematocrit 0.45 and 0.25)."""
@@ -31,6 +39,48 @@ EARLIEST_LAG = -5.0
 
 _ONSET = 0.95
 """Share of the maximum at which a residue function has arrived."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Residue:
+    """Residue functions of voxels, and what is read from them.
+
+    Attributes:
+        values: K = F R rho/k_H in 1/s ``(L, N)``.
+        lags: of the rows, in frames, as of :func:`read_lags` ``(L,)``.
+        area: sum of each voxel's curve over that of the arterial input ``(N,)``.
+        dt: frame interval in s.
+    """
+
+    values: FloatArray
+    lags: NDArray[np.int64]
+    area: FloatArray
+    dt: float
+
+    def parameters(self, tmax: Literal["maximum", "onset"] = "maximum") -> dict[str, FloatArray]:
+        """Perfusion parameters, as :func:`deconvolve` returns them, with the time of the maximum or of the onset."""
+        cbf = 6000.0 * HAEMATOCRIT_RATIO / DENSITY * np.clip(self.values.max(axis=0), 0.0, None)
+        cbv = 100.0 * HAEMATOCRIT_RATIO / DENSITY * np.clip(self.area, 0.0, None)
+        mtt = np.divide(60.0 * cbv, cbf, out=np.zeros_like(cbv), where=cbf > 0)
+        values = (cbf, cbv, mtt, self.maximum() if tmax == "maximum" else self.onset())
+        return {name: value.astype(self.values.dtype) for name, value in zip(MAP_NAMES, values, strict=True)}
+
+    def maximum(self) -> FloatArray:
+        """Time of the maximum in s ``(N,)``, between frames, negative ones set to 0."""
+        peak = np.argmax(self.values, axis=0)
+        return self._seconds(self.lags[peak] + _parabola(self.values, peak))
+
+    def onset(self) -> FloatArray:
+        """Time of the first of at least 95 % of the maximum in s ``(N,)``, likewise."""
+        return self._seconds(self.lags[np.argmax(self.values >= _ONSET * self.values.max(axis=0), axis=0)])
+
+    def _seconds(self, frame: NDArray[np.floating[Any] | np.int64]) -> FloatArray:
+        return np.clip(frame * self.dt, 0.0, None)
+
+
+def read_lags(frames: int, dt: float) -> NDArray[np.int64]:
+    """The lags at which residue functions are read, in frames, ascending: from ``EARLIEST_LAG`` to the last frame."""
+    return np.arange(int(np.ceil(EARLIEST_LAG / dt)), frames)
 
 
 def deconvolve(
@@ -51,22 +101,18 @@ def deconvolve(
         ``cbf`` ml/100g/min, ``cbv`` ml/100g, ``mtt`` s, ``tmax`` s, each ``(N,)`` in the dtype of ``curves``.
     """
     config = config or PerfusionConfig()
-    lags = np.arange(int(np.ceil(EARLIEST_LAG / dt)), len(aif))
+    return residue_functions(curves, aif, dt, config).parameters(config.tmax)
+
+
+def residue_functions(curves: FloatArray, aif: FloatArray, dt: float, config: PerfusionConfig) -> Residue:
+    """Residue functions of tissue curves, with the arguments of :func:`deconvolve`."""
+    lags = read_lags(len(aif), dt)
     if config.method == "osvd":
-        residue = steady_residue(curves, aif, dt, config.limit, lags)
+        values = steady_residue(curves, aif, dt, config.limit, lags)
     else:
         inverse = block_circulant_inverse(aif, dt, method=config.method, threshold=config.limit)
-        residue = inverse[lags % (2 * len(aif))].astype(curves.dtype) @ curves
-    peak = np.argmax(residue, axis=0)
-    cbf = 6000.0 * HAEMATOCRIT_RATIO / DENSITY * np.clip(residue.max(axis=0), 0.0, None)
-    cbv = 100.0 * HAEMATOCRIT_RATIO / DENSITY * np.clip(curves.sum(axis=0) / aif.sum(), 0.0, None)
-    mtt = np.divide(60.0 * cbv, cbf, out=np.zeros_like(cbv), where=cbf > 0)
-    if config.tmax == "onset":
-        frame = lags[np.argmax(residue >= _ONSET * residue.max(axis=0), axis=0)]
-    else:
-        frame = lags[peak] + _parabola(residue, peak)
-    tmax = np.clip(frame * dt, 0.0, None)
-    return {name: value.astype(curves.dtype) for name, value in zip(MAP_NAMES, (cbf, cbv, mtt, tmax), strict=True)}
+        values = inverse[lags].astype(curves.dtype) @ curves
+    return Residue(values=values, lags=lags, area=curves.sum(axis=0) / aif.sum(), dt=dt)
 
 
 def block_circulant_inverse(
@@ -87,7 +133,8 @@ def block_circulant_inverse(
         inverse = np.divide(spectrum.conj(), power, out=np.zeros_like(spectrum), where=power >= floor)
     else:
         inverse = spectrum.conj() / (power + floor)
-    return linalg.circulant(np.fft.ifft(inverse).real)[:, : len(aif)]
+    lags = np.arange(len(spectrum))[:, None] - np.arange(len(aif))
+    return np.fft.ifft(inverse).real[lags % len(spectrum)]
 
 
 def _parabola(residue: FloatArray, peak: NDArray[np.int64]) -> FloatArray:

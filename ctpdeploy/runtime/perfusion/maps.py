@@ -1,7 +1,7 @@
 """Perfusion maps from a raw series: the brain, its arterial input, and the deconvolution of every voxel."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from ctpdeploy.runtime.data.finding import Finding
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.perfusion.arteries import VascularInput, baseline_frames, find_vascular_input
 from ctpdeploy.runtime.perfusion.brain import brain_mask
-from ctpdeploy.runtime.perfusion.deconvolution import deconvolve
+from ctpdeploy.runtime.perfusion.deconvolution import residue_functions
 from ctpdeploy.runtime.perfusion.frames import uniform_frames
 from ctpdeploy.runtime.perfusion.hemispheres import healthy_tmax
 from ctpdeploy.runtime.perfusion.parenchyma import parenchyma
@@ -90,14 +90,15 @@ def perfusion_maps(
     enhancement = series - series[:baseline].mean(axis=0, dtype=np.float32)
     vessels = find_vascular_input(enhancement, brain, dt, baseline)
     scaling = vessels.scaling if config.vof_scaling else 1.0
-    curves = smooth_in_plane(enhancement, brain, spacing, config.smoothing_fwhm_mm)[:, brain]
-    values = deconvolve(curves, scaling * vessels.aif, dt, config)
+    smooth = smooth_in_plane(enhancement, brain, spacing, config.smoothing_fwhm_mm)
+    curves = smooth.reshape(len(smooth), -1).take(np.flatnonzero(brain), axis=1)
+    residue = residue_functions(curves, scaling * vessels.aif, dt, config)
+    values = residue.parameters(config.tmax)
     maps = {name: _scatter(values[name], brain) for name in MAP_NAMES}
     shown = parenchyma(mean, maps["cbv"], brain)
-    maximum = values["tmax"]
-    if config.tmax == "onset":  # counted in whole frames, of which it may rightly be the first
-        maximum = deconvolve(curves, scaling * vessels.aif, dt, replace(config, tmax="maximum"))["tmax"]
-    _require_delay(_scatter(maximum, brain), shown & (maps["cbf"] > 0))
+    # an onset is counted in whole frames, of which it may rightly be the first
+    maximum = maps["tmax"] if config.tmax == "maximum" else _scatter(residue.maximum(), brain)
+    _require_delay(maximum, shown & (maps["cbf"] > 0))
     return PerfusionMaps(
         maps={name: volume * shown for name, volume in maps.items()},
         brain=brain,

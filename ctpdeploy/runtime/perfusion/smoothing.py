@@ -5,7 +5,7 @@ from scipy import ndimage
 
 from ctpdeploy.runtime.data.case import BoolArray, FloatArray
 
-__all__ = ["smooth_in_plane"]
+__all__ = ["FWHM_PER_SIGMA", "smooth_in_plane"]
 
 FWHM_PER_SIGMA = 2.0 * np.sqrt(2.0 * np.log(2.0))
 

@@ -125,9 +125,28 @@ def _disagreeing(maps: Mapping[str, FloatArray], seen: Blocks) -> Iterator[Findi
             )
             yield finding("maps-of-another", sentence)
             break
+    yield from _mirrored(values["tmax"], visible["tmax"], blocks)
     if rank_correlation(values["tmax"][blocks], visible["mtt"][blocks]) > found["mtt"]:
         sentence = "Tmax goes with CBV / CBF more than MTT does: are the two swapped?"
         yield finding("maps-swapped", sentence)
+
+
+def _mirrored(tmax: FloatArray, peak: NDArray[Any], blocks: NDArray[np.bool_]) -> Iterator[Finding]:
+    """Tmax ``(D, m, n)`` that goes better with the times of the peaks when left and right change places.
+
+    The arteries' pattern of delays is much the same on both sides and can alone give a mirrored map the least
+    correlation. Right maps, healthy patients' too, have 0.26 more as they are than mirrored.
+    """
+    both = blocks & blocks[..., ::-1]
+    if np.count_nonzero(both) < _FEWEST:
+        return
+    here, there = (rank_correlation(each[both], peak[both]) for each in (tmax, tmax[..., ::-1]))
+    if there > here + _BETTER:
+        sentence = (
+            f"Tmax goes better with the series mirrored (rank correlation {there:.2f} in the place of {here:.2f}): "
+            "are left and right of the map changed?"
+        )
+        yield finding("maps-of-another", sentence)
 
 
 def expected(values: Mapping[str, FloatArray], seen: Blocks) -> dict[str, NDArray[Any]]:

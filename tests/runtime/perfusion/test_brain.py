@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from ctpdeploy.phantom import PhantomConfig, make_patient
-from ctpdeploy.runtime.perfusion.brain import brain_mask
+from ctpdeploy.runtime.perfusion.brain import _dilate, _erode, _filled, brain_mask
 
 SPACING = (5.0, 1.0, 1.0)
 
@@ -52,6 +53,23 @@ def test_a_slice_without_bone_beside_slices_with_it_holds_no_brain() -> None:
 def test_a_slice_of_air_or_of_bone_is_empty() -> None:
     assert not brain_mask(np.full((1, 32, 32), -1000.0), SPACING).any()
     assert not brain_mask(np.full((1, 32, 32), 1000.0), SPACING).any()
+
+
+@pytest.mark.parametrize("pixel", [(1.0, 1.0), (0.7, 1.9), (3.5, 0.5)])
+@pytest.mark.parametrize("radius_mm", [1.8, 3.0])
+def test_a_mask_grows_and_shrinks_by_euclidean_distances(pixel: tuple[float, float], radius_mm: float) -> None:
+    mask = np.random.default_rng(0).random((2, 40, 33)) < 0.08
+    within = [ndimage.distance_transform_edt(~image, sampling=pixel) <= radius_mm for image in mask]
+    np.testing.assert_array_equal(_dilate(mask, pixel, radius_mm), within)
+    np.testing.assert_array_equal(_erode(~mask, pixel, radius_mm), ~np.stack(within))
+
+
+def test_holes_are_what_no_way_in_the_slice_leads_out_of() -> None:
+    masks = np.random.default_rng(0).random((4, 30, 30)) < 0.55
+    masks[3] = False
+    expected = [ndimage.binary_fill_holes(mask) for mask in masks]
+    np.testing.assert_array_equal(_filled(masks), expected)
+    assert (_filled(masks) & ~masks).sum() > 100
 
 
 @pytest.mark.parametrize("size", [64, 128])

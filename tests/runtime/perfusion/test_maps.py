@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -115,6 +116,14 @@ def test_the_input_of_a_vein_gives_no_maps(
     monkeypatch.setattr(maps, "find_vascular_input", confused)
     with pytest.raises(InputError, match=r"Tmax would be 0\.\d s in the healthier hemisphere.* as a vein's is"):
         perfusion_maps(patient.series, patient.times, patient.spacing, config)
+
+
+@pytest.mark.parametrize("tmax", ["maximum", "onset"])
+def test_curves_are_deconvolved_once(patient: Patient, monkeypatch: pytest.MonkeyPatch, tmax: str) -> None:
+    counted = Mock(wraps=maps.residue_functions)
+    monkeypatch.setattr(maps, "residue_functions", counted)
+    perfusion_maps(patient.series, patient.times, patient.spacing, PerfusionConfig(tmax=tmax))  # type: ignore[arg-type]
+    counted.assert_called_once()
 
 
 def test_an_onset_in_the_first_frame_is_no_sign_of_a_vein() -> None:

@@ -58,6 +58,16 @@ def test_wrong_maps_are_found(patient: Patient, name: str) -> None:
     assert code in codes(spoil(dict(patient.maps)), patient)
 
 
+@pytest.mark.parametrize(("number", "healthy"), [(3, False), (17, False), (20, True)])
+def test_a_mirrored_tmax_is_found_though_both_sides_are_alike(number: int, healthy: bool) -> None:
+    """Of patients whose Tmax agrees well enough either way."""
+    seed = np.random.SeedSequence(3 if number == 3 else 77, spawn_key=(number,))
+    patient = make_patient(seed, PhantomConfig(size=128, slices=2, healthy=healthy))
+    mirrored = {**patient.maps, "tmax": patient.maps["tmax"][..., ::-1]}
+    assert codes(patient.maps, patient) == set()
+    assert codes(mirrored, patient) == {"maps-of-another"}
+
+
 def test_maps_of_another_patient_are_found(patient: Patient) -> None:
     other = make_patient(np.random.SeedSequence(83), PhantomConfig(size=128, slices=4))
     assert codes(dict(other.maps), patient) == {"maps-of-another"}
@@ -77,9 +87,12 @@ def test_ranks_are_blind_to_units(patient: Patient, factor: float) -> None:
 
 
 def test_too_little_tissue_is_not_judged(patient: Patient) -> None:
-    maps = {name: np.where(np.arange(128) < 60, 0.0, volume) for name, volume in patient.maps.items()}
-    narrow = {name: np.where(np.arange(128) > 66, 0.0, volume)[..., ::-1] for name, volume in maps.items()}
-    assert codes(narrow, patient) == set()
+    """Of one slice 16 pixels along each axis are left, 16 blocks at the most, and shown on the other side."""
+    few = {name: np.zeros_like(volume) for name, volume in patient.maps.items()}
+    for name, volume in patient.maps.items():
+        few[name][2, 56:72, 34:50] = volume[2, 56:72, 34:50]
+    assert (few["cbf"] > 0).sum() > 150
+    assert codes({name: volume[..., ::-1] for name, volume in few.items()}, patient) == set()
 
 
 @pytest.mark.parametrize("levels", [3, 10_000])
