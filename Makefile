@@ -47,6 +47,7 @@ bench: $(VENV)/installed-bench
 campaign: $(VENV)/installed
 	PYTHONPATH=tests $(BIN)/python -m campaign cases --count $(N) --seed $(SEED) --work $(CAMPAIGN)
 	PYTHONPATH=tests $(BIN)/python -m campaign studies --count $$(( $(N) / 4 )) --seed $(SEED) --work $(CAMPAIGN)
+	PYTHONPATH=tests $(BIN)/python -m campaign maps --count $$(( $(N) / 4 )) --seed $(SEED) --work $(CAMPAIGN)
 	for backend in ort-cpu native ncnn openvino; do PYTHONPATH=tests $(BIN)/python -m campaign bundles \
 	  --backend $$backend --count $$(( $(N) / 2 )) --seed $(SEED) --work $(CAMPAIGN) || exit 1; done
 	PYTHONPATH=tests $(BIN)/python -m campaign kills --count $$(( $(N) / 100 )) --seed $(SEED) --work $(CAMPAIGN)

@@ -20,6 +20,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
+from rounded import rounded
 from widen_networks import wide_bundle
 
 from ctpdeploy.benchmark.ceilings import Ceilings, measure_ceilings
@@ -119,15 +120,6 @@ def patients(folder: Path, *, cases: int, slices: int, size: int) -> list[CaseRe
         config = PhantomConfig(size=size, slices=slices, frames=FRAMES)
         write_dataset(made, cases=cases, seed=SEED, config=config)
     return find_cases(made)
-
-
-def rounded(value: Any) -> Any:  # noqa: ANN401  any JSON value
-    """Floats with four significant digits."""
-    if isinstance(value, dict):
-        return {key: rounded(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [rounded(item) for item in value]
-    return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 def main() -> None:

@@ -105,12 +105,12 @@ and of mean Tmax and MTT are read off or derived, as their column says. What eac
 
 ## Patients of a seed before and now
 
-Since commit 537169e a seed gives other patients, of the same distributions. `python claims/phantom_draws.py --old CHECKOUT
---patients 200 --seeds 11 21 22` compares 600 before with 600 now: of 17 figures of this card none differs (least p of
-Kolmogorov and Smirnov's test 0.46, of Wilcoxon's in 542 pairs of the same stroke 0.16). The new over the old, in pairs:
-lesions 1.011 ± 0.012 (standard error), Tmax > 6 s 1.005 ± 0.011, rCBF < 30 % within it 0.976 ± 0.020, noise 1.000. With
-the random fields of now in the code of before (`--same-fields`) 200 patients have the same lesions to the voxel, and
-Tmax > 6 s of 0.996 ± 0.003 times: what is left between them is the scanner's noise.
+Since commit 537169e a seed gives other patients, of the same distributions. `python claims/phantom_draws.py --old
+CHECKOUT --patients 200 --seeds 11 21 22` compares 600 before with 600 now: of 17 figures of this card none differs
+(least p of Kolmogorov and Smirnov's test 0.46, of Wilcoxon's in 542 pairs of the same stroke 0.16). The new over the
+old, in pairs: lesions 1.011 ± 0.012 (standard error), Tmax > 6 s 1.005 ± 0.011, rCBF < 30 % within it 0.976 ± 0.020,
+noise 1.000. With the random fields of now in the code of before (`--same-fields`) 200 patients have the same lesions to
+the voxel, and Tmax > 6 s of 0.996 ± 0.003 times: what is left between them is the scanner's noise.
 """
 
 

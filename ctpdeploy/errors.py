@@ -10,8 +10,9 @@
     ├── BackendError                5   a backend or an engine is not to be had
     │   ├── MissingPackageError     5   an optional package is not installed
     │   └── OutOfMemoryError        5   a device has not enough memory for the work given to it
-    └── GuardError                  6   numbers that may not be trusted
-        └── GateError               6   an export that is not equal to its source
+    ├── GuardError                  6   numbers that may not be trusted
+    │   └── GateError               6   an export that is not equal to its source
+    └── PeerError                   7   another machine did not take what was sent to it
 
 A message is one sentence: the fault, its place, and the remedy.
 """
@@ -30,6 +31,7 @@ __all__ = [
     "InputError",
     "MissingPackageError",
     "OutOfMemoryError",
+    "PeerError",
     "UnknownKeyError",
     "UsageError",
     "sentence_of",
@@ -46,6 +48,7 @@ class ExitCode(IntEnum):
     INPUT = 4
     BACKEND = 5
     GUARD = 6
+    PEER = 7
     INTERRUPTED = 130  # 128 and the number of the signal, as shells count: SIGINT
     TERMINATED = 143  # SIGTERM
 
@@ -119,6 +122,12 @@ class GuardError(CtpdeployError, ArithmeticError):
 
 class GateError(GuardError):
     """The exported networks differ from the trained ones by more than allowed; nothing was published."""
+
+
+class PeerError(CtpdeployError, RuntimeError):
+    """Another machine, such as an archive, cannot be reached or did not take what was sent to it."""
+
+    exit_code = ExitCode.PEER
 
 
 def sentence_of(error: Exception) -> str:

@@ -23,7 +23,7 @@ TOGETHER: dict[str, tuple[str, ...]] = {
     ),
     "phantom/dicom/test_surroundings.py": (
         *("phantom/dicom/documents.py", "phantom/dicom/groups.py", "phantom/dicom/junk.py", "phantom/dicom/maps.py"),
-        *("phantom/dicom/quantities.py",),
+        *("phantom/dicom/map_styles.py", "phantom/dicom/multiframe_maps.py", "phantom/dicom/quantities.py"),
     ),
     "phantom/dicom/test_template.py": ("phantom/dicom/headers.py", "phantom/dicom/syntaxes.py"),
     # parts of a patient, which can be judged where they meet
@@ -79,7 +79,6 @@ TOGETHER: dict[str, tuple[str, ...]] = {
         *("runtime/dicom/series.py", "runtime/dicom/tags.py"),
     ),
     "runtime/dicom/test_voxels.py": ("runtime/dicom/enhanced.py",),
-    "runtime/io/test_dicom_study.py": ("runtime/io/dicom_case.py",),
     # from files to a case, by one layout and the other
     "runtime/io/test_cases.py": ("runtime/io/case_ref.py", "runtime/io/layout.py"),
     "runtime/io/test_geometry.py": ("runtime/data/geometry.py",),
@@ -99,6 +98,9 @@ TOGETHER: dict[str, tuple[str, ...]] = {
         *("runtime/backends/reference_path.py", "runtime/data/finding.py", "runtime/data/prediction.py"),
         *("runtime/data/slices.py", "runtime/io/arrays.py"),
     ),
+    # what an archive says is seen in what is made of it
+    "service/test_delivery.py": ("service/archive.py",),
+    "service/test_push.py": ("service/pynetdicom_quietly.py",),
     "train/networks/test_parameters.py": ("train/networks/slnet.py", "train/networks/unet.py"),
     "train/networks/test_segmenters.py": ("train/networks/squeeze_excite.py",),
     "train/reproduction/figures/test_drawing.py": ("cli/figures.py",),

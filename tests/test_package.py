@@ -71,7 +71,7 @@ def test_training_without_torch_ends_in_the_pip_command():
     assert "pip install 'ctpdeploy[train]'" in message
 
 
-@pytest.mark.parametrize("package", ["runtime", "train", "export", "phantom", "benchmark"])
+@pytest.mark.parametrize("package", ["runtime", "train", "export", "phantom", "benchmark", "service"])
 def test_front_doors_are_what_they_import(package: str):
     module = importlib.import_module(f"ctpdeploy.{package}")
     ours = {n for n, v in vars(module).items() if getattr(v, "__module__", "").startswith("ctpdeploy.")}

@@ -3,7 +3,7 @@
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -42,6 +42,12 @@ def infer(
     series: Annotated[
         str, typer.Option(help="UID of the DICOM series to take, where ctpdeploy inspect shows another choice.")
     ] = "",
+    maps: Annotated[
+        Literal["given", "computed"],
+        typer.Option(
+            help="Perfusion maps: those that come with a case, computed where none can be taken; or computed."
+        ),
+    ] = "given",
     name: Annotated[str, typer.Option(help="Name of the case given by --ctp.")] = "case",
     backend: Annotated[
         str,
@@ -89,7 +95,7 @@ def infer(
     objects = DicomResults(wanted=dicom, fractional=fractional)
     planned = None if submission is None else Submission(submission)
     cases = _explicit(name, given) if given else _found(inputs or [], series)
-    cases = [replace(case, frame_interval=frame_interval) for case in cases]
+    cases = [replace(case, frame_interval=frame_interval, maps=maps) for case in cases]
     require_places(cases, out, planned, inputs=inputs or ())
     _require_apart_from_bundle(bundle, out)
     signer = signer_of(require_signature, no_require_signature)

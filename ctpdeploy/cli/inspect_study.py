@@ -16,7 +16,7 @@ def inspect_study(
     series: Annotated[str, typer.Option(help="UID of the series to take, whatever it looks like.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON, with all UIDs.")] = False,
 ) -> None:
-    """List the DICOM series of a study, what each is, and which one infer would take for CT perfusion.
+    """List the DICOM series of a study, what each is, and which infer would take for CT perfusion and for its maps.
 
     No pixel is read. Where several series show one scan, the one whose slices are nearest to 4 to 12 mm is taken;
     --series overrules every choice, here and in infer.
@@ -49,7 +49,7 @@ def _print(study: dict[str, Any], *, alone: bool) -> None:
             one["number"] or "-",
             one["description"][:28] or "-",
             one["kind"],
-            "taken" if one["taken"] else one["because"],
+            "taken" if one["taken"] else _maps(one["maps"]) or one["because"],
             str(one["files"]),
             str(one["places"] or "-"),
             str(one["times"] or "-"),
@@ -64,6 +64,16 @@ def _print(study: dict[str, Any], *, alone: bool) -> None:
             say(found["sentence"])
     for sentence in study["unreadable"]:
         say(sentence)
+
+
+def _maps(maps: list[dict[str, Any]]) -> str:
+    """What a series maps in which units, and for which scan that would be taken or why not."""
+    reasons: dict[str, list[str]] = {}
+    for one in maps:
+        taken = f"taken for series {', '.join(number or '-' for number in one['taken_for'])}"
+        title = f"{one['title']} in {one['unit']}" if one["unit"] else one["title"]
+        reasons.setdefault(taken if one["taken_for"] else one["because"], []).append(title)
+    return "; ".join(f"{', '.join(titles)}: {because}" for because, titles in reasons.items())
 
 
 def _sentence(scan: dict[str, Any]) -> str:

@@ -1,11 +1,11 @@
 """``python -m campaign``, from ``tests``: spoiled cases, wrong bundles, killed runs, or a soak, as many as you like.
 
-``cases`` (the default) and ``studies`` spoil copies of right cases, in NIfTI and in DICOM: exit code 1 where one gave a
-wrong mask without a word, crashed or hung. ``bundles`` makes a bundle wrong and seals it again: exit code 1 where it
-was neither refused in a sentence nor answered as before; half are of a small network with every operator, half of
-trained ones. ``kills`` ends runs over a folder by SIGKILL: exit code 1 where a result was not whole, or another.
-``soak`` runs case after case in one process: exit code 1 where it grew. Patients and a bundle are made in the folder of
-work, and used again.
+``cases`` (the default), ``studies`` and ``maps`` spoil copies of right cases, in NIfTI and in DICOM, of the last the
+maps that a scanner made: exit code 1 where one gave a wrong mask without a word, crashed or hung. ``bundles`` makes a
+bundle wrong and seals it again: exit code 1 where it was neither refused in a sentence nor answered as before; half
+are of a small network with every operator, half of trained ones. ``kills`` ends runs over a folder by SIGKILL: exit
+code 1 where a result was not whole, or another. ``soak`` runs case after case in one process: exit code 1 where it
+grew. Patients and a bundle are made in the folder of work, and used again.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from campaign.kills import run_kills
 from campaign.operator_bundle import write_operator_bundle
 from campaign.soak import growth, has_grown, soak
 from campaign.studies import run_studies, write_studies
+from campaign.study_maps import run_study_maps, write_map_studies
 from campaign.wrong_bundles import run_bundles
 from ctpdeploy.cli.demo import SIZE, TRAIN_CASES, TRAIN_SEED
 from ctpdeploy.cli.export import export_bundle
@@ -88,6 +89,19 @@ def spoil_studies(bundle: Path, _: list[Path], options: argparse.Namespace) -> i
     return failures(counts)
 
 
+def spoil_study_maps(bundle: Path, _: list[Path], options: argparse.Namespace) -> int:
+    """Spoiled maps of DICOM studies; how many failed."""
+    warnings.simplefilter("ignore")  # pydicom's, of what is written wrong here
+    right = write_map_studies(options.work / "map_studies")
+    with Pipeline.open(bundle, options.backend) as pipeline:
+        counts = run_study_maps(
+            pipeline, right, options.work / "copies", count=options.count, seed=options.seed, on_outcome=say
+        )
+    print_counts(counts)
+    print(f"{options.count} studies with spoiled maps on {options.backend}: {failures(counts)} failed.")
+    return failures(counts)
+
+
 def spoil_bundles(bundle: Path, cases: list[Path], options: argparse.Namespace) -> int:
     """Wrong bundles; how many failed."""
     counts: Counter[str] = Counter()
@@ -147,7 +161,14 @@ def last(bundle: Path, cases: list[Path], options: argparse.Namespace) -> int:
     return int(has_grown(readings))
 
 
-KINDS = {"cases": spoil, "studies": spoil_studies, "bundles": spoil_bundles, "kills": kill, "soak": last}
+KINDS = {
+    "cases": spoil,
+    "studies": spoil_studies,
+    "maps": spoil_study_maps,
+    "bundles": spoil_bundles,
+    "kills": kill,
+    "soak": last,
+}
 
 
 def main() -> None:

@@ -231,24 +231,26 @@ def run_studies(
 ) -> Counts:
     """Spoil and judge; as :func:`campaign.campaign.run`."""
     files = {folder: files_of(folder) for folder in studies}
-    right = {folder: _predicted(pipeline, folder)[0] for folder in studies}
+    right = {folder: predicted(pipeline, folder)[0] for folder in studies}
 
     def attempt(kind: str, copy: Path, rng: np.random.Generator) -> Outcome:
         one, other = pair(studies, rng)
         copies = [Path(shutil.copyfile(path, copy / f"{i:04d}")) for i, path in enumerate(files[one])]
         MUTATIONS[kind](copies, files[other], rng)
-        return _judge(pipeline, copy, right[one])
+        return judge_study(pipeline, copy, right[one])
 
     return in_turns(list(MUTATIONS), work, attempt, count=count, seed=seed, on_outcome=on_outcome)
 
 
-def _predicted(pipeline: Pipeline, folder: Path) -> list[Prediction]:
+def predicted(pipeline: Pipeline, folder: Path) -> list[Prediction]:
+    """Of each case in a folder."""
     return [pipeline.predict(case.read(pipeline.perfusion)) for case in find_cases(folder)]
 
 
-def _judge(pipeline: Pipeline, folder: Path, right: Prediction) -> Outcome:
+def judge_study(pipeline: Pipeline, folder: Path, right: Prediction) -> Outcome:
+    """What came of a folder that was spoiled, beside what it gave before."""
     try:
-        found = _predicted(pipeline, folder)
+        found = predicted(pipeline, folder)
     except CtpdeployError as error:
         return Outcome(verdict="refused", words=str(error))
     except Exception as error:  # noqa: BLE001  whatever it is, it is what is looked for

@@ -29,7 +29,7 @@ def test_the_real_table_is_whole() -> None:
 
 def test_a_card_has_all_groups_and_its_caveat(few: list[Figures]) -> None:
     text = card(few, patients=6, seed=SEED, size=SIZE)
-    assert text.count("\n## ") == len(GROUPS) + 2
+    assert text.count("\n## ") == len(GROUPS) + 3
     assert "fitted to these quartiles by hand" in text
     assert text.count("kept out of the fit") >= 4 * len(GROUPS)
 

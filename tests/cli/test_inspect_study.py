@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom import dcmread
 from support.dicom_images import head_series, uid, write_scan
+from support.map_studies import NUMBERS, files_of, write_patient
 
 from ctpdeploy.cli import run
 from ctpdeploy.errors import ExitCode
@@ -58,3 +60,63 @@ def test_a_study_goes_from_files_to_a_mask(
     assert report["input"]["frame_interval_source"] == "AcquisitionTime"
     assert report["input"]["files"] == {"ctp": f"series 3, {hu.shape[0] * hu.shape[1]} images"}
     assert (tmp_path / "out" / "study" / "overview.png").is_file()
+
+
+def test_maps_are_listed_with_the_scan_that_they_would_be_taken_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    write_patient(tmp_path / "study", "siemens-maps", junk=True)
+    assert run(["inspect", str(tmp_path / "study")]) == ExitCode.DONE
+    printed = capsys.readouterr()
+    assert "Tmax in ms: taken for series 101" in printed.out
+    assert "CBF: a map in colours holds no values" in printed.out
+    assert "The maps are the study's own, not computed ones" in printed.err
+    files_of(tmp_path / "study", NUMBERS["mtt"])[0].unlink()
+    assert run(["inspect", str(tmp_path / "study")]) == ExitCode.DONE
+    printed = capsys.readouterr()
+    assert "MTT in ms: it lies on 3 of the scan's 4 slices" in printed.out
+    assert "Tmax in ms: it has no MTT beside it" in printed.out
+    assert "The study's maps were not used." in printed.err
+    assert run(["inspect", str(tmp_path / "study"), "--json"]) == ExitCode.DONE
+    (study,) = json.loads(capsys.readouterr().out)["studies"]
+    maps = [one for series in study["series"] for one in series["maps"]]
+    assert [(one["quantity"], one["taken_for"]) for one in maps] == [
+        *((name, []) for name in NUMBERS),
+        ("cbf", []),
+    ]
+
+
+def test_a_study_gives_results_of_its_maps_and_others_of_computed_ones(
+    tmp_path: Path, bundle_folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    write_patient(tmp_path / "study", "canon-maps")
+    out = tmp_path / "out" / "study"
+    command = ["infer", str(bundle_folder), str(tmp_path / "study"), "--out", str(tmp_path / "out"), "--resume"]
+
+    def infer(*options: str) -> tuple[dict, set[str], float]:
+        assert run([*command, *options]) == ExitCode.DONE
+        capsys.readouterr()
+        report = json.loads((out / "report.json").read_text())
+        return report, {found["code"] for found in report["findings"]}, (out / "report.json").stat().st_mtime_ns
+
+    report, codes, made = infer()
+    assert "maps-of-study" in codes
+    assert report["perfusion_maps"]["computed_with"] is None
+    assert {report["input"]["files"][name] for name in NUMBERS} == {"series 601"}
+    assert "tmax" not in report["outputs"]
+    uids = {path.name: dcmread(path).SOPInstanceUID for path in (out / "dicom").iterdir()}
+    assert infer()[2] == made
+    report, codes, made_computed = infer("--maps", "computed")
+    assert {"maps-set-aside", "maps-computed"} <= codes
+    assert report["perfusion_maps"]["computed_with"] is not None
+    assert made_computed != made
+    assert infer("--maps", "computed")[2] == made_computed
+    others = {path.name: dcmread(path).SOPInstanceUID for path in (out / "dicom").iterdir()}
+    assert set(others) > set(uids)
+    assert not set(others.values()) & set(uids.values())
+
+
+def test_computed_maps_may_be_asked_for_of_nifti_too(tmp_path: Path, bundle_folder: Path, phantom_folder: Path):
+    command = ["infer", str(bundle_folder), str(phantom_folder / "case_2"), "--out", str(tmp_path / "out")]
+    assert run([*command, "--maps", "computed"]) == ExitCode.DONE
+    report = json.loads((tmp_path / "out" / "case_2" / "report.json").read_text())
+    assert {"maps-set-aside", "maps-computed"} <= {found["code"] for found in report["findings"]}
+    assert set(report["input"]["files"]) & set(NUMBERS) == set()

@@ -59,7 +59,7 @@ RUNS = [
     *[("verify --debug", "none", ExitCode.INPUT), ("benchmark", "none", ExitCode.USAGE)],
     *[("train", "none", ExitCode.USAGE), ("train data", "none", ExitCode.INPUT), ("export", "none", ExitCode.INPUT)],
     *[("phantom", "none", ExitCode.USAGE), ("trust", "none", ExitCode.DONE), ("caches", "none", ExitCode.DONE)],
-    *[("doctor", "none", ExitCode.DONE), ("no command", "none", ExitCode.USAGE)],
+    *[("doctor", "none", ExitCode.DONE), ("push", "none", ExitCode.USAGE), ("no command", "none", ExitCode.USAGE)],
     *[("an argument more", "none", ExitCode.USAGE), ("an option", "none", ExitCode.USAGE)],
     ("a number", "none", ExitCode.USAGE),
 ]
@@ -85,6 +85,7 @@ def commands(place: Path) -> dict[str, list[str]]:
         "trust": ["trust", str(place / f"k{PLANTED}.pub")],
         "caches": ["caches"],
         "doctor": ["doctor"],
+        "push": ["push", str(place / "in"), "--to", PLANTED],
         "no command": [PLANTED],
         "an argument more": ["phantom", "out", PLANTED],
         "an option": ["infer", f"--{PLANTED}"],

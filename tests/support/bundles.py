@@ -18,7 +18,7 @@ from ctpdeploy.runtime.bundle.bundle import PIPELINE, VERIFICATION, Bundle, File
 from ctpdeploy.runtime.bundle.manifest import seal_manifest
 from ctpdeploy.runtime.gate.reference import FILE as REFERENCE
 from ctpdeploy.runtime.gate.reference import Reference
-from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
+from ctpdeploy.runtime.preprocess.preprocess import FEATURE_NAMES, PreprocessConfig
 
 SIZE = 64
 
@@ -26,13 +26,32 @@ ROLES = ("extractor", "generator", "segmenter")
 """Of the networks of the trained bundle."""
 
 
-def write_bundle(folder: Path) -> Path:
+def write_bundle(folder: Path, *, size: int = SIZE) -> Path:
     """A bundle of a system without synthesis: a convolution from the features to two classes."""
     folder.mkdir(parents=True)
-    onnx.save(_segmenter(), folder / "segmenter.onnx")
-    onnx.save(_pipeline(), folder / "pipeline.onnx")
-    reference().save(folder / REFERENCE)
-    seal_segmenter(folder, size=SIZE, parameters=12, nodes=3)
+    onnx.save(_segmenter(size), folder / "segmenter.onnx")
+    onnx.save(_pipeline(size), folder / "pipeline.onnx")
+    reference(size).save(folder / REFERENCE)
+    seal_segmenter(folder, size=size, parameters=12, nodes=3)
+    return folder
+
+
+def write_rule_bundle(folder: Path, seconds: float, *, size: int = SIZE) -> Path:
+    """A bundle whose lesion is where Tmax is over so many seconds; its reference is that of other weights."""
+    config = PreprocessConfig()
+    weight = np.zeros((2, len(FEATURE_NAMES), 1, 1), dtype=np.float32)
+    weight[1, FEATURE_NAMES.index("tmax")] = config.time_window
+    bias = np.array([seconds, 0.0], dtype=np.float32)
+
+    def change(model: onnx.ModelProto) -> None:
+        for tensor_proto in model.graph.initializer:
+            values = {"weight": weight, "bias": bias}.get(tensor_proto.name)
+            if values is not None:
+                tensor_proto.CopyFrom(numpy_helper.from_array(values, tensor_proto.name))
+
+    write_bundle(folder, size=size)
+    for name in ("segmenter", PIPELINE):
+        edit_network(folder, change, name)
     return folder
 
 
@@ -72,10 +91,10 @@ def seal_segmenter(folder: Path, *, size: int, parameters: int, nodes: int, opse
     ).write_manifest()
 
 
-def reference() -> Reference:
+def reference(size: int = SIZE) -> Reference:
     """Two random slices, and what the convolution makes of them."""
     generator = np.random.default_rng(4)
-    frames, features = (generator.random((2, n, SIZE, SIZE), dtype=np.float32) for n in (6, 5))
+    frames, features = (generator.random((2, n, size, size), dtype=np.float32) for n in (6, 5))
     weight = onnx.numpy_helper.to_array(_weights()[0])[:, :, 0, 0].astype(np.float64)
     logits = np.einsum("oc,nchw->nohw", weight, features.astype(np.float64))
     probability = 1 / (1 + np.exp(logits[:, 0] - logits[:, 1]))
@@ -155,24 +174,26 @@ def _weights() -> list[onnx.TensorProto]:
     return [numpy_helper.from_array(weight, "weight"), numpy_helper.from_array(np.zeros(2, np.float32), "bias")]
 
 
-def _model(nodes: list[onnx.NodeProto], output: onnx.ValueInfoProto, *more: onnx.TensorProto) -> onnx.ModelProto:
-    inputs = [tensor("features", ["N", 5, SIZE, SIZE])]
+def _model(
+    size: int, nodes: list[onnx.NodeProto], output: onnx.ValueInfoProto, *more: onnx.TensorProto
+) -> onnx.ModelProto:
+    inputs = [tensor("features", ["N", 5, size, size])]
     graph = helper.make_graph(nodes, "network", inputs, [output], initializer=[*_weights(), *more])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
-def _segmenter() -> onnx.ModelProto:
+def _segmenter(size: int) -> onnx.ModelProto:
     convolution = helper.make_node("Conv", ["features", "weight", "bias"], ["logits"])
-    return _model([convolution], tensor("logits", ["N", 2, SIZE, SIZE]))
+    return _model(size, [convolution], tensor("logits", ["N", 2, size, size]))
 
 
-def _pipeline() -> onnx.ModelProto:
+def _pipeline(size: int) -> onnx.ModelProto:
     nodes = [
         helper.make_node("Conv", ["features", "weight", "bias"], ["logits"]),
         helper.make_node("Softmax", ["logits"], ["classes"], axis=1),
         helper.make_node("Gather", ["classes", "lesion"], ["probability"], axis=1),
     ]
     lesion = helper.make_tensor("lesion", TensorProto.INT64, [], [1])
-    return _model(nodes, tensor("probability", ["N", SIZE, SIZE]), lesion)
+    return _model(size, nodes, tensor("probability", ["N", size, size]), lesion)

@@ -18,16 +18,33 @@ __all__ = ["write_colours", "write_dose_report", "write_files", "write_presentat
 COLOUR_NUMBER, DOSE_NUMBER, PRESENTATION_NUMBER = 701, 997, 998
 
 
-def write_colours(disc: Disc, identity: Identity, values: FloatArray, label: str) -> dict[str, str]:
-    """Write numbers ``(K, J, I)`` as pictures from blue to red, as workstations save their maps for reading."""
+def write_colours(
+    disc: Disc,
+    identity: Identity,
+    values: FloatArray,
+    description: str,
+    *,
+    word: str = "colour",
+    number: int = COLOUR_NUMBER,
+) -> dict[str, str]:
+    """Write numbers ``(K, J, I)`` as pictures from blue to red, as workstations save their maps for reading.
+
+    Args:
+        disc: of the study.
+        identity: of the study.
+        values: from the least, in blue, to the largest.
+        description: of the series.
+        word: for it within the study.
+        number: of it.
+    """
     made = moment(identity.start, 900.0)
     data = new_object(
         identity,
         uid.SecondaryCaptureImageStorage,
-        "colour",
+        word,
         modality="CT",
-        number=COLOUR_NUMBER,
-        description=f"{label} COLOUR",
+        number=number,
+        description=description,
     )
     data.ConversionType, data.PatientOrientation = "WSD", ""
     data.ImageType = ["DERIVED", "SECONDARY"]
@@ -36,7 +53,7 @@ def write_colours(disc: Disc, identity: Identity, values: FloatArray, label: str
     data.Rows, data.Columns = values.shape[1:]
     data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 8, 8, 7, 0
     for k, picture in enumerate(_in_colours(values)):
-        data.SOPInstanceUID, data.InstanceNumber = identity.uid("colour", k), k + 1
+        data.SOPInstanceUID, data.InstanceNumber = identity.uid(word, k), k + 1
         pixels = picture.tobytes()
         disc.put(data, pixels + bytes(len(pixels) % 2))
     return {data.SeriesInstanceUID: "colour"}

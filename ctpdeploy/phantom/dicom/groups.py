@@ -9,9 +9,10 @@ from pydicom.sr.codedict import codes
 from pydicom.tag import Tag
 
 from ctpdeploy.phantom.dicom.headers import Identity, decimals
+from ctpdeploy.phantom.dicom.quantities import Quantity
 from ctpdeploy.phantom.dicom.space import Space
 
-__all__ = ["IMAGE_TYPE", "code", "describe_frames", "items", "place", "shared_groups"]
+__all__ = ["IMAGE_TYPE", "code", "describe_frames", "items", "place", "shared_groups", "value_mapping"]
 
 IMAGE_TYPE: Final = ("ORIGINAL", "PRIMARY", "DYNAMIC", "NONE")
 """Of the images of a dynamic scan; those of Enhanced CT have four values."""
@@ -133,5 +134,40 @@ def shared_groups(space: Space, kernel: str, event: str) -> Mapping[str, Any]:
         ),
         "CTXRayDetailsSequence": items(
             {"KVP": "80", "FocalSpots": [0.9], "FilterType": "WEDGE", "FilterMaterial": ["ALUMINUM"]}
+        ),
+    }
+
+
+def value_mapping(
+    quantity: Quantity, slope: float, last: float, *, dcm: str = "", unit: str = "", label: str = ""
+) -> dict[str, Any]:
+    """An item of Real World Value Mapping Sequence (PS3.3 C.7.6.16.2.11) for stored values from 0 on.
+
+    Args:
+        quantity: that the values are of.
+        slope: from stored to real values.
+        last: largest stored value; a float where pixels are.
+        dcm: another code of the quantity.
+        unit: another one of the real values.
+        label: another one.
+    """
+    ends = "RealWorldValueFirstValueMapped", "RealWorldValueLastValueMapped"
+    if isinstance(last, float):
+        ends = "DoubleFloatRealWorldValueFirstValueMapped", "DoubleFloatRealWorldValueLastValueMapped"
+    unit = unit or quantity.unit
+    return {
+        ends[0]: type(last)(0),
+        ends[1]: last,
+        "RealWorldValueIntercept": 0.0,
+        "RealWorldValueSlope": slope,
+        "LUTLabel": label or quantity.label,
+        "LUTExplanation": quantity.meaning,
+        "MeasurementUnitsCodeSequence": code(unit, "UCUM", unit),
+        "QuantityDefinitionSequence": items(
+            {
+                "ValueType": "CODE",
+                "ConceptNameCodeSequence": code("246205007", "SCT", "Quantity"),
+                "ConceptCodeSequence": code(dcm or quantity.dcm, "DCM", quantity.meaning),
+            }
         ),
     }

@@ -1,11 +1,22 @@
 """Layouts: how the images of a dynamic scan reach an archive, as data."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from ctpdeploy.errors import UnknownKeyError
 from ctpdeploy.optional import require
 from ctpdeploy.phantom.dicom.makers import CANON, GE, PHILIPS, PLAIN, SIEMENS, UNITED, Maker
+from ctpdeploy.phantom.dicom.map_styles import (
+    CANON_MAPS,
+    COLOUR_MAPS,
+    GE_MAPS,
+    MAPPED,
+    PARAMETRIC,
+    PHILIPS_MAPS,
+    SIEMENS_MAPS,
+    UIH_MAPS,
+    MapStyle,
+)
 from ctpdeploy.phantom.dicom.pixels import Pixels
 
 __all__ = ["LAYOUTS", "Clock", "StudyLayout", "require_layout"]
@@ -47,6 +58,7 @@ class StudyLayout:
         syntax: transfer syntax, a key of ``SYNTAXES``.
         parametric_maps: whether maps are Parametric Maps, in floating point, and not CT images with a mapping to real
             world values.
+        maps: another way of writing them; no part of what UIDs are made of.
     """
 
     summary: str
@@ -66,6 +78,12 @@ class StudyLayout:
     copies: int = 0
     syntax: str = "explicit"
     parametric_maps: bool = False
+    maps: MapStyle | None = field(default=None, repr=False)
+
+    @property
+    def map_style(self) -> MapStyle:
+        """How maps are written."""
+        return self.maps or (PARAMETRIC if self.parametric_maps else MAPPED)
 
     @property
     def stored(self) -> Pixels:
@@ -167,6 +185,21 @@ LAYOUTS: Final[dict[str, StudyLayout]] = {
     "jpeg-ls": replace(_DATED, summary="JPEG-LS lossless (.80)", syntax="jpeg-ls"),
     "jpeg-2000": replace(_DATED, summary="JPEG 2000 lossless (.90)", syntax="jpeg-2000"),
     "rle": replace(_DATED, summary="RLE lossless", syntax="rle"),
+    "ge-maps": replace(_DATED, summary="maps as CT whose rescale has a unit, no codes (as GE)", maker=GE, maps=GE_MAPS),
+    "siemens-maps": replace(
+        _DATED,
+        summary="maps as CT of 12 bits, mapped to ms and ml/100ml (as Siemens)",
+        maker=SIEMENS,
+        maps=SIEMENS_MAPS,
+    ),
+    "canon-maps": replace(
+        _DATED, summary="all maps in one Enhanced CT, a scale each (as Canon)", maker=CANON, maps=CANON_MAPS
+    ),
+    "philips-maps": replace(
+        _DATED, summary="maps as Parametric Maps of 16 bits (as Philips)", maker=PHILIPS, maps=PHILIPS_MAPS
+    ),
+    "uih-maps": replace(_DATED, summary="maps as Parametric Maps of float64 (as UIH)", maker=UNITED, maps=UIH_MAPS),
+    "colour-maps": replace(_DATED, summary="maps in colours alone", maps=COLOUR_MAPS),
 }
 """All layouts by name. One more is one more entry."""
 

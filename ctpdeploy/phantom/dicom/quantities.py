@@ -1,11 +1,9 @@
 """Quantities: what the numbers of a perfusion map are, in the codes of DICOM (PS3.16 annex D) and UCUM."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from ctpdeploy.phantom.dicom.groups import code, items
-
-__all__ = ["QUANTITIES", "Quantity", "value_mapping"]
+__all__ = ["QUANTITIES", "Quantity"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,32 +30,3 @@ QUANTITIES: Final[dict[str, Quantity]] = {
     "tmax": Quantity(label="TMAX", dcm="113084", meaning="Tmax", unit="s"),
 }
 """By the names of maps."""
-
-
-def value_mapping(quantity: Quantity, slope: float, last: float) -> dict[str, Any]:
-    """An item of Real World Value Mapping Sequence (PS3.3 C.7.6.16.2.11) for stored values from 0 on.
-
-    Args:
-        quantity: that the values are of.
-        slope: from stored to real values.
-        last: largest stored value; a float where pixels are.
-    """
-    ends = "RealWorldValueFirstValueMapped", "RealWorldValueLastValueMapped"
-    if isinstance(last, float):
-        ends = "DoubleFloatRealWorldValueFirstValueMapped", "DoubleFloatRealWorldValueLastValueMapped"
-    return {
-        ends[0]: type(last)(0),
-        ends[1]: last,
-        "RealWorldValueIntercept": 0.0,
-        "RealWorldValueSlope": slope,
-        "LUTLabel": quantity.label,
-        "LUTExplanation": quantity.meaning,
-        "MeasurementUnitsCodeSequence": code(quantity.unit, "UCUM", quantity.unit),
-        "QuantityDefinitionSequence": items(
-            {
-                "ValueType": "CODE",
-                "ConceptNameCodeSequence": code("246205007", "SCT", "Quantity"),
-                "ConceptCodeSequence": code(quantity.dcm, "DCM", quantity.meaning),
-            }
-        ),
-    }

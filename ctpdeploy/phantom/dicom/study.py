@@ -56,7 +56,8 @@ def write_study(
     from ctpdeploy.phantom.dicom.disc import Disc
     from ctpdeploy.phantom.dicom.enhanced import write_enhanced
     from ctpdeploy.phantom.dicom.headers import Identity
-    from ctpdeploy.phantom.dicom.surroundings import write_maps, write_surroundings
+    from ctpdeploy.phantom.dicom.maps import write_maps
+    from ctpdeploy.phantom.dicom.surroundings import write_surroundings
 
     _require_series(series, times, slice_times)
     _require_maps(maps or {}, series.shape[1:])
@@ -74,7 +75,7 @@ def write_study(
     write = write_classic if layout.files == "image" else write_enhanced
     for scan in scans:
         write(disc, identity, scan, rng)
-    others = write_maps(disc, identity, space, maps or {}, layout)
+    others = write_maps(disc, identity, space, maps or {}, layout.map_style)
     if junk:
         others |= write_surroundings(disc, identity, series, space, maps or {})
     return StudyTruth(

@@ -9,12 +9,10 @@ from ctpdeploy.phantom.dicom.disc import Disc
 from ctpdeploy.phantom.dicom.documents import write_colours, write_dose_report, write_files, write_presentation
 from ctpdeploy.phantom.dicom.headers import Identity
 from ctpdeploy.phantom.dicom.junk import write_junk
-from ctpdeploy.phantom.dicom.layouts import StudyLayout
-from ctpdeploy.phantom.dicom.maps import write_ct_maps, write_parametric_maps
 from ctpdeploy.phantom.dicom.space import Space
 from ctpdeploy.runtime.data.case import FloatArray
 
-__all__ = ["write_maps", "write_surroundings"]
+__all__ = ["write_surroundings"]
 
 
 def write_surroundings(
@@ -31,17 +29,9 @@ def write_surroundings(
     """
     written = write_junk(disc, identity, series, space)
     for label, values in [*maps.items(), ("brain", series[0].astype(np.float32))][:1]:
-        written |= write_colours(disc, identity, values, label.upper())
+        written |= write_colours(disc, identity, values, f"{label.upper()} COLOUR")
     written |= write_dose_report(disc, identity)
     plain = next(series_uid for series_uid, kind in written.items() if kind == "plain")
     written |= write_presentation(disc, identity, plain, identity.uid("HEAD 5.0/0"), series.shape[2:])
     write_files(disc.folder)
     return written
-
-
-def write_maps(
-    disc: Disc, identity: Identity, space: Space, maps: Mapping[str, FloatArray], layout: StudyLayout
-) -> dict[str, str]:
-    """Write maps as numbers, in the way of the layout; their kind by the UIDs of their series."""
-    write = write_parametric_maps if layout.parametric_maps else write_ct_maps
-    return write(disc, identity, space, maps)

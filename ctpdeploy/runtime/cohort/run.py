@@ -21,7 +21,7 @@ from ctpdeploy.runtime.cohort.dicom_results import OF_DICOM_STUDIES, DicomResult
 from ctpdeploy.runtime.cohort.places import EARLIER, put_aside, require_places
 from ctpdeploy.runtime.cohort.seal import InputState, seal, seal_holds
 from ctpdeploy.runtime.cohort.stage_pipeline import run_stages
-from ctpdeploy.runtime.data.case import Case
+from ctpdeploy.runtime.data.case import Case, MapsWanted
 from ctpdeploy.runtime.data.prediction import Prediction
 from ctpdeploy.runtime.io.case_ref import CaseRef
 from ctpdeploy.runtime.pipeline import Pipeline
@@ -247,7 +247,8 @@ def _finished(folder: Path, case: CaseRef, pipeline: Pipeline, dicom: DicomResul
             pipeline.engine.info.backend,
         ):
             return None
-        same = _interval_of(report) == case.frame_interval and dicom.are_in(report, case)
+        told = _interval_of(report), _maps_of(report)
+        same = told == (case.frame_interval, case.maps) and dicom.are_in(report, case)
         return report if same and seal_holds(folder, case.files) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -257,6 +258,11 @@ def _interval_of(report: Mapping[str, Any]) -> float | None:
     """The frame interval that a result was told, whatever its files state."""
     found = report["input"]
     return found["frame_interval_s"] if found["frame_interval_source"] == "frame_interval" else None
+
+
+def _maps_of(report: Mapping[str, Any]) -> MapsWanted:
+    """The maps that a result was told to have."""
+    return "computed" if any(found["code"] == "maps-set-aside" for found in report["findings"]) else "given"
 
 
 def _put_aside(out: Path, name: str) -> str:

@@ -7,13 +7,14 @@ of these very inputs, whatever their names and dates are.
 import hashlib
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ctpdeploy.atomic import atomic_replace
 from ctpdeploy.errors import InputError
-from ctpdeploy.runtime.report.writers import DIGESTS, own_files
+from ctpdeploy.runtime.report.writers import DIGESTS, RECEIPT, own_files
 
-__all__ = ["InputState", "digests_of", "seal", "seal_holds"]
+__all__ = ["InputState", "digests_of", "require_whole", "seal", "seal_holds"]
 
 
 class InputState:
@@ -40,7 +41,11 @@ class InputState:
         Raises:
             InputError: they have.
         """
-        if _marks(self._files) != self._marks:
+        try:
+            same = _marks(self._files) == self._marks
+        except OSError:  # one is gone
+            same = False
+        if not same:
             names = ", ".join(sorted({str(path.parent) for path in self._files.values()}))
             raise InputError(f"Files in {names} changed while they were read: run it again when they are complete.")
 
@@ -78,28 +83,61 @@ def seal_holds(result: Path, files: Mapping[str, Path]) -> bool:
     Raises:
         OSError: one of them cannot be read.
     """
+    sealed = _unharmed(result)
+    return sealed is not None and sealed["inputs"] == digests_of(files)
+
+
+def require_whole(result: Path) -> dict[str, str]:
+    """SHA-256 of the files that a sealed result consists of, by their names in its folder.
+
+    Whether its inputs are still there, and the same, does not matter.
+
+    Raises:
+        InputError: it has no seal, or a file is missing, changed or new since.
+    """
+    if not (result / DIGESTS).is_file():
+        raise InputError(f"{result} has no seal ({DIGESTS}) and may not be whole: let ctpdeploy infer write it again.")
+    sealed = _unharmed(result)
+    if sealed is None:
+        raise InputError(
+            f"{result} does not match its seal ({DIGESTS}), so a file is missing, changed or new: let ctpdeploy infer "
+            "write it again."
+        )
+    return dict(sealed["files"])
+
+
+def _unharmed(result: Path) -> dict[str, dict[str, str]] | None:
+    """The digests of a seal that holds for the result's own files; None where it does not."""
     try:
         sealed = json.loads((result / DIGESTS).read_text(encoding="utf-8"))
-        unharmed = sealed["files"] == digests_of(_files(result))
-        made_of = sealed["inputs"]
+        same = sealed["files"] == digests_of(_files(result)) and isinstance(sealed["inputs"], dict)
     except (OSError, ValueError, KeyError, TypeError):
-        return False
-    return unharmed and made_of == digests_of(files)
+        return None
+    return sealed if same else None
 
 
 def _files(result: Path) -> dict[str, Path]:
-    """What is sealed: all that was written but the seal."""
-    return {path.relative_to(result).as_posix(): path for path in own_files(result) if path.name != DIGESTS}
+    """What is sealed: all that was written but the seal, and receipts, which come later."""
+    own = (path for path in own_files(result) if path.name not in (DIGESTS, RECEIPT))
+    return {path.relative_to(result).as_posix(): path for path in own}
 
 
 def _digest(path: Path) -> str:
     if path.is_dir():
-        content = {str(file.relative_to(path)): _digest(file) for file in path.rglob("*") if file.is_file()}
+        members = _members(path)
+        with ThreadPoolExecutor() as pool:  # reading and hashing release the interpreter
+            digests = pool.map(_digest, members)
+            content = {str(file.relative_to(path)): digest for file, digest in zip(members, digests, strict=True)}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _marks(files: Mapping[str, Path]) -> list[tuple[int, int, int]]:
-    states = [path.stat() for path in files.values()]
-    return [(state.st_ino, state.st_size, state.st_mtime_ns) for state in states]
+def _members(path: Path) -> list[Path]:
+    """The file, or all files in the folder at any depth."""
+    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+
+
+def _marks(files: Mapping[str, Path]) -> list[tuple[Path, int, int, int]]:
+    states = [(file, file.stat()) for path in files.values() for file in _members(path)]
+    return [(file, state.st_ino, state.st_size, state.st_mtime_ns) for file, state in states]

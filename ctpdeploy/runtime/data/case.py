@@ -26,6 +26,7 @@ __all__ = [
     "ClockName",
     "FloatArray",
     "IntervalSource",
+    "MapsWanted",
     "require_case_name",
 ]
 
@@ -46,6 +47,9 @@ ClockName = Literal[
 IntervalSource = Literal["pixdim", "xyzt_units", "frame_interval", "assumed", "times", ClockName]
 """What stated the time between frames: a NIfTI header without a unit or with one, ``--frame-interval`` or the argument
 of that name, nobody, the times of the frames themselves, or an element of DICOM images."""
+
+MapsWanted = Literal["given", "computed"]
+"""Which maps a case is to have: those that come with it, and computed ones where there are none, or computed ones."""
 
 MAP_NAMES = ("cbf", "cbv", "mtt", "tmax")
 """The perfusion maps F_o, in the order in which every network takes them."""

@@ -31,6 +31,7 @@ class DicomSource:
         series_uids: Series Instance UIDs; several where each phase has one.
         frame_of_reference_uid: Frame of Reference UID.
         instance_uids: SOP Instance UIDs ``[T][Z]``, phases by time, slices in the order of the source's last axis.
+        map_uids: Series Instance UIDs of the perfusion maps taken; none where they were computed.
         first_phase: the file of each slice of the first phase, and the number of its image in it: headers that results
             are made to go with.
     """
@@ -39,6 +40,7 @@ class DicomSource:
     series_uids: tuple[str, ...]
     frame_of_reference_uid: str
     instance_uids: tuple[tuple[str, ...], ...]
+    map_uids: tuple[str, ...] = ()
     first_phase: tuple[tuple[Traversable, int], ...] = ()
 
 

@@ -91,7 +91,19 @@ def _scans(series: Series, *, alone: bool) -> list[Scan]:
             "of it arrived?"
         )
         findings = (*findings, finding("images-missing", sentence))
+    if len(scans) > 1:
+        slabs = ", ".join(_slab(stack) for stack in sorted(scans, key=lambda stack: stack.heights))
+        sentence = (
+            f"{series.called.capitalize()} holds {len(scans)} slabs, {slabs}: each is a case of its own and shows its "
+            "own part of a lesion that reaches farther."
+        )
+        findings = (*findings, finding("series-in-slabs", sentence))
     return [Scan(series=series, stack=stack, findings=(*stack.findings, *findings)) for stack in scans]
+
+
+def _slab(stack: Stack) -> str:
+    low, high = stack.heights
+    return f"{stack.shape[1]} slices every {stack.distance:.3g} mm from {low:.0f} to {high:.0f} mm"
 
 
 def _rank(scan: Scan) -> tuple[bool, float]:

@@ -1,5 +1,6 @@
 """Description: what a study holds, as JSON values for programs and tables."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -8,6 +9,8 @@ import numpy as np
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.dicom.choice import Scan, choose_scans
 from ctpdeploy.runtime.dicom.kinds import CT_PERFUSION, Verdict
+from ctpdeploy.runtime.dicom.map_choice import Candidate, MapChoice, choose_maps
+from ctpdeploy.runtime.dicom.perfusion_maps import find_maps
 from ctpdeploy.runtime.dicom.series import Series
 from ctpdeploy.runtime.dicom.stack import Stack
 from ctpdeploy.runtime.dicom.study import Study
@@ -23,7 +26,11 @@ def describe_study(study: Study, series_uid: str = "") -> dict[str, Any]:
         series_uid: of the series to take whatever its kind.
 
     Returns:
-        Lengths in mm, times in s, angles in degrees; ``fault`` says why no scan can be read, or is None.
+        Lengths in mm, times in s, angles in degrees; ``fault`` says why no scan can be read, or is None; ``maps`` of a
+        series what it maps, and of which scans it would be taken or why not.
+
+    Raises:
+        MissingPackageError: pydicom is not installed, and the study has perfusion maps.
     """
     scans: list[Scan] = []
     fault = None
@@ -31,17 +38,46 @@ def describe_study(study: Study, series_uid: str = "") -> dict[str, Any]:
         scans = choose_scans(study, series_uid)
     except InputError as error:
         fault = str(error)
+    choices = choose_maps(study, scans)
+    maps = _maps(study, scans, choices)
     pairs = zip(study.series, study.verdicts, strict=True)
     return {
         "study_uid": study.uid,
-        "series": [_series(series, verdict, scans) for series, verdict in pairs],
-        "scans": [_scan(scan) for scan in scans],
+        "series": [_series(series, verdict, scans, maps.get(series.uids, [])) for series, verdict in pairs],
+        "scans": [_scan(scan, choice) for scan, choice in zip(scans, choices, strict=True)],
         "fault": fault,
         "unreadable": list(study.unreadable),
     }
 
 
-def _series(series: Series, verdict: Verdict, scans: list[Scan]) -> dict[str, Any]:
+def _maps(
+    study: Study, scans: Sequence[Scan], choices: Sequence[MapChoice]
+) -> dict[tuple[str, ...], list[dict[str, Any]]]:
+    """The maps of each series, by its UIDs."""
+    candidates = zip(*(choice.candidates for choice in choices), strict=True)
+    beside = list(candidates) if scans else [(Candidate(map=one, because=one.fault),) for one in find_maps(study)]
+    found: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for of_scans in beside:
+        one = of_scans[0].map
+        taken = [
+            scan.series.number
+            for scan, choice, candidate in zip(scans, choices, of_scans, strict=False)
+            if candidate in choice.taken.values()
+        ]
+        found.setdefault(one.series.uids, []).append(
+            {
+                "quantity": one.name or None,
+                "title": one.title,
+                "unit": one.unit or None,
+                "known_by": one.known_by or None,
+                "taken_for": taken,
+                "because": "; ".join(dict.fromkeys(candidate.because for candidate in of_scans if candidate.because)),
+            }
+        )
+    return found
+
+
+def _series(series: Series, verdict: Verdict, scans: list[Scan], maps: list[dict[str, Any]]) -> dict[str, Any]:
     taken = any(scan.series is series for scan in scans)
     because = verdict.because
     if verdict.kind == CT_PERFUSION and scans and not taken:
@@ -59,10 +95,11 @@ def _series(series: Series, verdict: Verdict, scans: list[Scan]) -> dict[str, An
         "places": verdict.extent.places,
         "times": verdict.extent.times,
         "thickness": series.planes[0].thickness if series.planes else None,
+        "maps": maps,
     }
 
 
-def _scan(scan: Scan) -> dict[str, Any]:
+def _scan(scan: Scan, choice: MapChoice) -> dict[str, Any]:
     stack = scan.stack
     phases, slices, rows, columns = stack.shape
     steps = np.diff(stack.times)
@@ -80,20 +117,14 @@ def _scan(scan: Scan) -> dict[str, Any]:
         "duration": round(float(stack.times[-1] - stack.times[0]), 4),
         "slices_at_once": stack.slice_times is None,
         "thickness": stack.thickness,
-        "distance": round(_distance(stack), 4),
+        "distance": round(stack.distance, 4),
         "pixel": [round(float(size), 4) for size in stack.planes[0][0].spacing],
         "tilt": round(_tilt(stack), 1),
-        "findings": [asdict(found) for found in scan.findings],
+        "findings": [asdict(found) for found in (*scan.findings, *choice.findings)],
     }
-
-
-def _distance(stack: Stack) -> float:
-    """Of two slices along their normal."""
-    sides = np.linalg.norm(stack.affine[:3, :2], axis=0)
-    return abs(float(np.linalg.det(stack.affine[:3, :3]))) / float(sides.prod())
 
 
 def _tilt(stack: Stack) -> float:
     """Angle between the way from slice to slice and the normal of the slices."""
     step = float(np.linalg.norm(stack.affine[:3, 2]))
-    return float(np.degrees(np.arccos(np.clip(_distance(stack) / step, -1, 1))))
+    return float(np.degrees(np.arccos(np.clip(stack.distance / step, -1, 1))))

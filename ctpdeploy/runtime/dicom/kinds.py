@@ -1,18 +1,41 @@
 """Kinds: what a series is, by rules in their order, and why it is not the CT perfusion series looked for."""
 
-import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from ctpdeploy.errors import InputError, MissingPackageError
+from ctpdeploy.runtime.dicom.meaning import read_meanings
 from ctpdeploy.runtime.dicom.places import find_places
+from ctpdeploy.runtime.dicom.quantities import names_map
 from ctpdeploy.runtime.dicom.series import Series
 
-__all__ = ["CT_PERFUSION", "KINDS", "LEAST_TIMES", "Extent", "Kind", "Verdict", "judge"]
+__all__ = [
+    "COLOUR_MAP",
+    "CT_PERFUSION",
+    "KINDS",
+    "LEAST_TIMES",
+    "OWN_MAKER",
+    "OWN_NOTICE",
+    "PERFUSION_MAP",
+    "Extent",
+    "Kind",
+    "Verdict",
+    "is_called_map",
+    "judge",
+    "words_of",
+]
 
 CT_PERFUSION: Final = "CT perfusion"
+PERFUSION_MAP: Final = "perfusion map"
+COLOUR_MAP: Final = "colour map"
+
+OWN_MAKER: Final = "ctpdeploy"
+OWN_NOTICE: Final = "research use only"
+"""Maker, and words in the description, of our own results: what comes back from an archive is no maker's map."""
 
 LEAST_TIMES: Final = 10
 """Points in time of a perfusion scan; angiographies in phases have two to five."""
@@ -20,10 +43,6 @@ LEAST_TIMES: Final = 10
 _AXIAL: Final = 0.7
 """Least share of the body's axis in the normal of a slice."""
 
-_MAP_WORDS: Final = re.compile(
-    r"\b(r?CBF|r?CBV|MTT|T-?MAX|TTP|TTD|TTS|PBF|PBV|PERFUSION MAP|PENUMBRA|MISMATCH|BLOOD (FLOW|VOLUME))\b",
-    re.IGNORECASE,
-)
 _MADE_OF_OTHERS: Final = frozenset({"MPR", "REFORMATTED", "MIP", "MINIP", "PROJECTION IMAGE", "AVERAGE", "VOLUME"})
 
 
@@ -89,6 +108,27 @@ def _type(series: Series, *words: str) -> bool:
     return not set(words).isdisjoint(word.upper() for word in series.image_type)
 
 
+def words_of(series: Series) -> str:
+    """The words of a series by which a map is known."""
+    return " ".join((series.description, *series.image_type))
+
+
+def is_called_map(series: Series) -> bool:
+    """Whether its words, or its image type, are those of perfusion maps."""
+    return names_map(words_of(series)) or {"DERIVED", "PERFUSION"} <= set(series.image_type)
+
+
+def _is_map(series: Series, extent: Extent) -> bool:
+    return extent.times < LEAST_TIMES and (is_called_map(series) or _is_coded(series))
+
+
+def _is_coded(series: Series) -> bool:
+    """Whether its first image maps its numbers to a quantity of perfusion."""
+    with suppress(InputError, MissingPackageError):  # who reads it says so
+        return any(meaning.code for meaning in read_meanings(series.planes[0].file)[:1])
+    return False
+
+
 def _in_colour(series: Series) -> bool:
     return any(plane.storage.samples != 1 or "PALETTE" in plane.storage.photometric for plane in series.planes[:1])
 
@@ -106,19 +146,23 @@ KINDS: Final = (
         because="its modality is not CT",
     ),
     Kind(name="not images", holds=lambda series, _: not series.planes, because="it holds no images"),
+    Kind(
+        name="result",
+        holds=lambda series, _: series.maker == OWN_MAKER and OWN_NOTICE in series.description,
+        because="ctpdeploy made it",
+    ),
+    Kind(
+        name=COLOUR_MAP,
+        holds=lambda series, _: _in_colour(series) and is_called_map(series),
+        because="a map in colours holds no values",
+    ),
     Kind(name="colour", holds=lambda series, _: _in_colour(series), because="values cannot be read from colours"),
     Kind(
         name="localiser",
         holds=lambda series, _: _type(series, "LOCALIZER", "SCOUT"),
         because="its image type says so",
     ),
-    Kind(
-        name="perfusion map",
-        holds=lambda series, extent: (
-            extent.times <= 1 and bool(_MAP_WORDS.search(" ".join((series.description, *series.image_type))))
-        ),
-        because="its image type or description names a map",
-    ),
+    Kind(name=PERFUSION_MAP, holds=_is_map, because="its words, image type, or a code in its first image name a map"),
     Kind(
         name="reformatted",
         holds=lambda series, extent: extent.times < LEAST_TIMES and _type(series, "SECONDARY", *_MADE_OF_OTHERS),

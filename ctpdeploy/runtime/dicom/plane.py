@@ -7,10 +7,11 @@ the points in time of a series.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
+from typing import Final
 
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.dicom.header import File, Header
-from ctpdeploy.runtime.dicom.tags import Tag
+from ctpdeploy.runtime.dicom.tags import PARAMETRIC_MAP, Tag
 
 __all__ = ["CLOCK_TAGS", "Plane", "Storage", "classic_plane", "storage_of"]
 
@@ -29,6 +30,9 @@ CLOCK_TAGS = (
 
 _NEEDED = (Tag.ROWS, Tag.COLUMNS, Tag.BITS_ALLOCATED, Tag.BITS_STORED, Tag.SIGNED)
 """Elements of type 1 of every image (PS3.3 C.7.6.3): without them its pixels are guessed."""
+
+_FLOATING: Final = (Tag.ROWS, Tag.COLUMNS, Tag.BITS_ALLOCATED)
+"""Those of pixels in floating point (C.7.6.24), which only a Parametric Map has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +103,27 @@ class Plane:
         whole = (len(self.position), len(self.orientation), len(self.spacing)) == (3, 6, 2)
         return whole and all(map(isfinite, numbers)) and min(self.spacing) > 0
 
+    @property
+    def directions(self) -> tuple[float, ...]:
+        """The orientation to a thousandth, so that rounding in headers tells no planes apart."""
+        return tuple([round(cosine, 3) for cosine in self.orientation])  # NumPy takes ten times as long for six
+
 
 def storage_of(header: Header) -> Storage:
     """The storage that a header states.
 
     Raises:
-        InputError: it leaves open how a pixel is to be read.
+        InputError: it leaves open, or contradicts itself on, how a pixel is to be read.
     """
-    missing = [tag for tag in _NEEDED if not header.values.get(tag) or (tag != Tag.SIGNED and not header.integer(tag))]
+    floating = header.text(Tag.SOP_CLASS) == PARAMETRIC_MAP and not header.values.get(Tag.BITS_STORED)
+    needed = _FLOATING if floating else _NEEDED
+    missing = [tag for tag in needed if not header.values.get(tag) or (tag != Tag.SIGNED and not header.integer(tag))]
     if missing:
         raise InputError(f"{header.file} does not state {missing[0].name.lower().replace('_', ' ')} of its pixels.")
+    stored = header.integer(Tag.BITS_ALLOCATED if floating else Tag.BITS_STORED)
+    highest = header.integer(Tag.HIGH_BIT, stored - 1)
+    if highest != stored - 1:  # as PS3.5 section 8.1.1 has it; else nobody knows which bits are the value's
+        raise InputError(f"{header.file} states {stored} bits a pixel and bit {highest} as the highest: send it again.")
     padding = None
     if header.values.get(Tag.PADDING):
         first = header.integer(Tag.PADDING)
@@ -120,8 +135,8 @@ def storage_of(header: Header) -> Storage:
         samples=header.integer(Tag.SAMPLES, 1),
         photometric=header.text(Tag.PHOTOMETRIC),
         allocated=header.integer(Tag.BITS_ALLOCATED),
-        stored=header.integer(Tag.BITS_STORED),
-        signed=bool(header.integer(Tag.SIGNED)),
+        stored=stored,
+        signed=floating or bool(header.integer(Tag.SIGNED)),
         padding=padding,  # type: ignore[arg-type]  # two numbers
     )
 

@@ -11,7 +11,7 @@ from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.dicom.enhanced import enhanced_planes
 from ctpdeploy.runtime.dicom.header import File, Header
 from ctpdeploy.runtime.dicom.plane import Plane, classic_plane
-from ctpdeploy.runtime.dicom.tags import ENHANCED_CT, Tag
+from ctpdeploy.runtime.dicom.tags import ENHANCED_CT, PARAMETRIC_MAP, Tag
 
 __all__ = ["Series", "group_series", "join_phases"]
 
@@ -75,7 +75,7 @@ def _series(headers: Sequence[Header]) -> Series:
     image_type = first.words(Tag.IMAGE_TYPE)
     for header in headers:
         try:
-            if header.text(Tag.SOP_CLASS) == ENHANCED_CT:
+            if header.text(Tag.SOP_CLASS) in (ENHANCED_CT, PARAMETRIC_MAP):
                 found, image_type = enhanced_planes(header)
                 planes += found
             elif header.values.get(Tag.ROWS):
@@ -144,7 +144,7 @@ def _volume_key(series: Series) -> object:
     planes = series.planes
     if series.fault or len(planes) < 2 or not all(plane.placed for plane in planes):
         return None
-    places = {(*np.round(plane.position, 1), *np.round(plane.orientation, 3)) for plane in planes}
+    places = {(*[round(x, 1) for x in plane.position], *plane.directions) for plane in planes}
     if len(places) != len(planes):
         return None
     first = planes[0]

@@ -24,6 +24,9 @@ _EVEN: Final = 0.02
 _MOST_LOST: Final = 5
 """Slices missing between two slabs of one spacing; from more on, they are two."""
 
+_MOST_SLABS: Final = 4
+"""Slabs of one thickness taken at once: skull base and brain are two; more are one whose slices lie unevenly."""
+
 _LONGEST_GAP: Final = 60.0
 """Seconds between two phases; protocols that thin out in the end have 15 or 30."""
 
@@ -70,6 +73,12 @@ class Stack:
         ends = [float(plane.position[2]) for plane in (self.planes[0][0], self.planes[0][-1])]
         return min(ends), max(ends)
 
+    @property
+    def distance(self) -> float:
+        """Of two slices along their normal, in mm."""
+        sides = np.linalg.norm(self.affine[:3, :2], axis=0)
+        return abs(float(np.linalg.det(self.affine[:3, :3]))) / float(sides.prod())
+
 
 def find_stacks(planes: Sequence[Plane], called: str) -> list[Stack]:
     """The stacks that planes of a series make, from foot to head or whatever way their normal shows.
@@ -83,7 +92,7 @@ def find_stacks(planes: Sequence[Plane], called: str) -> list[Stack]:
 
     Raises:
         InputError: the planes have more than one frame of reference or way of storing pixels, no clock tells them
-            apart, one is missing, or they do not lie on a line.
+            apart, one is missing, or they do not lie on a line at even distances.
     """
     spaces = {plane.frame_of_reference for plane in planes}
     if len(spaces) > 1:
@@ -96,8 +105,9 @@ def find_stacks(planes: Sequence[Plane], called: str) -> list[Stack]:
         raise InputError(f"{called} stores its pixels in {len(stored)} ways, as no scanner does: send it again.")
     alike: dict[object, list[Plane]] = {}
     for plane in planes:
-        grid = (plane.storage.rows, plane.storage.columns, round(plane.thickness, 2))
-        alike.setdefault((*grid, *np.round(plane.spacing, 4), *np.round(plane.orientation, 3)), []).append(plane)
+        sizes = [round(size, 4) for size in plane.spacing]
+        grid = (plane.storage.rows, plane.storage.columns, round(plane.thickness, 2), *sizes)
+        alike.setdefault((*grid, *plane.directions), []).append(plane)
     return [stack for group in alike.values() for stack in _stacks(group, called)]
 
 
@@ -153,7 +163,11 @@ def _spans(of_planes: NDArray[np.int64], times: NDArray[np.float64]) -> NDArray[
 
 
 def _runs(heights: NDArray[np.float64], spans: NDArray[np.float64], called: str) -> list[tuple[int, int]]:
-    """Evenly spaced runs of places that were taken at the same time: first place, and the one behind the last."""
+    """Evenly spaced runs of places that were taken at the same time: first place, and the one behind the last.
+
+    Raises:
+        InputError: slices are missing at all times, or lie unevenly.
+    """
     gaps = np.diff(heights)
     overlap = np.minimum(spans[1:, 1], spans[:-1, 1]) - np.maximum(spans[1:, 0], spans[:-1, 0])
     together = overlap >= 0.5 * np.maximum(np.ptp(spans[1:], axis=1), np.ptp(spans[:-1], axis=1))
@@ -174,6 +188,11 @@ def _runs(heights: NDArray[np.float64], spans: NDArray[np.float64], called: str)
                 f"{called} lacks {lost} slices between {heights[stop - 1]:.1f} and {heights[stop]:.1f} mm at all "
                 "times: send it again."
             )
+    if sum(bool(together[stop - 1]) for _, stop in runs[:-1]) >= _MOST_SLABS:
+        raise InputError(
+            f"{called} has slices at uneven distances, {gaps.min():.2f} to {gaps.max():.2f} mm, that make no volume: "
+            "reconstruct them evenly spaced."
+        )
     return runs
 
 

@@ -3,7 +3,7 @@
 from enum import IntEnum
 from typing import Final
 
-__all__ = ["BINARY", "ENHANCED_CT", "Tag"]
+__all__ = ["BINARY", "ENHANCED_CT", "PARAMETRIC_MAP", "Tag"]
 
 
 class Tag(IntEnum):
@@ -64,3 +64,6 @@ BINARY: Final = frozenset(
 
 ENHANCED_CT: Final = "1.2.840.10008.5.1.4.1.1.2.1"
 """Class of multi-frame CT images, whose frames have headers of their own."""
+
+PARAMETRIC_MAP: Final = "1.2.840.10008.5.1.4.1.1.30"
+"""Class of maps, multi-frame likewise, whose pixels may be in floating point."""

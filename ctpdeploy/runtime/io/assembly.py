@@ -1,7 +1,7 @@
 """Assembly: a checked case from arrays in the axes of their source, whatever they were read from."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,12 @@ from ctpdeploy.runtime.data.source import Source
 from ctpdeploy.runtime.io.limits import require_limits
 from ctpdeploy.runtime.quality.inspection import inspect
 
-__all__ = ["assemble_case"]
+__all__ = ["SET_ASIDE", "assemble_case"]
+
+SET_ASIDE: Final = finding(
+    "maps-set-aside", "Computed maps were asked for, so that maps which may come with the series were not looked at."
+)
+"""Of whoever reads a case of which computed maps are wanted."""
 
 
 def assemble_case(
@@ -87,7 +92,7 @@ def assemble_case(
         except InputError as error:
             raise InputError(f"{called} gives no perfusion maps. {error}") from error
         volumes = computed.maps
-        sentence = "The case has no perfusion maps: they were computed from the series."
+        sentence = "The perfusion maps were computed from the series."
         findings = (*findings, finding("maps-computed", sentence), *computed.findings)
     return Case(
         identifier=identifier,

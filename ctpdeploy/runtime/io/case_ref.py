@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ctpdeploy.errors import InputError, UsageError
-from ctpdeploy.runtime.data.case import Case
+from ctpdeploy.runtime.data.case import Case, MapsWanted
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 
 __all__ = ["CaseRef", "by_name", "no_case"]
@@ -23,6 +23,7 @@ class CaseRef:
             missing is left out.
         reader: of the case, called with this reference.
         frame_interval: for the reader, seconds between frames whatever the files state; None for what they state.
+        maps: for the reader, whether maps that come with the case are looked for.
         perfusion: for the reader, how to compute maps where the case has none; None for ``PerfusionConfig()``.
         fault: why the files found make no case, one sentence; empty where they do.
     """
@@ -33,6 +34,7 @@ class CaseRef:
     files: Mapping[str, Path]
     reader: Callable[["CaseRef"], Case] = field(repr=False)
     frame_interval: float | None = None
+    maps: MapsWanted = "given"
     perfusion: PerfusionConfig | None = None
     fault: str = ""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from ctpdeploy.errors import InputError
-from ctpdeploy.runtime.data.case import Case
+from ctpdeploy.runtime.data.case import Case, MapsWanted
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.io import dicom_study, isles2018, isles2024
 from ctpdeploy.runtime.io.case_ref import CaseRef, no_case
@@ -62,7 +62,11 @@ def find_cases(folder: Path | str, *, series: str = "") -> list[CaseRef]:
 
 
 def read_case(
-    folder: Path | str, perfusion: PerfusionConfig | None = None, *, frame_interval: float | None = None
+    folder: Path | str,
+    perfusion: PerfusionConfig | None = None,
+    *,
+    frame_interval: float | None = None,
+    maps: MapsWanted = "given",
 ) -> Case:
     """Read the one case in ``folder``.
 
@@ -71,6 +75,7 @@ def read_case(
         perfusion: how its maps are computed if it has none, as networks have it in ``Pipeline.perfusion``; defaults to
             ``PerfusionConfig()``.
         frame_interval: seconds between frames, whatever its files state; None for what they state.
+        maps: ``"computed"`` to have them computed though the case has some.
 
     Raises:
         InputError: there is none or more than one, or it cannot be read.
@@ -78,7 +83,7 @@ def read_case(
     cases = find_cases(folder)
     if len(cases) > 1:
         raise InputError(f"{folder} holds {len(cases)} cases: name one of them, as {cases[0].folder}.")
-    return replace(cases[0], frame_interval=frame_interval).read(perfusion)
+    return replace(cases[0], frame_interval=frame_interval, maps=maps).read(perfusion)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.dicom.choice import Scan, choose_scans
 from ctpdeploy.runtime.dicom.header import File
+from ctpdeploy.runtime.dicom.map_choice import choose_maps
 from ctpdeploy.runtime.dicom.study import Study, find_studies
 from ctpdeploy.runtime.io.case_ref import CaseRef, no_case
 from ctpdeploy.runtime.io.dicom_case import read_dicom_case
@@ -55,14 +56,20 @@ class DicomStudies:
                 continue
             names = [name] if len(scans) == 1 else [f"{name}-{number}" for number in range(1, len(scans) + 1)]
             cases += [
-                refer(name=each, reader=partial(_read, scan=scan)) for each, scan in zip(names, scans, strict=True)
+                refer(name=each, reader=partial(_read, study=study, scans=scans, number=number))
+                for number, each in enumerate(names)
             ]
         return cases
 
 
-def _read(case: CaseRef, *, scan: Scan) -> Case:
+def _read(case: CaseRef, *, study: Study, scans: Sequence[Scan], number: int) -> Case:
     return read_dicom_case(
-        case.name, scan, called=str(case.folder), frame_interval=case.frame_interval, perfusion=case.perfusion
+        case.name,
+        scans[number],
+        called=str(case.folder),
+        maps=choose_maps(study, scans)[number] if case.maps == "given" else None,
+        frame_interval=case.frame_interval,
+        perfusion=case.perfusion,
     )
 
 

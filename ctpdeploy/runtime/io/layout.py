@@ -28,7 +28,8 @@ class Layout(Protocol):
         * files that make no case, such as two series, give a reference with a ``fault``: it is refused when its turn
           comes, and stops no other case;
         * a file that is of no case is left alone;
-        * a reader takes the ``frame_interval`` of its reference, where there is one, for that of the files.
+        * a reader takes the ``frame_interval`` of its reference, where there is one, for that of the files;
+        * it reads no maps where ``maps`` of its reference is ``"computed"``.
 
     Attributes:
         EXAMPLE: name of a series, for the sentence on a folder without cases.
@@ -139,6 +140,7 @@ def _read(case: CaseRef, *, integer_unit: float) -> Case:
         case.name,
         case.files,
         integer_unit=integer_unit,
+        maps=case.maps,
         perfusion=case.perfusion,
         frame_interval=case.frame_interval,
     )

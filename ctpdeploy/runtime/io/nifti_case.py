@@ -8,12 +8,12 @@ import numpy as np
 from nibabel.orientations import aff2axcodes
 
 from ctpdeploy.errors import InputError
-from ctpdeploy.runtime.data.case import MAP_NAMES, Case, FloatArray
+from ctpdeploy.runtime.data.case import MAP_NAMES, Case, FloatArray, MapsWanted
 from ctpdeploy.runtime.data.finding import Finding
 from ctpdeploy.runtime.data.geometry import Geometry
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.data.source import NiftiSource
-from ctpdeploy.runtime.io.assembly import assemble_case
+from ctpdeploy.runtime.io.assembly import SET_ASIDE, assemble_case
 from ctpdeploy.runtime.io.limits import INTERVAL
 from ctpdeploy.runtime.io.nifti import Volume, read_volume
 from ctpdeploy.runtime.io.nifti_clock import Interval
@@ -30,6 +30,7 @@ def read_nifti_case(
     paths: Mapping[str, Path],
     *,
     integer_unit: float = TENTHS,
+    maps: MapsWanted = "given",
     frame_interval: float | None = None,
     perfusion: PerfusionConfig | None = None,
 ) -> Case:
@@ -43,6 +44,7 @@ def read_nifti_case(
         paths: ``"ctp"`` (the raw series); all of ``MAP_NAMES``, or none, then they are computed from the series;
             optionally ``"dwi"`` and ``"lesion"``.
         integer_unit: unit of CBF and CBV maps of an integer type, in ml/100g/min and ml/100g.
+        maps: ``"computed"`` to have them computed though there are some, which are not read then.
         frame_interval: seconds between frames; None for what the series' header states.
         perfusion: how maps are computed where there are none; defaults to ``PerfusionConfig()``.
 
@@ -50,6 +52,9 @@ def read_nifti_case(
         InputError: a file is unreadable, some but not all maps are there, shapes or geometries differ, the series has
             fewer than two frames, or one of :mod:`ctpdeploy.runtime.io.limits` is not kept.
     """
+    set_aside = (SET_ASIDE,) if maps == "computed" else ()
+    if set_aside:
+        paths = {name: path for name, path in paths.items() if name not in MAP_NAMES}
     missing = [name for name in MAP_NAMES if name not in paths]
     if "ctp" not in paths:
         raise InputError(f"{identifier} has no raw CT perfusion series: give a 4D file (CT_4DPWI or --ctp).")
@@ -79,7 +84,7 @@ def read_nifti_case(
         source=NiftiSource(header=series.header),
         files={name: path.name for name, path in paths.items()},
         interval_source=interval.source,
-        findings=(*interval.findings, *_by_part({"ctp": series, **others})),
+        findings=(*set_aside, *interval.findings, *_by_part({"ctp": series, **others})),
     )
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctpdeploy.runtime.data.case import MAP_NAMES, FloatArray
+from ctpdeploy.runtime.data.map_units import DENSITY
 from ctpdeploy.runtime.data.perfusion_config import THRESHOLDS, PerfusionConfig
 from ctpdeploy.runtime.perfusion.oscillation import steady_residue
 
@@ -29,9 +30,6 @@ __all__ = [
     "read_lags",
     "residue_functions",
 ]
-
-DENSITY = 1.04
-"""rho, density of brain tissue in g/ml."""
 
 HAEMATOCRIT_RATIO = (1.0 - 0.45) / (1.0 - 0.25)
 """k_H: plasma share in large vessels over that in capillaries (haematocrit 0.45 and 0.25)."""

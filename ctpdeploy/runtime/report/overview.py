@@ -7,9 +7,10 @@ from typing import Final
 import numpy as np
 
 from ctpdeploy import INTENDED_USE
-from ctpdeploy.runtime.data.case import BoolArray, Case, IntervalSource
+from ctpdeploy.runtime.data.case import MAP_NAMES, BoolArray, Case, IntervalSource
 from ctpdeploy.runtime.data.finding import Severity
 from ctpdeploy.runtime.data.prediction import Prediction
+from ctpdeploy.runtime.data.source import DicomSource
 from ctpdeploy.runtime.report.canvas import Canvas, wrapped
 from ctpdeploy.runtime.report.colours import colour_table
 from ctpdeploy.runtime.report.frame import Frame, Lines
@@ -137,7 +138,7 @@ def _summary(case: Case, prediction: Prediction) -> list[str]:
     stated = _STATED.get(case.interval_source, case.interval_source)
     lines.append(f"{len(case.series)} frames, one every {case.frame_interval:.4g} s ({stated})")
     engine, seconds = prediction.outputs.engine, prediction.outputs.seconds
-    lines.append(f"{engine.backend}, {engine.precision}, networks {seconds['networks']:.2f} s")
+    lines.append(f"{engine.backend}, {engine.precision}, networks {seconds['networks']:.2f} s; {_maps(case)}")
     serious = [found for found in prediction.findings if found.severity == "serious"]
     shown = max(_MOST_FINDINGS, len(serious))
     lines += [f"{_MARKS[found.severity]} {found}" for found in prediction.findings[:shown]]
@@ -146,3 +147,12 @@ def _summary(case: Case, prediction: Prediction) -> list[str]:
     if case.geometry.spacing_source == "pixdim" and case.geometry.sides_stated:
         lines.append("The affine is the identity: left and right are as in RAS+, as the file states.")
     return lines
+
+
+def _maps(case: Case) -> str:
+    """Where its maps are from."""
+    if case.perfusion is not None:
+        return "maps computed"
+    if isinstance(case.source, DicomSource):
+        return f"maps of {', '.join(dict.fromkeys(case.files[name] for name in MAP_NAMES))}"
+    return "maps given"

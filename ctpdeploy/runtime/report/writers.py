@@ -16,6 +16,7 @@ Volumes have the header of the source series, so that they overlay it in any vie
 import json
 import os
 import re
+import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,7 +37,17 @@ from ctpdeploy.runtime.report.dicom.writer import DICOM_FILE, write_dicom
 from ctpdeploy.runtime.report.overview import write_overview
 from ctpdeploy.runtime.report.report_json import build_report
 
-__all__ = ["DICOM", "DIGESTS", "OVERVIEW", "REPORT", "own_files", "result_folder", "write_prediction", "write_volume"]
+__all__ = [
+    "DICOM",
+    "DIGESTS",
+    "OVERVIEW",
+    "RECEIPT",
+    "REPORT",
+    "own_files",
+    "result_folder",
+    "write_prediction",
+    "write_volume",
+]
 
 REPORT = "report.json"
 OVERVIEW = "overview.png"
@@ -44,9 +55,11 @@ DICOM = "dicom"
 """Folder of DICOM objects in a result."""
 DIGESTS = "digests.json"
 """Beside them after a run over many cases, see :mod:`ctpdeploy.runtime.cohort.seal`."""
+RECEIPT = "receipt.json"
+"""Beside them when objects were sent, see :mod:`ctpdeploy.service.receipt`; it stays when the case is written anew."""
 
 _OURS: Final = re.compile(
-    rf"{re.escape(REPORT)}|{re.escape(OVERVIEW)}|{re.escape(DIGESTS)}"
+    rf"{re.escape(REPORT)}|{re.escape(OVERVIEW)}|{re.escape(DIGESTS)}|{re.escape(RECEIPT)}"
     r"|sub-[0-9A-Za-z]+_desc-(lesion_mask|lesion_probseg|pseudo_dwi)\.nii\.gz"
 )
 
@@ -115,6 +128,8 @@ def write_prediction(
             stages["dicom"] = time.perf_counter() - drawn
         report = build_report(case, prediction, seconds=stages, outputs=names)
         (folder / REPORT).write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        if (target / RECEIPT).is_file():  # what an archive has been sent it has still
+            shutil.copyfile(target / RECEIPT, folder / RECEIPT)
     return target
 
 

@@ -87,6 +87,28 @@ def test_maps_say_what_they_measure_in_which_unit(layout: str, tmp_path: Path):
     assert tuple(QUANTITIES) == MAP_NAMES
 
 
+@pytest.mark.parametrize("layout", [name for name, of in LAYOUTS.items() if of.maps and name != "colour-maps"])
+def test_makers_write_the_same_values_in_their_own_units(layout: str, tmp_path: Path):
+    truth = write_random_study(tmp_path / "study", layout, maps=random_maps())
+    style = LAYOUTS[layout].map_style
+    found = sorted(of_kind(truth, "map"), key=lambda data: (data.SeriesNumber, data.InstanceNumber))
+    assert len(found) == {"mapped": 4 * SLICES, "rescaled": 4 * SLICES, "enhanced": 1}.get(style.encoding, 4)
+    expected = random_maps()
+    stored = np.concatenate([data.pixel_array.ravel() for data in found]).reshape(4, *expected["cbf"].shape)
+    for name, numbers in zip(MAP_NAMES, stored, strict=True):
+        _, times = style.unit(name)
+        slope = 1.0 if style.encoding == "double" else style.slope(name)
+        np.testing.assert_allclose(numbers * slope / times, expected[name], atol=0.5001 * slope / times)
+    assert {data.Manufacturer for data in found} == {LAYOUTS[layout].maker.manufacturer}
+
+
+def test_a_study_of_colours_has_no_other_maps(tmp_path: Path):
+    truth = write_random_study(tmp_path / "study", "colour-maps", maps=random_maps())
+    assert set(truth.others.values()) == {"colour"}
+    assert {data.SamplesPerPixel for data in of_kind(truth, "colour")} == {3}
+    assert len(truth.others) == 4
+
+
 def test_colours_hold_no_hu(study: StudyTruth):
     pictures = of_kind(study, "colour")
     assert {data.PhotometricInterpretation for data in pictures} == {"RGB"}

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ctpdeploy.runtime.cohort.seal import digests_of, seal, seal_holds
+from ctpdeploy.errors import InputError
+from ctpdeploy.runtime.cohort.seal import InputState, digests_of, require_whole, seal, seal_holds
 
 
 @pytest.fixture
@@ -31,6 +32,7 @@ def test_it_holds_wherever_the_same_files_lie(result: Path, files: dict[str, Pat
     assert seal_holds(result, files)
     (result / ".DS_Store").touch()
     (result / "notes.txt").touch()
+    (result / "receipt.json").touch()
     (tmp_path / "in").rename(tmp_path / "moved")
     assert seal_holds(result, {part: tmp_path / "moved" / path.name for part, path in files.items()})
 
@@ -51,9 +53,24 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 def test_it_is_broken_by(result: Path, files: dict[str, Path], tmp_path: Path, change: str):
     CHANGES[change](tmp_path)
     assert not seal_holds(result, files)
+    if "input" in change:
+        assert set(require_whole(result)) == {"overview.png", "report.json"}
+    else:
+        with pytest.raises(InputError, match=r"has no seal|does not match its seal"):
+            require_whole(result)
 
 
 def test_it_is_broken_by_a_part_more_or_less_or_exchanged(result: Path, files: dict[str, Path]):
     assert not seal_holds(result, {"ctp": files["ctp"]})
     assert not seal_holds(result, files | {"dwi": files["tmax"]})
     assert not seal_holds(result, {"ctp": files["tmax"], "tmax": files["ctp"]})
+
+
+@pytest.mark.parametrize("change", ["an input", "a file in an input", "a name in an input", "a missing input"])
+def test_files_that_change_while_they_are_read_are_noticed(files: dict[str, Path], tmp_path: Path, change: str):
+    changes = CHANGES | {"a missing input": lambda folder: (folder / "in" / "tmax.nii").unlink()}
+    state = InputState(files)
+    state.require_same()
+    changes[change](tmp_path)
+    with pytest.raises(InputError, match="changed while they were read"):
+        state.require_same()

@@ -94,6 +94,31 @@ def test_a_second_slab_and_a_second_thickness_are_stacks_of_their_own(tmp_path: 
     assert sorted(one.thickness for one in stacks(tmp_path)) == [6.0, 6.0, 10.0]
 
 
+def write_uneven(folder: Path, heights: list[float]) -> np.ndarray:
+    """A scan whose slices have these heights, of one thickness."""
+
+    def raised(data: Dataset, _: int, z: int) -> None:
+        data.ImagePositionPatient = [-108.0, -90.0, heights[z]]
+
+    return write_scan(folder, head_series(slices=len(heights)), edit=raised)
+
+
+def test_slices_of_three_distances_are_slabs_that_meet(tmp_path: Path):
+    """As skull base, what the table moved for, and brain: nothing is resampled, each slice stays where it was."""
+    hu = write_uneven(tmp_path, [0.0, 4.0, 8.0, 9.1, 16.1, 23.1])
+    lower, upper = stacks(tmp_path)
+    assert_array_equal(read_voxels(lower), hu[:, :3])
+    assert_array_equal(read_voxels(upper), hu[:, 3:])
+    assert [one.distance for one in (lower, upper)] == pytest.approx([4.0, 7.0])
+    assert [one.heights for one in (lower, upper)] == [(0.0, 8.0), (9.1, 23.1)]
+
+
+def test_slices_at_no_even_distance_are_refused(tmp_path: Path):
+    write_uneven(tmp_path, [0.0, 5.0, 11.0, 16.0, 22.0, 27.0, 33.0, 38.0, 44.0, 49.0])
+    with pytest.raises(InputError, match=r"series 3 has slices at uneven distances, 5\.00 to 6\.00 mm"):
+        stacks(tmp_path)
+
+
 def test_a_second_injection_is_a_stack_of_its_own(tmp_path: Path):
     """The table went on, and the slabs meet: between the slices there is no gap, between the times there is."""
     write_scan(tmp_path)
@@ -104,7 +129,7 @@ def test_a_second_injection_is_a_stack_of_its_own(tmp_path: Path):
 
 def test_pixels_stored_in_two_ways_are_refused(tmp_path: Path):
     def fewer(data: Dataset, t: int, _: int) -> None:
-        data.BitsStored = 12 if t == 5 else 16
+        data.BitsStored, data.HighBit = (12, 11) if t == 5 else (16, 15)
 
     write_scan(tmp_path, edit=fewer)
     with pytest.raises(InputError, match="stores its pixels in 2 ways"):

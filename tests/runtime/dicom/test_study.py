@@ -83,7 +83,7 @@ EXPECTED = {
     "bolus": "bolus tracking",
     "thick": "reformatted",
     "rCBF map": "perfusion map",
-    "CBF colour": "colour",
+    "CBF colour": "colour map",
     "coronal": "not axial",
     "screens": "without positions",
     "dose report": "report",
@@ -190,6 +190,22 @@ def test_two_slabs_of_two_series_are_two_scans(tmp_path: Path):
     assert lower.stack.heights[0] < upper.stack.heights[0]
 
 
+def test_two_slabs_of_one_series_are_two_scans_and_that_is_said(tmp_path: Path):
+    """Of a lesion across both, neither shows all."""
+
+    def raised(data: Dataset, _: int, z: int) -> None:
+        data.ImagePositionPatient = [-108.0, -90.0, (0.0, 4.0, 5.1, 12.1)[z]]
+
+    write_scan(tmp_path, head_series(slices=4), edit=raised)
+    lower, upper = choose_scans(study(tmp_path))
+    assert (lower.stack.heights, upper.stack.heights) == ((0.0, 4.0), (5.1, 12.1))
+    for scan in (lower, upper):
+        assert [found.code for found in scan.findings] == ["series-in-slabs"]
+        assert str(scan.findings[0]).startswith(
+            "Series 3 holds 2 slabs, 2 slices every 4 mm from 0 to 4 mm, 2 slices every 7 mm from 5 to 12 mm: each is a"
+        )
+
+
 def test_images_of_other_slices_in_a_scan_are_said(tmp_path: Path):
     write_scan(tmp_path)
     thick = named("CTP", SliceThickness=12.0)
@@ -226,6 +242,17 @@ def test_images_that_do_not_say_how_they_are_stored_are_refused(tmp_path: Path):
 
     write_scan(tmp_path, edit=unsigned)
     assert "does not state signed of its pixels" in study(tmp_path).verdicts[0].because
+
+
+def test_bits_that_contradict_each_other_are_refused(tmp_path: Path):
+    """The lowest twelve, or the highest: values differ by a factor of 16."""
+
+    def left(data: Dataset, t: int, z: int) -> None:
+        if (t, z) == (3, 1):
+            data.BitsStored = 12
+
+    write_scan(tmp_path, edit=left)
+    assert "states 12 bits a pixel and bit 15 as the highest" in study(tmp_path).verdicts[0].because
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,9 @@ import pytest
 from numpy.testing import assert_array_equal
 from pydicom.dataset import Dataset
 from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
@@ -65,9 +68,10 @@ def test_bits_above_the_highest_are_no_part_of_a_value(tmp_path: Path, signed: b
     assert_array_equal(read_voxels(stack(tmp_path)), hu)
 
 
-@pytest.mark.parametrize(
-    "syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless]
-)
+UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
+
+
+@pytest.mark.parametrize("syntax", [*UNCOMPRESSED, JPEG2000Lossless, JPEGLSLossless, RLELossless])
 @pytest.mark.parametrize("signed", [False, True])
 def test_every_transfer_syntax_gives_the_same(tmp_path: Path, syntax: str, signed: bool):
     hu = np.kron(head_series(), np.ones((2, 2), dtype=np.int16))  # an encoder takes none smaller
@@ -75,8 +79,11 @@ def test_every_transfer_syntax_gives_the_same(tmp_path: Path, syntax: str, signe
     def edit(data: Dataset, t: int, z: int) -> None:
         data.Rows, data.Columns = hu.shape[2:]
         stored(data, hu[t, z], 1, -1024, "<i2" if signed else "<u2")
-        if syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian):
+        if syntax in UNCOMPRESSED:
             data.file_meta.TransferSyntaxUID = syntax
+            if not UID(syntax).is_little_endian:
+                data.set_original_encoding(is_implicit_vr=False, is_little_endian=False)
+                data.PixelData = np.frombuffer(data.PixelData, "<i2").byteswap().tobytes()
         else:
             data.compress(syntax, generate_instance_uid=False)
 

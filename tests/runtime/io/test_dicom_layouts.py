@@ -18,7 +18,7 @@ EXPECTED_KINDS = {
     "tracking": {"bolus tracking"},
     "reformatted": {"reformatted", "not axial", "perfusion map"},
     "angiography": {"volume", "phases"},
-    "colour": {"colour"},
+    "colour": {"colour", "colour map"},
     "map": {"perfusion map", "other modality", "not images"},
     "report": {"report"},
     "presentation": {"report"},

@@ -58,6 +58,16 @@ def test_wrong_maps_are_found(patient: Patient, name: str) -> None:
     assert code in codes(spoil(dict(patient.maps)), patient)
 
 
+@pytest.mark.parametrize(("number", "healthy"), [(3, False), (17, False), (20, True)])
+def test_a_mirrored_tmax_is_found_though_both_sides_are_alike(number: int, healthy: bool) -> None:
+    """Of patients whose Tmax agrees well enough either way."""
+    seed = np.random.SeedSequence(3 if number == 3 else 77, spawn_key=(number,))
+    patient = make_patient(seed, PhantomConfig(size=128, slices=2, healthy=healthy))
+    mirrored = {**patient.maps, "tmax": patient.maps["tmax"][..., ::-1]}
+    assert codes(patient.maps, patient) == set()
+    assert codes(mirrored, patient) == {"maps-of-another"}
+
+
 def test_maps_of_another_patient_are_found(patient: Patient) -> None:
     other = make_patient(np.random.SeedSequence(83), PhantomConfig(size=128, slices=4))
     assert codes(dict(other.maps), patient) == {"maps-of-another"}

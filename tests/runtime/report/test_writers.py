@@ -228,6 +228,15 @@ def test_nothing_is_lost_that_somebody_put_beside_a_result(tmp_path: Path, phant
     assert (place / stranger).exists()
 
 
+def test_a_receipt_of_what_was_sent_stays_when_the_case_is_written_anew(tmp_path: Path, phantom_case: Case):
+    place = write(tmp_path, phantom_case)
+    (place / "receipt.json").write_text("sent")
+    (place / "overview.png").write_text("old")
+    write(tmp_path, phantom_case)
+    assert (place / "receipt.json").read_text() == "sent"
+    assert (place / "overview.png").read_bytes() != b"old"
+
+
 def test_a_link_to_a_result_is_not_replaced(tmp_path: Path, phantom_case: Case):
     place = write(tmp_path / "elsewhere", phantom_case)
     (tmp_path / place.name).symlink_to(place)

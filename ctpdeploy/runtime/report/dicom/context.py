@@ -15,6 +15,7 @@ from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.data.prediction import Prediction
 from ctpdeploy.runtime.data.source import DicomSource
+from ctpdeploy.runtime.dicom.kinds import OWN_MAKER, OWN_NOTICE
 from ctpdeploy.runtime.report.dicom.codes import NEURAL_NETWORK, Code
 from ctpdeploy.runtime.report.dicom.identity import Identity
 from ctpdeploy.runtime.report.dicom.source_images import SourceImages
@@ -24,10 +25,8 @@ __all__ = ["Context", "ascii_text", "concept"]
 _LONGEST: Final = 64
 """Characters of a Long String, as of a Series Description."""
 
-_NAME: Final = "ctpdeploy"
 _BODY_PART: Final = "HEAD"  # of no two sides: none has to be named
 _NO_BUNDLE: Final = "none"
-_SHORT_NOTICE: Final = "research use only"
 
 
 class Context:
@@ -63,6 +62,8 @@ class Context:
             (
                 *(__version__, self.digest, engine.backend, engine.precision),
                 *(case.interval_source, str(case.frame_interval)),
+                *source.map_uids,
+                *(found.code for found in case.findings if found.code == "maps-set-aside"),
                 *(source.study_uid, *(uid for phase in source.instance_uids for uid in phase)),
             ),
         )
@@ -70,7 +71,7 @@ class Context:
         self.versions = [
             ascii_text(words)[:_LONGEST]
             for words in (
-                f"{_NAME} {__version__}",
+                f"{OWN_MAKER} {__version__}",
                 f"bundle {self.digest[:12]}",
                 f"{engine.backend} {engine.precision}",
                 *(f"{package} {version}" for package, version in engine.versions.items()),
@@ -90,8 +91,8 @@ class Context:
             "series_number": self.identity.series_number(index),
             "sop_instance_uid": self.identity.uid(word),
             "instance_number": 1,
-            "series_description": f"{description} ({_SHORT_NOTICE})",
-            "manufacturer": _NAME,
+            "series_description": f"{description} ({OWN_NOTICE})",
+            "manufacturer": OWN_MAKER,
             "manufacturer_model_name": self._model,
             "device_serial_number": self.digest,
             "software_versions": self.versions,
@@ -100,7 +101,7 @@ class Context:
 
     def _equipment(self) -> ContributingEquipment:
         return ContributingEquipment(
-            manufacturer=_NAME,
+            manufacturer=OWN_MAKER,
             purpose_of_reference=codes.DCM.ProcessingEquipment,
             manufacturer_model_name=self._model,
             device_serial_number=self.digest,
@@ -124,7 +125,7 @@ class Context:
     def algorithm(self) -> AlgorithmIdentificationSequence:
         """The networks, as what drew a segment."""
         return AlgorithmIdentificationSequence(
-            name=_NAME, family=concept(NEURAL_NETWORK), version=__version__, parameters={"bundle": self.digest}
+            name=OWN_MAKER, family=concept(NEURAL_NETWORK), version=__version__, parameters={"bundle": self.digest}
         )
 
     def finish(self, data: Dataset) -> None:
