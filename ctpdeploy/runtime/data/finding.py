@@ -58,6 +58,13 @@ CODES: Final[dict[str, Code]] = {
     "series-uneven": Code("serious", "the brain's mean curve goes up and down more than a bolus; motion, or disorder"),
     "series-clipped": Code("serious", "over a hundredth of the voxels share the greatest value, as in a window"),
     "series-without-baseline": Code("serious", "the series begins when contrast agent has come already"),
+    "series-ends-early": Code(
+        "serious", "over 0.55 of the brain's rise is left at the end of the series; late tissue is missed"
+    ),
+    "frames-identical": Code("serious", "a frame is the one before over again, in at least one slice"),
+    "slice-without-brain": Code(
+        "serious", "a slice shows less than half of the brain of the one beside it, as where the skull is open"
+    ),
     "lesion-outside-tissue": Code("serious", "over a tenth of the lesion lies in air, fat or bone"),
     "sides-not-stated": Code("serious", "no form code of a header is set; where it is the series', no side is named"),
     "sides-contradict": Code(

@@ -31,6 +31,26 @@ def test_inside_of_the_skull_less_a_margin(gap: int) -> None:
     assert not mask[radius() > 40].any()
 
 
+@pytest.mark.parametrize("gap", [8, 24, 36])
+def test_an_open_skull_is_closed_by_a_line(gap: int) -> None:
+    mask = brain_mask(np.concatenate([head(gap=gap), head()]), SPACING)[0]
+    assert mask[radius() < 33].all()
+    assert not mask[radius() > 42].any()
+
+
+def test_a_skull_that_the_field_of_view_cuts_is_closed_there() -> None:
+    cut = np.repeat(head()[:, 20:], 2, axis=0)
+    mask = brain_mask(cut, SPACING)[1]
+    assert mask[6:][radius()[26:] < 35].all()
+    assert not mask[radius()[20:] > 40].any()
+
+
+def test_bone_that_is_no_skull_encloses_nothing() -> None:
+    half = head()
+    half[0, 30:][half[0, 30:] == 1000.0] = 30.0
+    assert not brain_mask(half, SPACING).any()
+
+
 def test_a_hole_in_the_brain_is_filled() -> None:
     image = head()
     image[0, 55:60, 55:60] = 1200.0  # a calcification or a clip

@@ -1,6 +1,7 @@
 """A series and what is done to it: each kind of damage has its finding, and a right one has none."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,6 +24,12 @@ def with_frames(series: np.ndarray, frames: slice, value: float, *, rows: slice 
     return changed
 
 
+def with_image(series: np.ndarray, place: tuple[int | slice, int], image: np.ndarray) -> np.ndarray:
+    changed = series.copy()
+    changed[place] = image
+    return changed
+
+
 DAMAGES: dict[str, tuple[Damage, str]] = {
     "rescale intercept lost": (lambda hu: hu + 1024, "series-not-hu"),
     "slope of 0.1": (lambda hu: hu / 10, "series-not-hu"),
@@ -42,6 +49,18 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "blocks of frames exchanged": (
         lambda hu: hu[[*range(10), *range(15, 20), *range(10, 15), *range(20, len(hu))]],
         "series-uneven",
+    ),
+    "ended at half of it": (lambda hu: hu[: len(hu) // 2], "series-ends-early"),
+    "one frame again": (lambda hu: hu[[*range(20), 19, *range(20, len(hu))]], "frames-identical"),
+    "each frame twice": (lambda hu: hu.repeat(2, axis=0), "frames-identical"),
+    "one image again": (lambda hu: with_image(hu, (8, 2), hu[7, 2]), "frames-identical"),
+    "a slice without bone": (
+        lambda hu: with_image(hu, (slice(None), 1), np.minimum(hu[:, 1], 35)),
+        "slice-without-brain",
+    ),
+    "the top slice without bone": (
+        lambda hu: with_image(hu, (slice(None), -1), np.minimum(hu[:, -1], 35)),
+        "slice-without-brain",
     ),
     "no contrast agent": (lambda hu: hu[:1].repeat(40, axis=0), "series-without-bolus"),
 }
@@ -73,3 +92,10 @@ def test_a_sentence_names_slice_and_frame(patient: Patient) -> None:
     (found,) = inspect_series(Blocks.of(series, patient.spacing))
     assert "Slice 2 changes by" in found.sentence
     assert "frame 16 to frame 17" in found.sentence or "frame 17 to frame 18" in found.sentence
+
+
+def test_one_block_of_a_sinus_at_the_vertex_is_no_jump(patient: Patient) -> None:
+    seen = Blocks.of(with_frames(patient.series, slice(20, 21), 0.0), patient.spacing)
+    one = np.zeros_like(seen.inside)
+    one[3, *np.argwhere(seen.inside[3])[0]] = True
+    assert not {"frames-broken", "frames-jump"} & {found.code for found in inspect_series(replace(seen, inside=one))}
