@@ -62,6 +62,7 @@ CODES: Final[dict[str, Code]] = {
         "serious", "over 0.55 of the brain's rise is left at the end of the series; late tissue is missed"
     ),
     "frames-identical": Code("serious", "a frame is the one before over again, in at least one slice"),
+    "head-moved": Code("serious", "the head lies over 1.5 mm in the plane from where it was in the first frames"),
     "slice-without-brain": Code(
         "serious", "a slice shows less than half of the brain of the one beside it, as where the skull is open"
     ),

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
+from scipy import ndimage
 
 from ctpdeploy.runtime.data.case import FloatArray
 from ctpdeploy.runtime.data.finding import Finding, finding
@@ -46,6 +47,12 @@ _NEXT_SLICE: Final = (0.6, 0.5)
 """Brain of a slice over the largest, and of the next over its: right ones beside one of 0.6 have 0.7 of it at least,
 with slices of 12 mm too."""
 
+_MOVED_MM: Final = 1.5
+"""For more than half a second or two; heads at rest have 0.01, whatever their contrast."""
+
+_LASTING: Final = 5
+"""Frames of which most show a movement, or it was no lasting one."""
+
 _NO_BASELINE: Final = 0.2
 """Of the range, that the first frames lie above the least."""
 
@@ -67,7 +74,13 @@ def inspect_series(seen: Blocks) -> tuple[Finding, ...]:
     found = (*_clipped(seen), *_without_brain(seen))
     if not seen.inside.any():
         return found
-    return (*jumps, *found, *_repeated(seen), *_course(seen.frames[:, seen.inside].mean(axis=1, dtype=np.float64)))
+    return (
+        *jumps,
+        *found,
+        *_repeated(seen),
+        *_moved(seen),
+        *_course(seen.frames[:, seen.inside].mean(axis=1, dtype=np.float64)),
+    )
 
 
 def _clipped(seen: Blocks) -> Iterator[Finding]:
@@ -106,6 +119,18 @@ def _repeated(seen: Blocks) -> Iterator[Finding]:
             f"frame {same[0] + 1} (counted from 0): were frames lost, or copied twice? Export the series again."
         )
         yield finding("frames-identical", sentence)
+
+
+def _moved(seen: Blocks) -> Iterator[Finding]:
+    """Of a head that does not lie where it lay at first."""
+    far = np.hypot(*ndimage.median_filter(seen.moved, (_LASTING, 1)).T)
+    if far.max() > _MOVED_MM:
+        frame = int(np.argmax(far > _MOVED_MM))
+        sentence = (
+            f"The head lies up to {far.max():.1f} mm from where it was first, more than {_MOVED_MM:g} mm from frame "
+            f"{frame} (counted from 0) on: correct the series for motion, or maps and lesion may be wrong."
+        )
+        yield finding("head-moved", sentence)
 
 
 def _jumps(seen: Blocks) -> Iterator[Finding]:

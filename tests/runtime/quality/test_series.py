@@ -30,6 +30,12 @@ def with_image(series: np.ndarray, place: tuple[int | slice, int], image: np.nda
     return changed
 
 
+def moved_from(series: np.ndarray, frame: int, pixels: int) -> np.ndarray:
+    changed = series.copy()
+    changed[frame:] = np.roll(series[frame:], pixels, axis=3)
+    return changed
+
+
 DAMAGES: dict[str, tuple[Damage, str]] = {
     "rescale intercept lost": (lambda hu: hu + 1024, "series-not-hu"),
     "slope of 0.1": (lambda hu: hu / 10, "series-not-hu"),
@@ -62,6 +68,8 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         lambda hu: with_image(hu, (slice(None), -1), np.minimum(hu[:, -1], 35)),
         "slice-without-brain",
     ),
+    "a head 4 mm aside from half of it on": (lambda hu: moved_from(hu, len(hu) // 2, 2), "head-moved"),
+    "a head 2 mm aside from a third of it on": (lambda hu: moved_from(hu, len(hu) // 3, 1), "head-moved"),
     "no contrast agent": (lambda hu: hu[:1].repeat(40, axis=0), "series-without-bolus"),
 }
 
@@ -83,7 +91,12 @@ def test_right_series_have_no_finding(variant: str | None, slices: int) -> None:
 def test_motion_may_be_doubted_and_is_not_refused() -> None:
     for number in range(6):
         patient = make_patient(np.random.SeedSequence((82, number)), PhantomConfig(size=128, slices=2, motion=1.0))
-        assert set(codes(patient.series, patient.spacing)) <= {"frames-jump", "series-uneven"}
+        assert set(codes(patient.series, patient.spacing)) <= {
+            "frames-jump",
+            "series-uneven",
+            "head-moved",
+            "series-ends-early",
+        }
 
 
 def test_a_sentence_names_slice_and_frame(patient: Patient) -> None:
