@@ -63,6 +63,9 @@ CODES: Final[dict[str, Code]] = {
     ),
     "frames-identical": Code("serious", "a frame is the one before over again, in at least one slice"),
     "head-moved": Code("serious", "the head lies over 1.5 mm in the plane from where it was in the first frames"),
+    "brain-left-out": Code(
+        "serious", "over 5 ml of the brain in one piece are no tissue, as haemorrhage, old infarcts and metal are not"
+    ),
     "slice-without-brain": Code(
         "serious", "a slice shows less than half of the brain of the one beside it, as where the skull is open"
     ),

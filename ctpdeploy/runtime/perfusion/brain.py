@@ -5,7 +5,7 @@ from scipy import ndimage
 
 from ctpdeploy.runtime.data.case import BoolArray, Case, FloatArray
 
-__all__ = ["brain_mask", "tissue"]
+__all__ = ["brain_mask", "dilate", "erode", "tissue"]
 
 BONE_HU = 200.0
 """Above contrast-filled sinuses in a time mean, below every part of the skull."""
@@ -50,7 +50,7 @@ def brain_mask(mean_hu: FloatArray, spacing: tuple[float, float, float]) -> Bool
     """
     bone = mean_hu > BONE_HU
     if not bone.any():
-        return _largest(_erode(mean_hu > 0.0, spacing[1:], MARGIN_MM))
+        return _largest(erode(mean_hu > 0.0, spacing[1:], MARGIN_MM))
     return _inside_skull(mean_hu, bone, spacing[1:])
 
 
@@ -65,14 +65,14 @@ def _inside_skull(mean_hu: FloatArray, bone: BoolArray, pixel: tuple[float, floa
     ``pixel`` is ``(dy, dx)`` in mm, here and below.
     """
     head = _filled(mean_hu > SKIN_HU)
-    skull = _erode(_dilate(bone, pixel, CLOSING_MM), pixel, CLOSING_MM) | bone
+    skull = erode(dilate(bone, pixel, CLOSING_MM), pixel, CLOSING_MM) | bone
     inside = _filled(skull) & ~skull & head
     for place, image in enumerate(mean_hu):
         closed = _closed(skull[place], pixel) & (image > 0.0) & ~skull[place]
         size = np.count_nonzero(closed)
         if size * pixel[0] * pixel[1] > LEAST_MM2 and np.count_nonzero(inside[place]) < 0.5 * size:
             inside[place] = closed
-    return _filled(_largest(_erode(inside, pixel, MARGIN_MM)))
+    return _filled(_largest(erode(inside, pixel, MARGIN_MM)))
 
 
 def _closed(skull: BoolArray, pixel: tuple[float, float]) -> BoolArray:
@@ -85,9 +85,9 @@ def _closed(skull: BoolArray, pixel: tuple[float, float]) -> BoolArray:
     for angle in _DIRECTIONS:
         way = np.sin(angle), np.cos(angle)
         hull &= way[0] * y[:, None] + way[1] * x <= (places @ way).max() + 1e-6
-    within = _erode(hull[None], pixel, SKULL_MM)[0]
+    within = erode(hull[None], pixel, SKULL_MM)[0]
     outline = hull & ~within
-    near = _dilate(skull[None], pixel, SKULL_MM)[0]
+    near = dilate(skull[None], pixel, SKULL_MM)[0]
     return within if np.count_nonzero(outline & near) >= LEAST_BONE * np.count_nonzero(outline) else np.zeros_like(hull)
 
 
@@ -101,7 +101,7 @@ def _filled(mask: BoolArray) -> BoolArray:
     return np.asarray(enclosed[regions])
 
 
-def _dilate(mask: BoolArray, pixel: tuple[float, float], radius_mm: float) -> BoolArray:
+def dilate(mask: BoolArray, pixel: tuple[float, float], radius_mm: float) -> BoolArray:
     """All of ``(D, H, W)`` within a radius of the mask's voxels in the same slice.
 
     Row by row of the disk, from its ends, where it is narrow, to its middle; all slices at once.
@@ -118,9 +118,9 @@ def _dilate(mask: BoolArray, pixel: tuple[float, float], radius_mm: float) -> Bo
     return dilated
 
 
-def _erode(mask: BoolArray, pixel: tuple[float, float], radius_mm: float) -> BoolArray:
+def erode(mask: BoolArray, pixel: tuple[float, float], radius_mm: float) -> BoolArray:
     """All of the mask farther than a radius from its outside."""
-    return ~_dilate(~mask, pixel, radius_mm)
+    return ~dilate(~mask, pixel, radius_mm)
 
 
 def _largest(mask: BoolArray) -> BoolArray:

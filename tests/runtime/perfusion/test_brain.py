@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from ctpdeploy.phantom import PhantomConfig, make_patient
-from ctpdeploy.runtime.perfusion.brain import _dilate, _erode, _filled, brain_mask
+from ctpdeploy.runtime.perfusion.brain import _filled, brain_mask, dilate, erode
 
 SPACING = (5.0, 1.0, 1.0)
 
@@ -80,8 +80,8 @@ def test_a_slice_of_air_or_of_bone_is_empty() -> None:
 def test_a_mask_grows_and_shrinks_by_euclidean_distances(pixel: tuple[float, float], radius_mm: float) -> None:
     mask = np.random.default_rng(0).random((2, 40, 33)) < 0.08
     within = [ndimage.distance_transform_edt(~image, sampling=pixel) <= radius_mm for image in mask]
-    np.testing.assert_array_equal(_dilate(mask, pixel, radius_mm), within)
-    np.testing.assert_array_equal(_erode(~mask, pixel, radius_mm), ~np.stack(within))
+    np.testing.assert_array_equal(dilate(mask, pixel, radius_mm), within)
+    np.testing.assert_array_equal(erode(~mask, pixel, radius_mm), ~np.stack(within))
 
 
 def test_holes_are_what_no_way_in_the_slice_leads_out_of() -> None:
