@@ -18,8 +18,8 @@ from ctpdeploy.runtime.quality.blocks import Blocks
 __all__ = ["inspect_bolus", "inspect_durations"]
 
 _BOLUS_S: Final = (11.0, 25.0)
-"""Of the brain's curves above half of their peak, in the median; 13 to 21 are usual. By twice or half the frame interval
-all of 72 right series are out of it."""
+"""Of the brain's curves above half of their peak, in the median; 13 to 21 are usual. By twice or half the frame
+interval all of 72 right series are out of it."""
 
 _MTT: Final = (0.3, 0.75)
 """Median of MTT over that of the bolus; right maps have 0.40 to 0.57, and of 72 none is in it twice or half as long."""
