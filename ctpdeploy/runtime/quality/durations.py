@@ -50,7 +50,7 @@ def inspect_durations(maps: Mapping[str, FloatArray], seen: Blocks, times: Float
         seen: the series.
         times: of its frames ``(T,)`` in s.
     """
-    blocks = shown(maps, seen) & seen.inside
+    blocks = shown(maps, seen, by=3) & seen.inside
     if np.count_nonzero(blocks) < FEWEST:
         return
     tmax, mtt = (seen.means(maps[name]) for name in ("tmax", "mtt"))
