@@ -18,7 +18,7 @@ from ctpdeploy.service.address import WebAddress
 from ctpdeploy.service.archive import Outcome, State, TransientError
 from ctpdeploy.service.connection import client_context, fault_of
 from ctpdeploy.service.instance import Instance
-from ctpdeploy.service.statuses import outcome_of_status
+from ctpdeploy.service.statuses import outcome_of_failure, outcome_of_status
 
 __all__ = ["WebArchive"]
 
@@ -136,7 +136,7 @@ class WebArchive:
         code, failed, named = f"HTTP {status}", State.REFUSED, _sequences(answer)
         for item in named[_FAILED]:
             if _value(item, _UID) in (instance.uid, None):
-                return outcome_of_status(instance, _number(item, _REASON, 0x0110))
+                return outcome_of_failure(instance, _number(item, _REASON, 0x0110))
         if status not in (200, 202):
             return Outcome(instance=instance, state=failed, status=code, remark="refused", transient=status in _LATER)
         for item in named[_NAMED]:
@@ -177,4 +177,4 @@ def _value(item: Mapping[str, Any], tag: str) -> Any:  # noqa: ANN401  whatever 
 
 def _number(item: Mapping[str, Any], tag: str, otherwise: int) -> int:
     value = _value(item, tag)
-    return value & 0xFFFF if isinstance(value, int) else otherwise
+    return value & 0xFFFF if type(value) is int else otherwise  # and no bool, which is one of them
