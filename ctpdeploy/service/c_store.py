@@ -4,6 +4,8 @@ import socket
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from ctpdeploy.errors import PeerError
@@ -104,14 +106,18 @@ class DicomArchive:
         return ask_for_commitment(self._entity(), self._association, instances, wait=wait, port=port)
 
     def _store(self, association: "Association", instance: Instance) -> Outcome:
-        instance.require_same()
         # the wait begins when the first byte is sent, so that a large object on a slow line needs more of it
         association.dimse_timeout = self._timeout + instance.bytes / SLOWEST
         broken = TransientError(f"{self.address} ended the association or did not answer in time: try again later.")
-        try:
-            answer = association.send_c_store(instance.path)
-        except RuntimeError as error:  # aborted meanwhile
-            raise broken from error
+        # a copy of what was checked, since the package itself reads the file that it is given, and while it sends
+        with TemporaryDirectory(prefix="ctpdeploy-") as folder:
+            copy = Path(folder) / "object.dcm"
+            with copy.open("wb") as stream:
+                stream.writelines(instance.chunks())
+            try:
+                answer = association.send_c_store(copy)
+            except RuntimeError as error:  # aborted meanwhile
+                raise broken from error
         if "Status" not in answer:
             raise broken
         return outcome_of_status(instance, int(answer.Status))

@@ -55,7 +55,7 @@ def open_result(folder: Path) -> Result:
     """
     sealed = require_whole(folder)
     names = sorted(name for name in sealed if name.startswith(f"{DICOM}/"))
-    instances = {name: read_instance(folder / name) for name in names}
+    instances = {name: read_instance(folder / name, sha256=sealed[name]) for name in names}
     return Result(
         folder=folder,
         instances=tuple(instances.values()),

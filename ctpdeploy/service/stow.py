@@ -25,7 +25,6 @@ __all__ = ["WebArchive"]
 LONGEST_ANSWER: Final = 2**22
 """Bytes of an answer that are read."""
 
-_CHUNK: Final = 2**18
 _LATER: Final = {408, 429, 502, 503, 504, 507}
 """HTTP statuses of what may go well later."""
 _OF_ALL: Final = {401: "takes no requests without a token that it knows", 403: "does not allow this token to store"}
@@ -97,7 +96,6 @@ class WebArchive:
         return HTTPSConnection(place.host, place.port, timeout=self._timeout, context=self._context)
 
     def _post(self, connection: HTTPConnection, instance: Instance) -> tuple[int, bytes]:
-        instance.require_same()
         boundary = uuid4().hex
         head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
         tail = f"\r\n--{boundary}--\r\n".encode()
@@ -147,9 +145,7 @@ class WebArchive:
 
 def _body(head: bytes, instance: Instance, tail: bytes) -> Iterator[bytes]:
     yield head
-    with instance.path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            yield chunk
+    yield from instance.chunks()
     yield tail
 
 
