@@ -12,8 +12,8 @@ from ctpdeploy.errors import PeerError
 from ctpdeploy.service.address import DicomAddress, require_title
 from ctpdeploy.service.archive import Outcome, State, TransientError
 from ctpdeploy.service.commitment import Commitment, ask_for_commitment
-from ctpdeploy.service.connection import diagnosis
-from ctpdeploy.service.instance import Instance
+from ctpdeploy.service.connection import SLOWEST, diagnosis
+from ctpdeploy.service.instance import Instance, chunks_of
 from ctpdeploy.service.pynetdicom_quietly import pynetdicom
 from ctpdeploy.service.statuses import outcome_of_status
 
@@ -29,9 +29,6 @@ TITLE: Final = "CTPDEPLOY"
 
 MOST_CONTEXTS: Final = 128
 """Of an association: their numbers are the odd ones of a byte."""
-
-SLOWEST: Final = 256 * 1024
-"""Bytes a second at which an object is given time to travel, beside the time for an answer."""
 
 _REJECTIONS: Final = {
     (1, 3): "does not know the AE title {ours}: register it there, or call by another with --aet",
@@ -113,7 +110,7 @@ class DicomArchive:
         with TemporaryDirectory(prefix="ctpdeploy-") as folder:
             copy = Path(folder) / "object.dcm"
             with copy.open("wb") as stream:
-                stream.writelines(instance.chunks())
+                stream.writelines(chunks_of(instance))
             try:
                 answer = association.send_c_store(copy)
             except RuntimeError as error:  # aborted meanwhile

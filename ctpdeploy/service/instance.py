@@ -9,7 +9,7 @@ from typing import Final
 from ctpdeploy.errors import InputError
 from ctpdeploy.service.pynetdicom_quietly import pynetdicom
 
-__all__ = ["Instance", "read_instance"]
+__all__ = ["Instance", "chunks_of", "read_instance"]
 
 _CHUNK: Final = 2**18
 
@@ -34,29 +34,33 @@ class Instance:
     bytes: int
     sha256: str = ""
 
-    def chunks(self) -> Iterator[bytes]:
-        """What its file holds; the last part only if all are what they were, so that nothing else is ever complete.
 
-        Raises:
-            InputError: they are not as long as they were, not of their digest, or cannot be read any more.
-        """
-        changed = InputError(f"{self.path} changed while it was sent: send it again when it is complete.")
-        digest, length, held = sha256(), 0, b""
-        try:
-            with self.path.open("rb") as stream:
-                while chunk := stream.read(_CHUNK):
-                    digest.update(chunk)
-                    length += len(chunk)
-                    if length > self.bytes:
-                        raise changed
-                    if held:
-                        yield held
-                    held = chunk
-        except OSError as error:
-            raise changed from error
-        if length != self.bytes or (self.sha256 and digest.hexdigest() != self.sha256):
-            raise changed
-        yield held
+def chunks_of(instance: Instance) -> Iterator[bytes]:
+    """What the file of an object holds; the last part only if all are what they were, so that nothing else is ever complete.
+
+    Args:
+        instance: the object.
+
+    Raises:
+        InputError: they are not as long as they were, not of their digest, or cannot be read any more.
+    """
+    changed = InputError(f"{instance.path} changed while it was sent: send it again when it is complete.")
+    digest, length, held = sha256(), 0, b""
+    try:
+        with instance.path.open("rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
+                length += len(chunk)
+                if length > instance.bytes:
+                    raise changed
+                if held:
+                    yield held
+                held = chunk
+    except OSError as error:
+        raise changed from error
+    if length != instance.bytes or (instance.sha256 and digest.hexdigest() != instance.sha256):
+        raise changed
+    yield held
 
 
 def read_instance(path: Path, *, sha256: str = "") -> Instance:

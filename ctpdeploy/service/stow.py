@@ -16,8 +16,8 @@ from ctpdeploy import __version__
 from ctpdeploy.errors import PeerError, UsageError
 from ctpdeploy.service.address import WebAddress
 from ctpdeploy.service.archive import Outcome, State, TransientError
-from ctpdeploy.service.connection import client_context, fault_of
-from ctpdeploy.service.instance import Instance
+from ctpdeploy.service.connection import SLOWEST, client_context, fault_of, time_limit
+from ctpdeploy.service.instance import Instance, chunks_of
 from ctpdeploy.service.statuses import outcome_of_failure, outcome_of_status
 
 __all__ = ["WebArchive"]
@@ -39,7 +39,7 @@ class WebArchive:
         token: for the Authorization header, as a bearer's, or with its scheme before it, as ``Basic dXNlcjpwYXNz``;
             empty for none.
         tls: how TLS is spoken; None for the system's certificates.
-        timeout: s to wait for a connection, and for every step of a request.
+        timeout: s to wait for a connection, and for the answer to an object; large ones are given more to travel.
         plain: without https everything, patients and token too, may travel to other machines.
 
     Raises:
@@ -107,14 +107,15 @@ class WebArchive:
         try:
             if connection.sock is None:
                 connection.connect()
-            with suppress(BrokenPipeError, ConnectionResetError):  # it has answered before it had all
-                connection.request("POST", f"{self._place.path}/studies", _body(head, instance, tail), headers)
-            response = connection.getresponse()
-            return response.status, self._read(response)
-        except OSError as error:
-            raise fault_of(error, self.address) from error
+            with time_limit(connection.sock, self._timeout + instance.bytes / SLOWEST):
+                with suppress(BrokenPipeError, ConnectionResetError):  # it has answered before it had all
+                    connection.request("POST", f"{self._place.path}/studies", _body(head, instance, tail), headers)
+                response = connection.getresponse()
+                return response.status, self._read(response)
         except HTTPException as error:
             raise TransientError(f"{self.address} ended the connection without an answer: try again later.") from error
+        except OSError as error:
+            raise fault_of(error, self.address) from error
 
     def _read(self, response: HTTPResponse) -> bytes:
         answer = response.read(LONGEST_ANSWER + 1)
@@ -145,7 +146,7 @@ class WebArchive:
 
 def _body(head: bytes, instance: Instance, tail: bytes) -> Iterator[bytes]:
     yield head
-    yield from instance.chunks()
+    yield from chunks_of(instance)
     yield tail
 
 

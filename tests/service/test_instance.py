@@ -7,6 +7,7 @@ from support.sealed_results import CLASSES, write_object
 
 from ctpdeploy.errors import InputError
 from ctpdeploy.service import read_instance
+from ctpdeploy.service.instance import chunks_of
 
 
 def test_class_uid_and_syntax_are_those_of_the_header(tmp_path: Path):
@@ -20,10 +21,10 @@ def test_class_uid_and_syntax_are_those_of_the_header(tmp_path: Path):
 def test_a_file_that_changed_is_noticed(tmp_path: Path, change: str):
     write_object(tmp_path / "x.dcm")
     found = read_instance(tmp_path / "x.dcm")
-    assert b"".join(found.chunks()) == found.path.read_bytes()
+    assert b"".join(chunks_of(found)) == found.path.read_bytes()
     found.path.unlink() if change == "gone" else found.path.write_bytes(found.path.read_bytes() + b"x")
     with pytest.raises(InputError, match="changed while it was sent"):
-        list(found.chunks())
+        list(chunks_of(found))
 
 
 @pytest.mark.parametrize("size", [1, 3 * 2**18, 3 * 2**18 + 1])
@@ -32,11 +33,11 @@ def test_what_changed_at_equal_length_is_noticed_by_its_digest_before_all_is_out
     content = (tmp_path / "x.dcm").read_bytes() + size * b"x"
     (tmp_path / "x.dcm").write_bytes(content)
     found = read_instance(tmp_path / "x.dcm", sha256=sha256(content).hexdigest())
-    assert b"".join(found.chunks()) == content
+    assert b"".join(chunks_of(found)) == content
     found.path.write_bytes(content[:-1] + b"y")
     out = []
     with pytest.raises(InputError, match="changed while it was sent"):
-        out.extend(found.chunks())
+        out.extend(chunks_of(found))
     assert len(b"".join(out)) < len(content)
 
 
