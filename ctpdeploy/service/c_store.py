@@ -86,6 +86,25 @@ class DicomArchive:
                             remark="the archive takes no objects of its SOP class in its transfer syntax",
                         )
 
+    def echo(self) -> None:
+        """Ask whether it answers and lets this machine in (C-ECHO); nothing is sent.
+
+        Raises:
+            TransientError: no connection, a rejection for now, or no answer in time.
+            PeerError: a rejection for good, or it does not offer C-ECHO.
+        """
+        from pynetdicom.presentation import build_context
+        from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+
+        with self._association([build_context(Verification)]) as association:
+            if not association.is_established:
+                raise PeerError(f"{self.address} lets this machine in, and does not offer C-ECHO: send it a result.")
+            answer = association.send_c_echo()
+            if answer.get("Status") != 0x0000:
+                raise TransientError(
+                    f"{self.address} lets this machine in, and does not answer C-ECHO: try again later."
+                )
+
     def commit(self, instances: Sequence[Instance], *, wait: float = 10.0, port: int | None = None) -> Commitment:
         """Ask the archive to take responsibility for objects that it has stored.
 

@@ -36,13 +36,13 @@ class Instance:
 
 
 def chunks_of(instance: Instance) -> Iterator[bytes]:
-    """What the file of an object holds; the last part only if all are what they were, so that nothing else is ever complete.
+    """What the file of an object holds; the last part only if all is as it was, so that nothing else is ever complete.
 
     Args:
         instance: the object.
 
     Raises:
-        InputError: they are not as long as they were, not of their digest, or cannot be read any more.
+        InputError: it is not as long as it was, not of its digest, or cannot be read any more.
     """
     changed = InputError(f"{instance.path} changed while it was sent: send it again when it is complete.")
     digest, length, held = sha256(), 0, b""
