@@ -205,7 +205,7 @@ def _say(pushed: "Push") -> None:
             )
     if pushed.without_dicom:
         names = ", ".join(pushed.without_dicom)
-        say(f"Without such DICOM objects, and not sent: {names}. ctpdeploy infer writes them of DICOM studies.")
+        say(f"Without DICOM objects to send: {names}. ctpdeploy infer writes them of DICOM studies.")
     if pushed.commitment.remark and not pushed.commitment.failed:
         say(f"Warning: storage commitment {pushed.commitment.state}: {pushed.commitment.remark}")
 
@@ -228,7 +228,7 @@ def _raise(pushed: "Push", cases: int, archive: "Archive") -> None:
     failures = pushed.failures
     if not pushed.deliveries and not failures:
         raise InputError(
-            "None of the results has such DICOM objects: let ctpdeploy infer write them, of DICOM studies."
+            "None of the results has DICOM objects to send: let ctpdeploy infer write them, of DICOM studies."
         )
     if not failures:
         return

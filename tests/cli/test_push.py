@@ -59,7 +59,7 @@ def test_of_the_objects_those_that_are_named_are_sent(tmp_path: Path, capsys: py
     (delivery,) = json.loads((folder / "receipt.json").read_text())["deliveries"]
     assert [one["file"] for one in delivery["objects"]] == ["dicom/report.dcm", "dicom/segmentation.dcm"]
     err = capsys.readouterr().err
-    assert "Without such DICOM objects, and not sent: case_2" in err
+    assert "Without DICOM objects to send: case_2" in err
     assert "'seg' is no object that infer writes" in err
 
 
@@ -103,7 +103,7 @@ def test_json_is_the_result(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert (found["without_dicom"], found["failed"]) == (["case_2"], {})
     assert node.titles == ["ME"]
     assert "stored with a warning (elements were coerced (b000))" in printed.err
-    assert "Without DICOM objects, and not sent: case_2" in printed.err
+    assert "Without DICOM objects to send: case_2" in printed.err
 
 
 def test_by_https_or_here_a_service_gets_the_token_of_the_environment_or_a_file(
