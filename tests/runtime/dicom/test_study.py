@@ -235,6 +235,33 @@ def test_images_of_two_patients_are_no_series(tmp_path: Path):
     assert "471" not in found.verdicts[0].because
 
 
+@pytest.mark.parametrize(
+    ("ids", "names"),
+    [(("4711", "4712"), ("Doe", "Doe")), (("", ""), ("Doe^Jane", "Roe^Anna")), (("4711", ""), ("", ""))],
+)
+@pytest.mark.parametrize("a_phase", [False, True])
+def test_images_of_two_patients_are_no_series_whatever_tells_them_apart(
+    tmp_path: Path, ids: tuple[str, str], names: tuple[str, str], a_phase: bool
+):
+    def other(data: Dataset, t: int, _: int) -> None:
+        data.PatientID, data.PatientName = ids[t == 5], names[t == 5]
+        data.SeriesInstanceUID = uid("phase", t) if a_phase else data.SeriesInstanceUID
+
+    write_scan(tmp_path, edit=other)
+    found = study(tmp_path)
+    assert [verdict.kind for verdict in found.verdicts] == ["unreadable"]
+    assert "different patient IDs, or names" in found.verdicts[0].because
+    assert not any(word in found.verdicts[0].because + repr(found) for word in ("4711", "4712", "Doe", "Roe"))
+
+
+def test_one_patient_may_be_spelt_in_two_ways(tmp_path: Path):
+    def spelt(data: Dataset, t: int, _: int) -> None:
+        data.PatientID, data.PatientName = "", ("Doe^Jane", "DOE^JANE^^")[t % 2]
+
+    write_scan(tmp_path, edit=spelt)
+    assert len(choose_scans(study(tmp_path))) == 1
+
+
 def test_images_that_do_not_say_how_they_are_stored_are_refused(tmp_path: Path):
     def unsigned(data: Dataset, t: int, z: int) -> None:
         if (t, z) == (3, 1):
