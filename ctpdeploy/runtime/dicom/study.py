@@ -13,7 +13,10 @@ from ctpdeploy.runtime.dicom.kinds import CT_PERFUSION, Verdict, judge
 from ctpdeploy.runtime.dicom.series import Series, group_series, join_phases
 from ctpdeploy.runtime.dicom.tags import Tag
 
-__all__ = ["Study", "find_studies", "read_headers"]
+__all__ = ["ARCHIVE", "Study", "find_studies", "read_headers"]
+
+ARCHIVE: Final = ".zip"
+"""Ending of files that are opened for those in them."""
 
 _DIRECTORY: Final = "1.2.840.10008.1.3.10"
 """Class of a DICOMDIR, which lists files that are found without it."""
@@ -100,7 +103,7 @@ def _members(files: Iterable[Path]) -> list[File]:
     """The files, those in archives in the place of the archive."""
     found: list[File] = []
     for path in files:
-        if path.suffix.lower() == ".zip":
+        if path.suffix.lower() == ARCHIVE:
             found += _in_archive(path)
         elif path.suffix.lower() not in _NOT_DICOM:
             found.append(path)

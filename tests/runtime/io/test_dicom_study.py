@@ -110,6 +110,37 @@ def test_studies_in_one_folder_are_told_apart_by_a_digest(tmp_path: Path, phanto
     assert first.read().source != second.read().source
 
 
+def pack(folder: Path, archive: Path) -> None:
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(archive, "w") as packed:
+        for path in folder.iterdir():
+            packed.write(path, path.name)
+
+
+def test_a_name_does_not_depend_on_what_else_is_there(tmp_path: Path, phantom_case: Case):
+    def names(*folder: str) -> list[str]:
+        return [case.name for case in find_cases(tmp_path.joinpath(*folder))]
+
+    write(tmp_path / "files", phantom_case)
+    write(tmp_path / "in" / "good" / "DICOM" / "S1", phantom_case, study="good")
+    assert names("in") == names("in", "good") == ["good"]
+    pack(tmp_path / "files", tmp_path / "in" / "pat_A.zip")
+    assert names("in") == ["good", "pat_A"]
+    assert names("in", "pat_A.zip") == ["pat_A"]
+    (tmp_path / "in" / "good").rename(tmp_path / "elsewhere")
+    assert names("in") == ["pat_A"]
+    pack(tmp_path / "elsewhere" / "DICOM" / "S1", tmp_path / "in" / "cleo" / "export.ZIP")
+    assert sorted(names("in")) == ["cleo", "pat_A"]
+    (case,) = find_cases(tmp_path / "in" / "pat_A.zip")
+    assert case.files == {"ctp": tmp_path / "in" / "pat_A.zip"}
+
+
+@pytest.mark.parametrize("part", ["DICOM", "study", "IMAGES", "S0001", "SE000000", "series_3"])
+def test_a_folder_in_a_study_does_not_name_it(tmp_path: Path, phantom_case: Case, part: str):
+    write(tmp_path / "anna" / part, phantom_case)
+    assert [case.name for case in find_cases(tmp_path / "anna")] == ["anna"]
+
+
 def test_two_slabs_are_two_cases(tmp_path: Path, phantom_case: Case):
     write(tmp_path / "study", phantom_case, series="lower")
     write(tmp_path / "study", phantom_case, series="upper", bottom=2 * phantom_case.geometry.spacing[0])
@@ -134,9 +165,7 @@ def test_a_report_beside_nifti_files_is_no_case(tmp_path: Path):
 
 def test_an_archive_is_a_study(tmp_path: Path, phantom_case: Case):
     hu = write(tmp_path / "files", phantom_case)
-    with zipfile.ZipFile(tmp_path / "study.zip", "w") as archive:
-        for path in (tmp_path / "files").iterdir():
-            archive.write(path, path.name)
+    pack(tmp_path / "files", tmp_path / "study.zip")
     (case,) = find_cases(tmp_path / "study.zip")
     found = case.read()
     assert_array_equal(found.geometry.to_source(found.series[3]), hu[3].T)
