@@ -24,19 +24,25 @@ def inspect_study(
     Example: ctpdeploy inspect study --json
     """
     from ctpdeploy.runtime.dicom.description import describe_study
-    from ctpdeploy.runtime.dicom.study import find_studies
+    from ctpdeploy.runtime.dicom.study import survey
     from ctpdeploy.runtime.io.layout import walk
 
     files = walk(study) if study.is_dir() else [study] if study.is_file() else []
-    studies = [describe_study(found, series) for found in find_studies(files)]
+    found = survey(files)
+    studies = [describe_study(one, series) for one in found.studies]
+    if as_json and studies:
+        unread = [one.because for one in found.unread]
+        print_json({"studies": studies, "unreadable": unread, "passed_over": dict(found.passed_over)})
+    else:
+        for one in studies:
+            _print(one, alone=len(studies) == 1)
+        say(*(one.because for one in found.unread))
+        if found.passed_over:
+            counts = "; ".join(f"{number} {because}" for because, number in found.passed_over.items())
+            say(f"Of {len(files)} files, some were passed over: {counts}.")
     if not studies:
         raise InputError(f"{study} holds no DICOM images: give the folder or the zip that a scanner or a PACS made.")
-    if as_json:
-        print_json({"studies": studies})
-    else:
-        for found in studies:
-            _print(found, alone=len(studies) == 1)
-    faults = [found["fault"] for found in studies if found["fault"]]
+    faults = [one["fault"] for one in studies if one["fault"]]
     if len(faults) == len(studies):
         raise InputError(f"{study}: {faults[0]}")
 
@@ -62,8 +68,6 @@ def _print(study: dict[str, Any], *, alone: bool) -> None:
         say(_sentence(scan))
         for found in scan["findings"]:
             say(found["sentence"])
-    for sentence in study["unreadable"]:
-        say(sentence)
 
 
 def _maps(maps: list[dict[str, Any]]) -> str:

@@ -28,6 +28,23 @@ def test_a_study_is_listed_with_what_would_be_taken(tmp_path: Path, capsys: pyte
     assert "Doe" not in printed.out + printed.err
 
 
+def test_what_is_passed_over_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    write_scan(tmp_path / "study")
+    for name in ("a.txt", "b.txt", "c"):
+        (tmp_path / "study" / name).write_text("no image")
+    (tmp_path / "study" / "empty").touch()
+    (tmp_path / "study" / "cut.zip").write_bytes(b"PK")
+    assert run(["inspect", str(tmp_path / "study")]) == ExitCode.DONE
+    printed = capsys.readouterr().err
+    assert "Of 65 files, some were passed over: 2 are none of DICOM's by their endings; 1 begin as no file" in printed
+    assert "empty is empty: send it again." in printed
+    assert "cut.zip is no whole archive" in printed
+    assert run(["inspect", str(tmp_path / "study"), "--json"]) == ExitCode.DONE
+    found = json.loads(capsys.readouterr().out)
+    assert len(found["unreadable"]) == 2
+    assert sum(found["passed_over"].values()) == 3
+
+
 def test_a_study_in_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     write_scan(tmp_path / "study")
     assert run(["inspect", str(tmp_path / "study"), "--json"]) == ExitCode.DONE

@@ -88,6 +88,7 @@ CODES: Final[dict[str, Code]] = {
     "phase-dropped": Code("caution", "the last phase of a DICOM series lacks slices and is left out"),
     "rescale-varies": Code("caution", "images of a DICOM series, a file each, differ in their rescale"),
     "images-missing": Code("caution", "the numbers of a DICOM series' instances leave some out; not all may have come"),
+    "files-unreadable": Code("caution", "files beside the images of a DICOM study cannot be read; some may be its"),
     "images-left-out": Code("caution", "a DICOM series holds images beside its CT perfusion scan; they are left out"),
     "series-in-slabs": Code("caution", "a DICOM series holds several slabs, each a case; a lesion may lie across them"),
     "series-chosen": Code("note", "several DICOM series show one CT perfusion scan; one of them is taken"),

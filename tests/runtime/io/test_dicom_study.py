@@ -2,6 +2,7 @@
 
 import logging
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,97 @@ def pack(folder: Path, archive: Path) -> None:
     with zipfile.ZipFile(archive, "w") as packed:
         for path in folder.iterdir():
             packed.write(path, path.name)
+
+
+def encrypted(archive: Path) -> None:
+    """By the flag of each member, as far as a reader comes without the password."""
+    content = bytearray(archive.read_bytes())
+    for mark, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        at = content.find(mark)
+        while at >= 0:
+            content[at + flags] |= 1
+            at = content.find(mark, at + 4)
+    archive.write_bytes(content)
+
+
+def damaged(archive: Path) -> None:
+    """A bit of the pixels of every member, which only its checksum tells."""
+    with zipfile.ZipFile(archive) as packed:
+        members = [(member.header_offset, member.file_size) for member in packed.infolist()]
+    content = bytearray(archive.read_bytes())
+    for start, size in members:
+        content[start + size - 100] ^= 1
+    archive.write_bytes(content)
+
+
+def nested(archive: Path) -> None:
+    archive.rename(archive.with_suffix(".inner"))
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.write(archive.with_suffix(".inner"), "inner.zip")
+
+
+HARM: dict[str, tuple[Callable[[Path], object], str]] = {
+    "truncated": (lambda path: path.write_bytes(path.read_bytes()[:9000]), "is no whole archive"),
+    "encrypted": (encrypted, "is encrypted"),
+    "damaged": (damaged, "Bad CRC-32"),
+    "nested": (nested, "is an archive in an archive: unpack it"),
+    "empty": (lambda path: path.write_bytes(b""), "is no whole archive"),
+}
+
+
+@pytest.mark.parametrize("harm", HARM)
+def test_an_archive_that_cannot_be_read_is_a_case_at_fault_among_others(tmp_path: Path, phantom_case: Case, harm: str):
+    write(tmp_path / "files", phantom_case, study="bad")
+    pack(tmp_path / "files", tmp_path / "in" / "bad.zip")
+    change, words = HARM[harm]
+    change(tmp_path / "in" / "bad.zip")
+    write(tmp_path / "in" / "good", phantom_case)
+    bad, good = find_cases(tmp_path / "in")
+    assert (bad.name, good.name) == ("bad", "good")
+    assert "files-unreadable" not in {found.code for found in good.read().findings}
+    with pytest.raises(InputError, match=words) as refusal:
+        bad.read()
+    assert "bad.zip" in str(refusal.value)
+    with pytest.raises(InputError, match=words):
+        find_cases(tmp_path / "in" / "bad.zip")[0].read()
+
+
+def test_images_sent_twice_in_a_damaged_archive_stop_no_other_study(tmp_path: Path, phantom_case: Case):
+    """They are compared when cases are looked for."""
+    write(tmp_path / "files", phantom_case, study="bad")
+    copied = min((tmp_path / "files").iterdir())
+    copied.with_name("again").write_bytes(copied.read_bytes())
+    pack(tmp_path / "files", tmp_path / "in" / "bad.zip")
+    damaged(tmp_path / "in" / "bad.zip")
+    write(tmp_path / "in" / "good", phantom_case)
+    bad, good = find_cases(tmp_path / "in")
+    assert not good.fault
+    assert "Bad CRC-32" in bad.fault
+
+
+def test_files_that_cannot_be_read_beside_a_scan_are_said(tmp_path: Path, phantom_case: Case):
+    write(tmp_path / "study", phantom_case)
+    whole = min((tmp_path / "study").iterdir()).read_bytes()
+    spoiled = {"cut": whole[:160], "bare": whole[132:], "nothing": b""}
+    for name, content in spoiled.items():
+        (tmp_path / "study" / "more").mkdir(exist_ok=True)
+        (tmp_path / "study" / "more" / name).write_bytes(content)
+    (case,) = find_cases(tmp_path / "study")
+    (found,) = [str(found) for found in case.read().findings if found.code == "files-unreadable"]
+    assert "bare seems to be of DICOM and has no preamble" in found
+    assert found.endswith("There are 2 more.")
+    assert str(tmp_path) not in found
+
+
+def test_a_folder_of_damaged_files_is_a_case_at_fault(tmp_path: Path, phantom_case: Case):
+    write(tmp_path / "in" / "good", phantom_case)
+    (tmp_path / "in" / "bad").mkdir()
+    (tmp_path / "in" / "marks").mkdir()
+    (tmp_path / "in" / "marks" / "done").touch()
+    (tmp_path / "in" / "bad" / "cut").write_bytes(min((tmp_path / "in" / "good").iterdir()).read_bytes()[:160])
+    bad, good = find_cases(tmp_path / "in")
+    assert (bad.name, good.name, bool(good.fault)) == ("bad", "good", False)
+    assert "cut is no readable DICOM file" in bad.fault
 
 
 def test_a_name_does_not_depend_on_what_else_is_there(tmp_path: Path, phantom_case: Case):
