@@ -40,7 +40,7 @@ def infer(
         float | None, typer.Option(help="Seconds between frames, 0.2 to 10, whatever the files state.")
     ] = None,
     series: Annotated[
-        str, typer.Option(help="UID of the DICOM series to take, where ctpdeploy inspect shows another choice.")
+        str, typer.Option(help="UID or number of the DICOM series to take, where ctpdeploy inspect shows another.")
     ] = "",
     maps: Annotated[
         Literal["given", "computed"],

@@ -13,7 +13,7 @@ __all__ = ["inspect_study"]
 
 def inspect_study(
     study: Annotated[Path, typer.Argument(help="Folder with the images of one study or more, at any depth, or a zip.")],
-    series: Annotated[str, typer.Option(help="UID of the series to take, whatever it looks like.")] = "",
+    series: Annotated[str, typer.Option(help="UID or number of the series to take, whatever it looks like.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON, with all UIDs.")] = False,
 ) -> None:
     """List the DICOM series of a study, what each is, and which infer would take for CT perfusion and for its maps.
@@ -64,6 +64,9 @@ def _print(study: dict[str, Any], *, alone: bool) -> None:
         for one in study["series"]
     ]
     print_table(["series", "description", "kind", "because", "files", "slices", "times", "mm"], rows, words=4)
+    for one in study["series"]:
+        more = f" and {len(one['uids']) - 1} more" if len(one["uids"]) > 1 else ""
+        say(f"Series {one['number'] or '-'} is {one['uids'][0]}{more}.")
     for scan in study["scans"]:
         say(_sentence(scan))
         for found in scan["findings"]:

@@ -25,6 +25,7 @@ def test_a_study_is_listed_with_what_would_be_taken(tmp_path: Path, capsys: pyte
         "Series 3 would be taken: 20 volumes of 3 slices of 20 x 24, every 2 s for 38 s by AcquisitionTime; "
         "slices of 6 mm every 6 mm." in printed.err
     )
+    assert f"Series 3 is {uid('study', 'ctp')}." in printed.err
     assert "Doe" not in printed.out + printed.err
 
 
@@ -72,6 +73,8 @@ def test_a_study_goes_from_files_to_a_mask(
     command = ["infer", str(bundle_folder), str(tmp_path / "study"), "--out", str(tmp_path / "out")]
     assert run(command) == ExitCode.INPUT
     assert "show one scan" in capsys.readouterr().err
+    assert run([*command, "--series", "3"]) == ExitCode.INPUT
+    assert uid("study", "again") in capsys.readouterr().err
     assert run([*command, "--series", uid("study", "ctp")]) == ExitCode.DONE
     report = json.loads((tmp_path / "out" / "study" / "report.json").read_text())
     assert report["input"]["frame_interval_source"] == "AcquisitionTime"

@@ -90,7 +90,7 @@ CODES: Final[dict[str, Code]] = {
     "images-missing": Code("caution", "the numbers of a DICOM series' instances leave some out; not all may have come"),
     "files-unreadable": Code("caution", "files beside the images of a DICOM study cannot be read; some may be its"),
     "images-left-out": Code("caution", "a DICOM series holds images beside its CT perfusion scan; they are left out"),
-    "series-in-slabs": Code("caution", "a DICOM series holds several slabs, each a case; a lesion may lie across them"),
+    "series-in-slabs": Code("caution", "a DICOM study holds several slabs, each a case; a lesion may lie across them"),
     "series-chosen": Code("note", "several DICOM series show one CT perfusion scan; one of them is taken"),
     "images-twice": Code("note", "DICOM images were there twice; each is read once"),
     "no-vein": Code("caution", "no vein was found, so the arterial input is not corrected for partial volume"),

@@ -47,6 +47,10 @@ class Study:
         pairs = zip(self.series, self.verdicts, strict=True)
         return [series for series, verdict in pairs if verdict.kind == CT_PERFUSION]
 
+    def of_name(self, named: str) -> list[Series]:
+        """The series of a UID, or else of a number."""
+        return [one for one in self.series if named in one.uids] or [one for one in self.series if named == one.number]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Unread:

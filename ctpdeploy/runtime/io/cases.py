@@ -35,8 +35,8 @@ def find_cases(folder: Path | str, *, series: str = "") -> list[CaseRef]:
 
     Args:
         folder: a case, or a folder of cases in any layout of ``LAYOUTS``; or a zip of DICOM images.
-        series: UID of the DICOM series to take in each study, whatever it looks like; empty for the one that is CT
-            perfusion.
+        series: UID, or number, of the DICOM series to take in each study, whatever it looks like; empty for the one
+            that is CT perfusion.
 
     Returns:
         References to the cases. A folder that cannot be listed makes the case around it one at fault, or else is one

@@ -34,7 +34,7 @@ class DicomStudies:
     """The layout.
 
     Args:
-        series: UID of the series to take in every study; empty for what each shows to be CT perfusion.
+        series: UID or number of the series to take in every study; empty for what each shows to be CT perfusion.
     """
 
     EXAMPLE = "the images of a study"
@@ -55,7 +55,7 @@ class DicomStudies:
         studies = list(surveyed.studies)
         places = _places(studies, root)
         if self._series:
-            studies = [study for study in studies if any(self._series in one.uids for one in study.series)] or studies
+            studies = [study for study in studies if study.of_name(self._series)] or studies
         other = [path for path in files if path.name.endswith(SUFFIXES)]
         beside = {parent for path in other for parent in path.parents}
         unread = _by_holder(surveyed.unread)
