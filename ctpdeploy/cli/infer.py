@@ -139,8 +139,12 @@ def _explicit(name: str, files: dict[str, Path]) -> "list[CaseRef]":
 def _found(folders: list[Path], series: str) -> "list[CaseRef]":
     """The cases under some folders, counted on the terminal before anything long."""
     from ctpdeploy.runtime import find_cases
+    from ctpdeploy.runtime.bundle.bundle import MANIFEST
     from ctpdeploy.runtime.io.case_ref import by_name
 
+    for folder in folders:
+        if (folder / MANIFEST).is_file() or folder.name.endswith((".ctpbundle", ".ctpbundle.zip")):
+            raise UsageError(f"{folder} is a bundle, which goes first: ctpdeploy infer {folder} CASE.")
     cases = by_name(case for folder in folders for case in find_cases(folder, series=series))
     say_found(len(cases), *folders)
     return list(cases.values())

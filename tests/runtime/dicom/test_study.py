@@ -330,9 +330,7 @@ def test_a_number_names_a_series_where_no_other_has_it(tmp_path: Path):
     write_scan(tmp_path, head_series(), series="slabs", bottom=100.0, edit=named("more", SeriesNumber=4))
     found = study(tmp_path)
     assert [scan.series.number for scan in choose_scans(found, "4")] == ["4"]
-    with pytest.raises(
-        InputError, match=r"2 series 3: name one by its UID; they are 3 \([\d.]+\), 3 \([\d.]+\)\."
-    ):
+    with pytest.raises(InputError, match=r"2 series 3: name one by its UID; they are 3 \([\d.]+\), 3 \([\d.]+\)\."):
         choose_scans(found, "3")
 
 
