@@ -132,6 +132,11 @@ def test_a_study_gives_results_of_its_maps_and_others_of_computed_ones(
     others = {path.name: dcmread(path).SOPInstanceUID for path in (out / "dicom").iterdir()}
     assert set(others) > set(uids)
     assert not set(others.values()) & set(uids.values())
+    for path in files_of(tmp_path / "study", 601):
+        path.unlink()
+    assert "maps-computed" in infer()[1]
+    without = {dcmread(path).SOPInstanceUID for path in (out / "dicom").iterdir()}
+    assert not without & {*others.values(), *uids.values()}
 
 
 def test_computed_maps_may_be_asked_for_of_nifti_too(tmp_path: Path, bundle_folder: Path, phantom_folder: Path):
