@@ -38,8 +38,8 @@ def inspect_study(
             _print(one, alone=len(studies) == 1)
         say(*(one.because for one in found.unread))
         if found.passed_over:
-            counts = "; ".join(f"{number} {because}" for because, number in found.passed_over.items())
-            say(f"Of {len(files)} files, some were passed over: {counts}.")
+            counts = ", ".join(f"{number} ({because})" for because, number in found.passed_over.items())
+            say(f"Passed over of {len(files)} files: {counts}.")
     if not studies:
         raise InputError(f"{study} holds no DICOM images: give the folder or the zip that a scanner or a PACS made.")
     faults = [one["fault"] for one in studies if one["fault"]]
@@ -64,13 +64,15 @@ def _print(study: dict[str, Any], *, alone: bool) -> None:
         for one in study["series"]
     ]
     print_table(["series", "description", "kind", "because", "files", "slices", "times", "mm"], rows, words=4)
-    for one in study["series"]:
-        more = f" and {len(one['uids']) - 1} more" if len(one["uids"]) > 1 else ""
-        say(f"Series {one['number'] or '-'} is {one['uids'][0]}{more}.")
+    print_table(["series", "UID"], [[one["number"] or "-", _uid(one["uids"])] for one in study["series"]], words=2)
     for scan in study["scans"]:
         say(_sentence(scan))
         for found in scan["findings"]:
             say(found["sentence"])
+
+
+def _uid(uids: list[str]) -> str:
+    return uids[0] if len(uids) == 1 else f"{uids[0]} and {len(uids) - 1} more"
 
 
 def _maps(maps: list[dict[str, Any]]) -> str:

@@ -25,7 +25,7 @@ def test_a_study_is_listed_with_what_would_be_taken(tmp_path: Path, capsys: pyte
         "Series 3 would be taken: 20 volumes of 3 slices of 20 x 24, every 2 s for 38 s by AcquisitionTime; "
         "slices of 6 mm every 6 mm." in printed.err
     )
-    assert f"Series 3 is {uid('study', 'ctp')}." in printed.err
+    assert f"3       {uid('study', 'ctp')}" in printed.out
     assert "Doe" not in printed.out + printed.err
 
 
@@ -37,7 +37,7 @@ def test_what_is_passed_over_is_counted(tmp_path: Path, capsys: pytest.CaptureFi
     (tmp_path / "study" / "cut.zip").write_bytes(b"PK")
     assert run(["inspect", str(tmp_path / "study")]) == ExitCode.DONE
     printed = capsys.readouterr().err
-    assert "Of 65 files, some were passed over: 2 are none of DICOM's by their endings; 1 begin as no file" in printed
+    assert "Passed over of 65 files: 2 (the ending of another format), 1 (no file of DICOM)." in printed
     assert "empty is empty: send it again." in printed
     assert "cut.zip is no whole archive" in printed
     assert run(["inspect", str(tmp_path / "study"), "--json"]) == ExitCode.DONE

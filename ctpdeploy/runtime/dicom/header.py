@@ -8,7 +8,7 @@ pydicom, of which this is the fast twin (PS3.5 section 7, PS3.10 section 7.1).
 import lzma
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -195,7 +195,9 @@ def pydicom_header(file: File) -> Header:
 def _bytes(tag: int, value: object) -> bytes:
     if tag in BINARY:
         return (int(value) & 0xFFFF).to_bytes(2, "little")  # type: ignore[call-overload]
-    if isinstance(value, str) or not hasattr(value, "__iter__"):
+    if isinstance(name := getattr(value, "original_string", None), bytes):  # of a person, in its own character set
+        return name
+    if isinstance(value, str) or not isinstance(value, Sequence):
         return str(value).encode()
     return "\\".join(map(str, value)).encode()
 

@@ -74,7 +74,7 @@ class Survey:
     Attributes:
         studies: in the order of their UIDs.
         unread: files that could not be read.
-        passed_over: number of files by the clause that says why they were.
+        passed_over: number of files by the words that say why they were.
     """
 
     studies: tuple[Study, ...]
@@ -134,11 +134,11 @@ def read_headers(files: Sequence[File], passed_over: Counter[str]) -> tuple[list
                 if isinstance(header, Unread):
                     unread.append(header)
                 elif header is None:
-                    passed_over["begin as no file of DICOM"] += 1
+                    passed_over["no file of DICOM"] += 1
                 elif header.values and _is_object(header):
                     headers.append(header)
                 else:
-                    passed_over["are of no series, as a DICOMDIR"] += 1
+                    passed_over["of no series, as a DICOMDIR"] += 1
     return headers, unread
 
 
@@ -166,7 +166,7 @@ def _members(files: Iterable[Path], passed_over: Counter[str]) -> tuple[list[Fil
             if ending == ARCHIVE:
                 unread.append(Unread(file=file, because=f"{file} is an archive in an archive: unpack it."))
             elif ending in _NOT_DICOM:
-                passed_over["are none of DICOM's by their endings"] += 1
+                passed_over["the ending of another format"] += 1
             else:
                 found.append(file)
     return found, unread

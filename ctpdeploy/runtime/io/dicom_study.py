@@ -51,7 +51,7 @@ class DicomStudies:
         finding.
         """
         marks = marks_of(files)  # before any is opened
-        surveyed = survey(files)
+        surveyed = survey(path for path in files if path in marks or not path.exists())
         studies = list(surveyed.studies)
         places = _places(studies, root)
         if self._series:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISREG
 
 from ctpdeploy.errors import InputError
 
@@ -18,14 +19,15 @@ Mark = tuple[int, int, int]
 
 
 def marks_of(files: Iterable[Path]) -> dict[Path, Mark]:
-    """The marks of the files that are there."""
+    """The marks of those that are there and are files: whoever opens a pipe waits for its writer."""
     marks = {}
     for file in files:
         try:
             state = file.stat()
         except OSError:  # gone, or a link to nothing
             continue
-        marks[file] = state.st_ino, state.st_size, state.st_mtime_ns
+        if S_ISREG(state.st_mode):
+            marks[file] = state.st_ino, state.st_size, state.st_mtime_ns
     return marks
 
 
@@ -64,8 +66,9 @@ class FoundFiles:
 
     def _come(self) -> bool:
         """Whether a file is there that was not. Links to folders are not followed: they lead to what was marked."""
-        for parent, folders, files in os.walk(self.place):
+        for parent, folders, names in os.walk(self.place):
             folders[:] = [name for name in folders if name[0] != "."]
-            if any(name[0] != "." and Path(parent, name) not in self.marks for name in files):
+            files = [Path(parent, name) for name in names if name[0] != "."]
+            if any(file not in self.marks and file.is_file() for file in files):
                 return True
         return False

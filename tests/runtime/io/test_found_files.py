@@ -61,6 +61,19 @@ def test_what_changed_between_search_and_pixels_is_refused(study: Path, change: 
         found.require_same()
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a named pipe")
+def test_pipes_and_links_to_nothing_are_no_files(study: Path):
+    os.mkfifo(study / "pipe")
+    (study / "link").symlink_to(study / "gone")
+    (case,) = find_cases(study)
+    assert case.found
+    assert {path.name for path in case.found.marks}.isdisjoint(("pipe", "link"))
+    case.found.require_same()
+    (study / "gone").touch()
+    with pytest.raises(InputError, match="have changed"):
+        case.found.require_same()
+
+
 def test_a_link_to_a_folder_is_no_change(tmp_path: Path, study: Path):
     write_scan(tmp_path / "elsewhere", head_series(frames=1, slices=1), series="linked")
     (study / "linked").symlink_to(tmp_path / "elsewhere")
