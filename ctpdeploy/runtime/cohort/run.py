@@ -189,18 +189,24 @@ def predict_cases(
 
     def write(predicted: tuple[_Read, Prediction]) -> dict[str, Any]:
         read, prediction = predicted
+        report: dict[str, Any] = {}
+
+        def complete(folder: Path) -> None:
+            report.update(_load(folder / REPORT))
+            with suppress(OSError):  # a result without a seal is whole, and --resume makes it again
+                seal(folder, read.digests)
+
         try:
-            folder = write_prediction(
+            write_prediction(
                 out,
                 read.case,
                 prediction,
                 seconds={"read": read.seconds},
                 dicom=read.dicom,
                 fractional=dicom.fractional,
+                complete=complete,
             )
-            with suppress(OSError):  # a result without a seal is whole, and --resume makes it again
-                seal(folder, read.digests)
-            return _load(folder / REPORT)
+            return report
         except OSError as error:
             name, reason = read.case.identifier, error.strerror or str(error)
             raise UsageError(
@@ -285,6 +291,8 @@ def _submit(
     """Write the submission, then name each case's file in its report, in memory and on disk."""
     files = submission.write(out / SUBMISSION, masks)
     for name, report in reports.items():
+        if _load(out / name / REPORT) != report:
+            continue  # another run has put its own there meanwhile
         report["submission"] = f"{SUBMISSION}/{files[name]}"
         with atomic_replace(out / name / REPORT) as partial:
             partial.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")

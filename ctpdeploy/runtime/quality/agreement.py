@@ -16,7 +16,16 @@ from ctpdeploy.runtime.data.case import MAP_NAMES, BoolArray, FloatArray
 from ctpdeploy.runtime.data.finding import Finding, finding
 from ctpdeploy.runtime.quality.blocks import BLOCK_MM, Blocks
 
-__all__ = ["MEANS", "expected", "inspect_maps", "rank_correlation", "shown"]
+__all__ = [
+    "FEWEST",
+    "MEANS",
+    "SMOOTH_FRAMES",
+    "baseline_mean",
+    "expected",
+    "inspect_maps",
+    "rank_correlation",
+    "shown",
+]
 
 _LEAST: Final = {"cbf": 0.70, "cbv": 0.60, "tmax": 0.30}
 """Correlations in blocks. Right maps have 0.9, 0.85 and 0.5 at least, at a quarter of the dose 0.79, 0.62 and 0.33;
@@ -46,14 +55,15 @@ it; maps that lie 4 mm aside as much in both, and 7 mm aside 0.1 less in place."
 _TISSUE: Final = 0.75
 """Share of a block that the maps show, at least."""
 
-_FEWEST: Final = 20
+FEWEST: Final = 20
 """Blocks, for a correlation."""
 
 _AIR_HU: Final = -300.0
 _MOST_IN_AIR: Final = 0.1
 """Of a map's positive voxels."""
 
-_SMOOTH_FRAMES: Final = 5
+SMOOTH_FRAMES: Final = 5
+"""Over which curves are averaged, to see their peaks."""
 
 _FIRST: Final = 1 / 12
 """Share of the frames that are taken for the baseline."""
@@ -96,7 +106,12 @@ def _disagreeing(maps: Mapping[str, FloatArray], seen: Blocks) -> Iterator[Findi
     values = {name: seen.means(maps[name]) for name in MAP_NAMES}
     tissue = shown(maps, seen, by=3)
     blocks = tissue & seen.inside
-    if np.count_nonzero(blocks) < _FEWEST:
+    if np.count_nonzero(blocks) < FEWEST:
+        sentence = (
+            f"The maps show {np.count_nonzero(blocks)} blocks of {BLOCK_MM:g} mm of the brain, too few to be compared "
+            "with the series: whether they are of this scan is not known."
+        )
+        yield finding("maps-not-compared", sentence)
         return
     visible = expected(values, seen)
     found = {name: rank_correlation(values[name][blocks], visible[name][blocks]) for name in _LEAST}
@@ -111,7 +126,7 @@ def _disagreeing(maps: Mapping[str, FloatArray], seen: Blocks) -> Iterator[Findi
     for moved, remedy in _PLACES.items():
         there = np.roll(tissue[:: moved[0]], moved[1:], axis=(1, 2)) & seen.inside
         cbf = np.roll(values["cbf"][:: moved[0]], moved[1:], axis=(1, 2))
-        elsewhere = rank_correlation(cbf[there], visible["cbf"][there]) if np.count_nonzero(there) >= _FEWEST else 0.0
+        elsewhere = rank_correlation(cbf[there], visible["cbf"][there]) if np.count_nonzero(there) >= FEWEST else 0.0
         if elsewhere > found["cbf"] + _BETTER:
             sentence = (
                 f"CBF goes better with the series elsewhere (rank correlation {elsewhere:.2f} in the place of "
@@ -133,7 +148,7 @@ def _mirrored(tmax: FloatArray, peak: NDArray[Any], blocks: NDArray[np.bool_]) -
     correlation. Right maps, healthy patients' too, have 0.26 more as they are than mirrored.
     """
     both = blocks & blocks[..., ::-1]
-    if np.count_nonzero(both) < _FEWEST:
+    if np.count_nonzero(both) < FEWEST:
         return
     here, there = (rank_correlation(each[both], peak[both]) for each in (tmax, tmax[..., ::-1]))
     if there > here + _BETTER:
@@ -151,8 +166,8 @@ def expected(values: Mapping[str, FloatArray], seen: Blocks) -> dict[str, NDArra
         values: of the maps in the blocks.
         seen: the series.
     """
-    curves = seen.frames - seen.frames[: max(2, round(_FIRST * len(seen.frames)))].mean(axis=0)
-    smooth = ndimage.uniform_filter1d(curves, _SMOOTH_FRAMES, axis=0, mode="nearest")
+    curves = seen.frames - baseline_mean(seen.frames)
+    smooth = ndimage.uniform_filter1d(curves, SMOOTH_FRAMES, axis=0, mode="nearest")
     cbv, cbf = values["cbv"], values["cbf"]
     return {
         "cbf": smooth.max(axis=0),
@@ -160,6 +175,11 @@ def expected(values: Mapping[str, FloatArray], seen: Blocks) -> dict[str, NDArra
         "tmax": smooth.argmax(axis=0),
         "mtt": np.divide(cbv, cbf, out=np.zeros_like(cbf), where=cbf > 0),
     }
+
+
+def baseline_mean(frames: FloatArray) -> FloatArray:
+    """Mean of the first of frames ``(T, ...)``, before the contrast agent."""
+    return np.asarray(frames[: max(2, round(_FIRST * len(frames)))].mean(axis=0))
 
 
 def shown(maps: Mapping[str, FloatArray], seen: Blocks, *, by: int) -> BoolArray:

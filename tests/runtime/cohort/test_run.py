@@ -25,7 +25,7 @@ from ctpdeploy.errors import GuardError, InputError, UsageError
 from ctpdeploy.runtime import Case, CaseRef, Pipeline, find_cases
 from ctpdeploy.runtime.cohort.dicom_results import DicomResults
 from ctpdeploy.runtime.cohort.run import CaseOutcome, Cohort, infer_cases, predict_cases
-from ctpdeploy.runtime.cohort.seal import seal
+from ctpdeploy.runtime.cohort.seal import require_whole, seal
 from ctpdeploy.runtime.data.prediction import EngineInfo, Provenance
 from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
@@ -247,6 +247,24 @@ def test_a_result_that_cannot_be_sealed_is_whole_and_made_again(
     engine = OneThread()
     infer(phantom_folder, tmp_path, engine, resume=True)
     assert engine.calls == 4
+
+
+def test_what_another_run_puts_there_meanwhile_is_never_sealed_as_ours(
+    tmp_path: Path, phantom_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def overtaken(*arguments: Any, **options: Any) -> Path:
+        folder = writers.write_prediction(*arguments, **options)
+        (folder / "overview.png").write_bytes(b"of another run")
+        (folder / "report.json").write_text("{}")
+        return folder
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ctpdeploy.runtime.cohort.run.write_prediction", overtaken)
+        cohort = infer(phantom_folder, tmp_path, OneThread())
+    assert [report["case"] for report in cohort.reports] == ["case_1", "case_2", "case_3", "case_4"]
+    for name in ("case_1", "case_4"):
+        with pytest.raises(InputError, match="does not match its seal"):
+            require_whole(tmp_path / name)
 
 
 def test_what_changes_while_it_is_read_is_refused(tmp_path: Path, phantom_folder: Path):
