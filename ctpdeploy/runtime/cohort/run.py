@@ -101,7 +101,7 @@ def infer_cases(
         cases: of different names.
         out: folder of results, one folder a case.
         resume: take over results that are whole, unharmed, and made by this version, bundle and backend of files with
-            the same contents.
+            the same contents, and of the same DICOM series of them.
         submission: admits cases, or refuses them, before they are read; is written when all are done.
         dicom: of which cases DICOM objects are written.
         on_case: called with each outcome as soon as it is known.
@@ -236,7 +236,7 @@ class _Read:
 
 def _state(case: CaseRef) -> InputState:
     try:
-        return InputState(case.files)
+        return InputState(case.files, case.found)
     except OSError as error:
         raise InputError(f"{error.filename} cannot be read ({error.strerror}): check the path.") from error
 
@@ -255,7 +255,7 @@ def _finished(folder: Path, case: CaseRef, pipeline: Pipeline, dicom: DicomResul
             return None
         told = _interval_of(report), _maps_of(report)
         same = told == (case.frame_interval, case.maps) and dicom.are_in(report, case)
-        return report if same and seal_holds(folder, case.files) else None
+        return report if same and seal_holds(folder, case.files, case.found) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
