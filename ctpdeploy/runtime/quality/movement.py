@@ -34,7 +34,7 @@ def displacements(series: NDArray[Any], pixel: tuple[float, float]) -> NDArray[n
     # smoothing is its own transpose: the slopes are smoothed once more in the place of each frame
     weights = np.stack([ndimage.gaussian_filter(slope, sigma).ravel() for slope in slopes], axis=1)
     gram = np.array([[np.vdot(one, other) for other in slopes] for one in slopes], dtype=np.float64)
-    if np.linalg.matrix_rank(gram) < 2:  # no edges
+    if not np.isfinite(gram).all() or np.linalg.matrix_rank(gram) < 2:  # no HU, or no edges
         return np.zeros((len(series), 2))
     changes = np.stack([(first - frame).ravel() @ weights for frame in series])
     return np.asarray(np.linalg.solve(gram, changes.T.astype(np.float64)).T)

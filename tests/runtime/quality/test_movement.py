@@ -27,3 +27,9 @@ def test_a_head_at_rest_stays(patient: Patient) -> None:
 @pytest.mark.parametrize("shape", [(4, 2, 8, 8), (4, 1, 1, 8)])
 def test_images_without_edges_do_not_move(shape: tuple[int, ...]) -> None:
     assert_allclose(displacements(np.full(shape, 30.0), (1.0, 1.0)), 0.0)
+
+
+def test_numbers_that_are_no_hu_do_not_move() -> None:
+    """They are refused for what they are, by another check."""
+    image = np.random.default_rng(0).normal(0.0, 1e30, (4, 2, 16, 16)).astype(np.float32)
+    assert_allclose(displacements(image, (1.0, 1.0)), 0.0)
