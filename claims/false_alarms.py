@@ -61,7 +61,7 @@ def alarms(task: tuple[int, str], *, seed: int, size: int) -> dict[str, str]:
     found = {}
     for how, given in zip(GIVEN, (maps, None), strict=True):
         try:
-            said = inspect(series, patient.spacing, given, called="it")
+            said = inspect(series, patient.times, patient.spacing, given, called="it")
             serious = sorted({one.code for one in said if one.severity == "serious"})
             found[how] = ", ".join(serious) or "none"
         except InputError as error:

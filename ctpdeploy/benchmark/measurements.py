@@ -134,7 +134,7 @@ class Turns:
         start = time.perf_counter()
         case = read_case(self._thinned[count], pipeline.perfusion)
         read = time.perf_counter()
-        inspect(case.series, case.geometry.spacing, case.maps, called=case.identifier)
+        inspect(case.series, case.times, case.geometry.spacing, case.maps, called=case.identifier)
         implausible(case)
         checked = time.perf_counter()
         preprocess(case, pipeline.config)

@@ -9,12 +9,20 @@ import typer
 
 from ctpdeploy import INTENDED_USE, __version__
 from ctpdeploy.cli.terminal import print_json, print_lines, print_table
-from ctpdeploy.errors import BackendError, UsageError
+from ctpdeploy.errors import BackendError, MissingPackageError, UsageError
+from ctpdeploy.optional import available
 
 __all__ = ["doctor"]
 
 PACKAGES: Final = ("numpy", "scipy", "nibabel", "pillow", "torch", "onnx", "onnxscript")
 """Beside those of the backends."""
+ROOMS: Final = {
+    "dicom": ("DICOM studies and objects", ("pydicom", "highdicom", "gdcm")),
+    "node": ("push to archives", ("pydicom", "pynetdicom")),
+    "sign": ("signatures", ("model_signing",)),
+    "train": ("training and export", ("torch", "onnx", "onnxscript")),
+}
+"""What extras beside those of backends are for, and the modules that they bring."""
 RUNTIMES: Final = ("onnxruntime", "onnxruntime-gpu")
 
 _WIDTH: Final = 80
@@ -37,6 +45,9 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findi
     extras, reasons = findings["extras"], _Reasons()
     backends = [[name, extras[name] or "-", reasons.mark(reason)] for name, reason in findings["backends"].items()]
     print_table(["backend", "extra", ""], backends, words=3)
+    print_lines("")
+    rooms = [[extra, ROOMS[extra][0], reasons.mark(reason)] for extra, reason in findings["rooms"].items()]
+    print_table(["extra", "for", ""], rooms, words=3)
     print_lines("")
     builders = [[name, reasons.mark(reason)] for name, reason in findings["builders"].items()]
     print_table(["builder of engines", ""], builders, words=2)
@@ -63,7 +74,7 @@ class _Reasons:
 
 
 def examine() -> dict[str, Any]:
-    """Machine, package versions, why each backend and builder is unavailable (None: it is ready), and problems."""
+    """Machine, package versions, why a backend, builder or room is unavailable (None: it is ready), and problems."""
     from ctpdeploy.runtime.backends.packages import versions_of
     from ctpdeploy.runtime.backends.processor import processor_name
     from ctpdeploy.runtime.backends.registry import BACKENDS, packages
@@ -96,9 +107,15 @@ def examine() -> dict[str, Any]:
         "backends": {name: backend.refusal() for name, backend in BACKENDS.items()},
         "extras": {name: backend.extra for name, backend in BACKENDS.items()},
         "builders": {name: unavailable_because(package) for name, package in TENSORRT_PACKAGES.items()},
+        "rooms": {extra: _missing(extra, modules) for extra, (_, modules) in ROOMS.items()},
         "trusted_keys": trusted,
         "problems": problems,
     }
+
+
+def _missing(extra: str, modules: tuple[str, ...]) -> str | None:
+    lacking = next((module for module in modules if not available(module)), None)
+    return lacking and str(MissingPackageError(lacking, extra))
 
 
 def _names(trusted: dict[str, str] | None) -> str:

@@ -40,7 +40,7 @@ def infer(
         float | None, typer.Option(help="Seconds between frames, 0.2 to 10, whatever the files state.")
     ] = None,
     series: Annotated[
-        str, typer.Option(help="UID of the DICOM series to take, where ctpdeploy inspect shows another choice.")
+        str, typer.Option(help="UID or number of the DICOM series to take, where ctpdeploy inspect shows another.")
     ] = "",
     maps: Annotated[
         Literal["given", "computed"],
@@ -139,8 +139,12 @@ def _explicit(name: str, files: dict[str, Path]) -> "list[CaseRef]":
 def _found(folders: list[Path], series: str) -> "list[CaseRef]":
     """The cases under some folders, counted on the terminal before anything long."""
     from ctpdeploy.runtime import find_cases
+    from ctpdeploy.runtime.bundle.bundle import MANIFEST
     from ctpdeploy.runtime.io.case_ref import by_name
 
+    for folder in folders:
+        if (folder / MANIFEST).is_file() or folder.name.endswith((".ctpbundle", ".ctpbundle.zip")):
+            raise UsageError(f"{folder} is a bundle, which goes first: ctpdeploy infer {folder} CASE.")
     cases = by_name(case for folder in folders for case in find_cases(folder, series=series))
     say_found(len(cases), *folders)
     return list(cases.values())

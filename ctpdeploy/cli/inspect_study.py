@@ -13,7 +13,7 @@ __all__ = ["inspect_study"]
 
 def inspect_study(
     study: Annotated[Path, typer.Argument(help="Folder with the images of one study or more, at any depth, or a zip.")],
-    series: Annotated[str, typer.Option(help="UID of the series to take, whatever it looks like.")] = "",
+    series: Annotated[str, typer.Option(help="UID or number of the series to take, whatever it looks like.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON, with all UIDs.")] = False,
 ) -> None:
     """List the DICOM series of a study, what each is, and which infer would take for CT perfusion and for its maps.
@@ -24,19 +24,25 @@ def inspect_study(
     Example: ctpdeploy inspect study --json
     """
     from ctpdeploy.runtime.dicom.description import describe_study
-    from ctpdeploy.runtime.dicom.study import find_studies
+    from ctpdeploy.runtime.dicom.study import survey
     from ctpdeploy.runtime.io.layout import walk
 
     files = walk(study) if study.is_dir() else [study] if study.is_file() else []
-    studies = [describe_study(found, series) for found in find_studies(files)]
+    found = survey(files)
+    studies = [describe_study(one, series) for one in found.studies]
+    if as_json and studies:
+        unread = [one.because for one in found.unread]
+        print_json({"studies": studies, "unreadable": unread, "passed_over": dict(found.passed_over)})
+    else:
+        for one in studies:
+            _print(one, alone=len(studies) == 1)
+        say(*(one.because for one in found.unread))
+        if found.passed_over:
+            counts = ", ".join(f"{number} ({because})" for because, number in found.passed_over.items())
+            say(f"Passed over of {len(files)} files: {counts}.")
     if not studies:
         raise InputError(f"{study} holds no DICOM images: give the folder or the zip that a scanner or a PACS made.")
-    if as_json:
-        print_json({"studies": studies})
-    else:
-        for found in studies:
-            _print(found, alone=len(studies) == 1)
-    faults = [found["fault"] for found in studies if found["fault"]]
+    faults = [one["fault"] for one in studies if one["fault"]]
     if len(faults) == len(studies):
         raise InputError(f"{study}: {faults[0]}")
 
@@ -58,12 +64,15 @@ def _print(study: dict[str, Any], *, alone: bool) -> None:
         for one in study["series"]
     ]
     print_table(["series", "description", "kind", "because", "files", "slices", "times", "mm"], rows, words=4)
+    print_table(["series", "UID"], [[one["number"] or "-", _uid(one["uids"])] for one in study["series"]], words=2)
     for scan in study["scans"]:
         say(_sentence(scan))
         for found in scan["findings"]:
             say(found["sentence"])
-    for sentence in study["unreadable"]:
-        say(sentence)
+
+
+def _uid(uids: list[str]) -> str:
+    return uids[0] if len(uids) == 1 else f"{uids[0]} and {len(uids) - 1} more"
 
 
 def _maps(maps: list[dict[str, Any]]) -> str:

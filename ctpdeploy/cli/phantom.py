@@ -74,7 +74,9 @@ def phantom(
     config = PhantomConfig(size=size, info_gap=info_gap, anatomy=anatomy, motion=motion)
     config = config if variant is None else vary(config, variant)
     make_cases(out, cases=cases, seed=seed, config=load(config, overrides=override or []), layout=dicom)
-    say(f"{cases} synthetic {'case is' if cases == 1 else 'cases are'} in {out}. Scores on them are not clinical.")
+    say(
+        f"{cases} synthetic {'case is' if cases == 1 else 'cases are'} in {out}. Scores on such cases are not clinical."
+    )
 
 
 def make_cases(

@@ -12,7 +12,9 @@ from ctpdeploy.cli.terminal import print_json, print_table, progress, say
 from ctpdeploy.errors import BatchError, InputError, PeerError, UsageError
 
 if TYPE_CHECKING:
-    from ctpdeploy.service import Archive, DicomArchive, Push, WebArchive
+    from collections.abc import Sequence
+
+    from ctpdeploy.service import Archive, Commitment, DicomArchive, Instance, Push, WebArchive
 
 __all__ = ["TOKEN", "push"]
 
@@ -21,10 +23,19 @@ TOKEN: Final = "CTPDEPLOY_TOKEN"
 
 
 def push(
-    results: Annotated[Path, typer.Argument(help="Folder that infer wrote, or that of one case in it.")],
     to: Annotated[
         str, typer.Option(help="The archive: TITLE@HOST:PORT for C-STORE, https://HOST/PATH of a DICOMweb service.")
     ],
+    results: Annotated[
+        Path | None, typer.Argument(help="Folder that infer wrote, or that of one case in it.", show_default=False)
+    ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(help="Send these objects alone, by the names of their files: segmentation,report for instance."),
+    ] = None,
+    echo: Annotated[
+        bool, typer.Option("--echo", help="Ask TITLE@HOST:PORT whether it answers (C-ECHO), and send nothing.")
+    ] = False,
     title: Annotated[
         str | None, typer.Option("--aet", help="AE title by which this machine calls.  [default: CTPDEPLOY]")
     ] = None,
@@ -69,32 +80,45 @@ def push(
 
     Example: ctpdeploy push results --to PACS@10.0.0.5:104
     """
-    from ctpdeploy.service import DicomArchive, Patience, push_results, results_in
+    from ctpdeploy.service import CommitmentState, DicomArchive, Patience, push_results, results_in
 
     patience = Patience(tries=tries)
     archive = _archive(
         to,
-        {"--aet": title, "--tls": tls, "--commit-port": commit_port},
+        {"--aet": title, "--tls": tls, "--commit-port": commit_port, "--echo": echo},
         {"--token-file": token_file, "--plain-http": plain_http},
         (tls_ca, tls_cert, tls_key),
         timeout,
     )
-    folders = results_in(results)
-    ask = None
-    if commit and isinstance(archive, DicomArchive):
-        ask = partial(archive.commit, wait=commit_wait, port=commit_port)
+    if echo and isinstance(archive, DicomArchive):
+        archive.echo()
+        say(f"{archive.address} answers, and lets {archive.title} in; nothing was sent.")
+        return
+    if results is None:
+        raise UsageError("Nothing is named that could be sent: give the folder that ctpdeploy infer wrote.")
+    folders, chosen = results_in(results), _names(only)
     with progress() as display:
         task = display.add_task("push", total=None, text="")
+
+        def ask(node: "DicomArchive", stored: "Sequence[Instance]") -> "Commitment":
+            words = (
+                f"{archive.address} is asked to commit to {len(stored)} objects; its word is awaited {commit_wait:g} s"
+            )
+            display.update(task, text=words, milestone=True)
+            return node.commit(stored, wait=commit_wait, port=commit_port)
 
         def show(name: str, done: int, total: int) -> None:
             display.update(task, total=total, completed=done, text=f"{name}: {done} of {total} objects")
 
-        pushed = push_results(folders, archive, commit=ask, patience=patience, on_object=show)
+        asking = partial(ask, archive) if commit and isinstance(archive, DicomArchive) else None
+        pushed = push_results(folders, archive, only=chosen, commit=asking, patience=patience, on_object=show)
     if as_json:
         print_json(_facts(pushed, archive))
     elif pushed.deliveries:
         _print(pushed, archive)
     _say(pushed)
+    if pushed.commitment.state is CommitmentState.ASKED:
+        _say_asked(commit_wait, commit_port)
     _raise(pushed, len(folders), archive)
 
 
@@ -128,6 +152,21 @@ def _archive(
         return DicomArchive(address, title=dicom["--aet"] or TITLE, tls=context, timeout=timeout)
     token = _token(web["--token-file"])
     return WebArchive(address, token=token, tls=client_context(*tls), timeout=timeout, plain=web["--plain-http"])
+
+
+def _names(only: str | None) -> frozenset[str] | None:
+    """Names of files of objects, without their ending."""
+    from ctpdeploy.runtime.report.dicom.writer import DICOM_FILE
+
+    if only is None:
+        return None
+    names = frozenset(name.strip().removesuffix(".dcm") for name in only.split(","))
+    if strange := sorted(name for name in names if not DICOM_FILE.fullmatch(f"{name}.dcm")):
+        raise UsageError(
+            f"'{strange[0]}' is no object that infer writes: give --only names of files in the folder "
+            "dicom of a case, as segmentation,report."
+        )
+    return names
 
 
 def _token(file: Path | None) -> str:
@@ -166,16 +205,31 @@ def _say(pushed: "Push") -> None:
             )
     if pushed.without_dicom:
         names = ", ".join(pushed.without_dicom)
-        say(f"Without DICOM objects, and not sent: {names}. ctpdeploy infer writes them of DICOM studies.")
+        say(f"Without DICOM objects to send: {names}. ctpdeploy infer writes them of DICOM studies.")
     if pushed.commitment.remark and not pushed.commitment.failed:
         say(f"Warning: storage commitment {pushed.commitment.state}: {pushed.commitment.remark}")
+
+
+def _say_asked(wait: float, port: int | None) -> None:
+    """What an archive's silence on commitment may come from."""
+    hint = (
+        "one that brings it by an association of its own needs --commit-port, and this machine's title, host and port"
+        if port is None
+        else f"check that it knows this machine's title and host, and port {port}"
+    )
+    say(
+        f"The objects are stored; no word on commitment came within {wait:g} s: the archive may give it later, or "
+        f"{hint}."
+    )
 
 
 def _raise(pushed: "Push", cases: int, archive: "Archive") -> None:
     """End with an error where something is not at the archive."""
     failures = pushed.failures
     if not pushed.deliveries and not failures:
-        raise InputError("None of the results has DICOM objects: let ctpdeploy infer write them, of DICOM studies.")
+        raise InputError(
+            "None of the results has DICOM objects to send: let ctpdeploy infer write them, of DICOM studies."
+        )
     if not failures:
         return
     of_archive = [error for error in pushed.refused.values() if isinstance(error, PeerError)]

@@ -18,7 +18,7 @@ def trust(
         Path | None, typer.Argument(help="Public key (PEM) to trust. Without it: list all that are.")
     ] = None,
     remove: Annotated[
-        str | None, typer.Option(help="Name of a key, or its whole fingerprint, that is trusted no longer.")
+        str | None, typer.Option(help="Name of a key, its file or its whole fingerprint: it is trusted no longer.")
     ] = None,
     machine: Annotated[
         bool, typer.Option("--machine", help="For all users of this machine, which takes an administrator.")

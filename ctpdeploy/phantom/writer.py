@@ -13,7 +13,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from ctpdeploy.atomic import require_writable
-from ctpdeploy.errors import InputError
+from ctpdeploy.errors import InputError, UsageError
 from ctpdeploy.phantom.settings import PhantomConfig
 
 __all__ = ["write_dataset"]
@@ -61,15 +61,15 @@ def write_dataset(
     Raises:
         InputError: one of the case folders exists already, and nothing is written then; or a patient cannot be written
             in that layout.
-        UsageError: the folder cannot be written.
+        UsageError: the folder cannot be written; or patients of that configuration may have too few slices for the
+            layout.
         UnknownKeyError: there is no such layout.
-        UsageError: the folder cannot be written.
         MissingPackageError: a study needs pydicom or GDCM, which is not installed.
     """
     if layout is not None:
         from ctpdeploy.phantom.dicom.layouts import require_layout
 
-        require_layout(layout)
+        _require_slices((config or PhantomConfig()).slices, layout, 2 * require_layout(layout).slabs)
     folders = [out / f"case_{number}" for number in range(first, first + cases)]
     for folder in folders:
         if folder.exists():
@@ -81,6 +81,18 @@ def write_dataset(
         if on_case is not None:
             on_case(folder)
     return folders
+
+
+def _require_slices(slices: int | None, layout: str, least: int) -> None:
+    """Refuse numbers of slices that a layout cannot be written with; where they are drawn they may be as few as 2.
+
+    Raises:
+        UsageError: they are such.
+    """
+    if (slices or 2) < least:
+        raise UsageError(
+            f"The layout '{layout}' needs {least} slices or more of each patient: give --set slices={least}."
+        )
 
 
 def _run(job: Callable[[int], Path], numbers: range, workers: int) -> Iterator[Path]:

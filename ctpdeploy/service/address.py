@@ -78,6 +78,11 @@ def parse_address(text: str) -> DicomAddress | WebAddress:
             f"'{text}' is no address of an archive: give TITLE@HOST:PORT, as PACS@10.0.0.5:104, or the URL of a "
             "DICOMweb service, as https://pacs.example/dicom-web."
         ) from error
+    if not title.strip():
+        raise UsageError(
+            f"'{text}' names no AE title: give TITLE@{place} for C-STORE, as PACS@{place}, or the URL of a DICOMweb "
+            f"service, as http://{place}/dicom-web."
+        )
     return DicomAddress(title=require_title(title), host=found.hostname, port=found.port)
 
 

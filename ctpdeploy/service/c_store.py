@@ -4,14 +4,16 @@ import socket
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from ctpdeploy.errors import PeerError
 from ctpdeploy.service.address import DicomAddress, require_title
 from ctpdeploy.service.archive import Outcome, State, TransientError
 from ctpdeploy.service.commitment import Commitment, ask_for_commitment
-from ctpdeploy.service.connection import diagnosis
-from ctpdeploy.service.instance import Instance
+from ctpdeploy.service.connection import SLOWEST, diagnosis
+from ctpdeploy.service.instance import Instance, chunks_of
 from ctpdeploy.service.pynetdicom_quietly import pynetdicom
 from ctpdeploy.service.statuses import outcome_of_status
 
@@ -27,9 +29,6 @@ TITLE: Final = "CTPDEPLOY"
 
 MOST_CONTEXTS: Final = 128
 """Of an association: their numbers are the odd ones of a byte."""
-
-SLOWEST: Final = 256 * 1024
-"""Bytes a second at which an object is given time to travel, beside the time for an answer."""
 
 _REJECTIONS: Final = {
     (1, 3): "does not know the AE title {ours}: register it there, or call by another with --aet",
@@ -87,6 +86,25 @@ class DicomArchive:
                             remark="the archive takes no objects of its SOP class in its transfer syntax",
                         )
 
+    def echo(self) -> None:
+        """Ask whether it answers and lets this machine in (C-ECHO); nothing is sent.
+
+        Raises:
+            TransientError: no connection, a rejection for now, or no answer in time.
+            PeerError: a rejection for good, or it does not offer C-ECHO.
+        """
+        from pynetdicom.presentation import build_context
+        from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+
+        with self._association([build_context(Verification)]) as association:
+            if not association.is_established:
+                raise PeerError(f"{self.address} lets this machine in, and does not offer C-ECHO: send it a result.")
+            answer = association.send_c_echo()
+            if answer.get("Status") != 0x0000:
+                raise TransientError(
+                    f"{self.address} lets this machine in, and does not answer C-ECHO: try again later."
+                )
+
     def commit(self, instances: Sequence[Instance], *, wait: float = 10.0, port: int | None = None) -> Commitment:
         """Ask the archive to take responsibility for objects that it has stored.
 
@@ -104,14 +122,18 @@ class DicomArchive:
         return ask_for_commitment(self._entity(), self._association, instances, wait=wait, port=port)
 
     def _store(self, association: "Association", instance: Instance) -> Outcome:
-        instance.require_same()
         # the wait begins when the first byte is sent, so that a large object on a slow line needs more of it
         association.dimse_timeout = self._timeout + instance.bytes / SLOWEST
         broken = TransientError(f"{self.address} ended the association or did not answer in time: try again later.")
-        try:
-            answer = association.send_c_store(instance.path)
-        except RuntimeError as error:  # aborted meanwhile
-            raise broken from error
+        # a copy of what was checked, since the package itself reads the file that it is given, and while it sends
+        with TemporaryDirectory(prefix="ctpdeploy-") as folder:
+            copy = Path(folder) / "object.dcm"
+            with copy.open("wb") as stream:
+                stream.writelines(chunks_of(instance))
+            try:
+                answer = association.send_c_store(copy)
+            except RuntimeError as error:  # aborted meanwhile
+                raise broken from error
         if "Status" not in answer:
             raise broken
         return outcome_of_status(instance, int(answer.Status))

@@ -1,13 +1,20 @@
-"""Connections: TLS as a client, and in words why there is none."""
+"""Connections: TLS as a client, an end to all waiting, and in words why there is none."""
 
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event, Timer
+from typing import Final
 
 from ctpdeploy.errors import PeerError, UsageError
 from ctpdeploy.service.archive import TransientError
 
-__all__ = ["client_context", "diagnosis", "fault_of"]
+__all__ = ["SLOWEST", "client_context", "diagnosis", "fault_of", "time_limit"]
+
+SLOWEST: Final = 256 * 1024
+"""Bytes a second at which an object is given time to travel, beside the time for an answer."""
 
 
 def client_context(ca: Path | None = None, certificate: Path | None = None, key: Path | None = None) -> ssl.SSLContext:
@@ -44,11 +51,47 @@ def fault_of(error: OSError, address: str) -> PeerError:
             "--tls-ca, and the name that the certificate is for."
         )
     if isinstance(error, ssl.SSLError) and error.reason:  # without one it was cut off
-        return PeerError(f"{address} and this machine agree on no TLS ({error.reason}): check its port and --tls.")
+        reason = error.reason.replace("_", " ").lower()
+        how = "whether its URL begins with http://" if address.startswith("https://") else "whether to leave --tls out"
+        return PeerError(f"{address} and this machine agree on no TLS ({reason}): check its port, and {how}.")
     if isinstance(error, socket.gaierror) and error.errno != socket.EAI_AGAIN:
         return PeerError(f"{address} has a name that stands for no machine: check the address.")
-    reason = "nothing answers in time" if isinstance(error, TimeoutError) else error.strerror or type(error).__name__
+    if isinstance(error, TimeoutError):
+        reason = "nothing answers in time"
+    elif isinstance(error, ConnectionError | ssl.SSLError) and not error.strerror:
+        reason = "it ends the connection"
+    else:
+        reason = error.strerror or str(error)
     return TransientError(f"{address} cannot be reached ({reason.lower()}): check the address, and whether it runs.")
+
+
+@contextmanager
+def time_limit(connection: socket.socket, seconds: float) -> Iterator[None]:
+    """Cut a connection off after some seconds, whatever still comes by it: its own timeout begins anew with every byte.
+
+    Raises:
+        TimeoutError: it was, in place of whatever that has caused.
+    """
+    over = Event()
+
+    def cut() -> None:
+        over.set()
+        with suppress(OSError):
+            socket.socket.shutdown(connection, socket.SHUT_RDWR)  # the socket's: TLS's own would go on in the open
+
+    timer = Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except Exception as error:
+        if over.is_set():
+            raise TimeoutError from error
+        raise
+    finally:
+        timer.cancel()
+    if over.is_set():
+        raise TimeoutError
 
 
 def diagnosis(host: str, port: int, address: str, tls: ssl.SSLContext | None, timeout: float) -> PeerError:

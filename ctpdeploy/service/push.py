@@ -1,7 +1,7 @@
 """Push: the results of cases to an archive, one after the other, with a receipt beside each."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,7 +26,7 @@ class Push:
     Attributes:
         deliveries: of cases of which something was sent.
         refused: errors of cases of which nothing was sent.
-        without_dicom: cases that have no DICOM objects.
+        without_dicom: cases that have no DICOM objects, or none of those that were asked for.
         commitment: of the archive to all that it stored.
     """
 
@@ -56,6 +56,7 @@ def push_results(
     folders: Sequence[Path],
     archive: Archive,
     *,
+    only: Collection[str] | None = None,
     commit: Callable[[Sequence[Instance]], Commitment] | None = None,
     patience: Patience | None = None,
     on_object: Callable[[str, int, int], None] | None = None,
@@ -68,6 +69,7 @@ def push_results(
     Args:
         folders: of results, as :func:`results_in` finds them.
         archive: to which.
+        only: names of the files of objects, without their ending, that are sent, as ``"segmentation"``; None for all.
         commit: asks it, when all is sent, to keep what it has stored, as ``DicomArchive.commit``; None to ask nothing.
         patience: with what may go well later; None for the usual.
         on_object: called with the name of the case, and how many of how many objects of it are settled.
@@ -84,7 +86,7 @@ def push_results(
         try:
             if gone is not None:
                 raise gone
-            result = open_result(folder)
+            result = open_result(folder, only=only)
             if not result.instances:
                 without.append(name)
                 continue

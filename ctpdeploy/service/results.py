@@ -1,6 +1,6 @@
 """Results: sealed folders of cases, and the DICOM objects in them that may leave the house."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ class Result:
 
     Attributes:
         folder: of it; its name is the case's.
-        instances: its DICOM objects, by the names of their files; none of a case that was written without.
+        instances: its DICOM objects that were asked for, by the names of their files; none of a case that has none.
         sha256: digests of their files by their UIDs.
         report_sha256: digest of its report.
     """
@@ -46,8 +46,12 @@ def results_in(place: Path) -> list[Path]:
     return sorted(found)
 
 
-def open_result(folder: Path) -> Result:
+def open_result(folder: Path, *, only: Collection[str] | None = None) -> Result:
     """Check the seal of a result, and read which objects it has.
+
+    Args:
+        folder: of the result.
+        only: names of the files of objects, without their ending, that are looked at; None for all.
 
     Raises:
         InputError: it is not whole, or an object is no DICOM file.
@@ -55,7 +59,8 @@ def open_result(folder: Path) -> Result:
     """
     sealed = require_whole(folder)
     names = sorted(name for name in sealed if name.startswith(f"{DICOM}/"))
-    instances = {name: read_instance(folder / name) for name in names}
+    names = [name for name in names if only is None or Path(name).stem in only]
+    instances = {name: read_instance(folder / name, sha256=sealed[name]) for name in names}
     return Result(
         folder=folder,
         instances=tuple(instances.values()),

@@ -1,9 +1,11 @@
 """Statuses: what an archive's codes for stored objects mean (DICOM PS3.4 B.2.3, PS3.7 annex C)."""
 
+from dataclasses import replace
+
 from ctpdeploy.service.archive import Outcome, State
 from ctpdeploy.service.instance import Instance
 
-__all__ = ["outcome_of_status"]
+__all__ = ["outcome_of_failure", "outcome_of_status"]
 
 _WORDS = {
     0xB000: "elements were coerced",
@@ -21,7 +23,7 @@ _FAMILIES = {0xA7: "out of resources", 0xA9: "it does not match its SOP class"}
 
 
 def outcome_of_status(instance: Instance, status: int) -> Outcome:
-    """The outcome that a status of C-STORE, or a reason or warning of STOW-RS, stands for.
+    """The outcome that a status of C-STORE, or a warning of STOW-RS, stands for.
 
     Args:
         instance: that was sent.
@@ -38,3 +40,16 @@ def outcome_of_status(instance: Instance, status: int) -> Outcome:
         remark=words or "",
         transient=status >> 8 == 0xA7,
     )
+
+
+def outcome_of_failure(instance: Instance, reason: int) -> Outcome:
+    """The outcome of an object that an answer names as failed: never stored, whatever its reason says.
+
+    Args:
+        instance: that was sent.
+        reason: 0 to 0xffff, that of STOW-RS.
+    """
+    found = outcome_of_status(instance, reason)
+    if found.state is not State.STORED:
+        return found
+    return replace(found, state=State.REFUSED, remark="named as failed, with a reason that is none")

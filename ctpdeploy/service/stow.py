@@ -16,16 +16,15 @@ from ctpdeploy import __version__
 from ctpdeploy.errors import PeerError, UsageError
 from ctpdeploy.service.address import WebAddress
 from ctpdeploy.service.archive import Outcome, State, TransientError
-from ctpdeploy.service.connection import client_context, fault_of
-from ctpdeploy.service.instance import Instance
-from ctpdeploy.service.statuses import outcome_of_status
+from ctpdeploy.service.connection import SLOWEST, client_context, fault_of, time_limit
+from ctpdeploy.service.instance import Instance, chunks_of
+from ctpdeploy.service.statuses import outcome_of_failure, outcome_of_status
 
 __all__ = ["WebArchive"]
 
 LONGEST_ANSWER: Final = 2**22
 """Bytes of an answer that are read."""
 
-_CHUNK: Final = 2**18
 _LATER: Final = {408, 429, 502, 503, 504, 507}
 """HTTP statuses of what may go well later."""
 _OF_ALL: Final = {401: "takes no requests without a token that it knows", 403: "does not allow this token to store"}
@@ -40,7 +39,7 @@ class WebArchive:
         token: for the Authorization header, as a bearer's, or with its scheme before it, as ``Basic dXNlcjpwYXNz``;
             empty for none.
         tls: how TLS is spoken; None for the system's certificates.
-        timeout: s to wait for a connection, and for every step of a request.
+        timeout: s to wait for a connection, and for the answer to an object; large ones are given more to travel.
         plain: without https everything, patients and token too, may travel to other machines.
 
     Raises:
@@ -97,7 +96,6 @@ class WebArchive:
         return HTTPSConnection(place.host, place.port, timeout=self._timeout, context=self._context)
 
     def _post(self, connection: HTTPConnection, instance: Instance) -> tuple[int, bytes]:
-        instance.require_same()
         boundary = uuid4().hex
         head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
         tail = f"\r\n--{boundary}--\r\n".encode()
@@ -109,14 +107,15 @@ class WebArchive:
         try:
             if connection.sock is None:
                 connection.connect()
-            with suppress(BrokenPipeError, ConnectionResetError):  # it has answered before it had all
-                connection.request("POST", f"{self._place.path}/studies", _body(head, instance, tail), headers)
-            response = connection.getresponse()
-            return response.status, self._read(response)
-        except OSError as error:
-            raise fault_of(error, self.address) from error
+            with time_limit(connection.sock, self._timeout + instance.bytes / SLOWEST):
+                with suppress(BrokenPipeError, ConnectionResetError):  # it has answered before it had all
+                    connection.request("POST", f"{self._place.path}/studies", _body(head, instance, tail), headers)
+                response = connection.getresponse()
+                return response.status, self._read(response)
         except HTTPException as error:
             raise TransientError(f"{self.address} ended the connection without an answer: try again later.") from error
+        except OSError as error:
+            raise fault_of(error, self.address) from error
 
     def _read(self, response: HTTPResponse) -> bytes:
         answer = response.read(LONGEST_ANSWER + 1)
@@ -136,7 +135,7 @@ class WebArchive:
         code, failed, named = f"HTTP {status}", State.REFUSED, _sequences(answer)
         for item in named[_FAILED]:
             if _value(item, _UID) in (instance.uid, None):
-                return outcome_of_status(instance, _number(item, _REASON, 0x0110))
+                return outcome_of_failure(instance, _number(item, _REASON, 0x0110))
         if status not in (200, 202):
             return Outcome(instance=instance, state=failed, status=code, remark="refused", transient=status in _LATER)
         for item in named[_NAMED]:
@@ -147,9 +146,7 @@ class WebArchive:
 
 def _body(head: bytes, instance: Instance, tail: bytes) -> Iterator[bytes]:
     yield head
-    with instance.path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            yield chunk
+    yield from chunks_of(instance)
     yield tail
 
 
@@ -177,4 +174,4 @@ def _value(item: Mapping[str, Any], tag: str) -> Any:  # noqa: ANN401  whatever 
 
 def _number(item: Mapping[str, Any], tag: str, otherwise: int) -> int:
     value = _value(item, tag)
-    return value & 0xFFFF if isinstance(value, int) else otherwise
+    return value & 0xFFFF if type(value) is int else otherwise  # and no bool, which is one of them

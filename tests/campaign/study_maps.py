@@ -198,8 +198,8 @@ def cut(files: Files, _: Files, rng: np.random.Generator) -> None:
 
 
 def garbled(files: Files, _: Files, rng: np.random.Generator) -> None:
-    """A few bytes of a header."""
-    for path in scope(files, rng):
+    """A few bytes of a header; an only file may not be known for DICOM any more, and is left alone."""
+    for path in scope(files, rng) if len(files) > 1 else ():
         content = bytearray(path.read_bytes())
         for place in rng.integers(132, min(len(content), 3000), 3):
             content[int(place)] = int(rng.integers(256))

@@ -47,6 +47,16 @@ def test_doctor_says_what_builds_and_what_is_missing(
     assert "not ready (1)" in printed
 
 
+def test_doctor_says_which_extras_are_there(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setattr("ctpdeploy.cli.doctor.available", lambda module: module != "pynetdicom")
+    assert run(["doctor", "--json"]) == ExitCode.DONE
+    rooms = json.loads(capsys.readouterr().out)["rooms"]
+    assert (rooms["dicom"], rooms["sign"], rooms["train"]) == (None, None, None)
+    assert "pip install 'ctpdeploy[node]'" in rooms["node"]
+    assert run(["doctor"]) == ExitCode.DONE
+    assert "push to archives" in capsys.readouterr().out
+
+
 def test_doctor_names_gpu_memory_and_driver(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     gpu = Gpu(name="RTX 4000 Ada", compute_capability="8.9", memory=20_475_000_000)
     for driver, words in (

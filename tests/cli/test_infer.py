@@ -205,3 +205,12 @@ def test_infer_on_nifti_files_makes_no_dicom_objects(bundle_folder: Path, case: 
     assert run(line) == ExitCode.INPUT
     assert "names no patient and no study" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_bundle_in_the_place_of_a_case_is_said(
+    tmp_path: Path, bundle_folder: Path, phantom_folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "x.ctpbundle.zip").touch()
+    for bundle in (bundle_folder, tmp_path / "x.ctpbundle.zip"):
+        assert run(["infer", str(phantom_folder), str(bundle), "--out", str(tmp_path / "out")]) == ExitCode.USAGE
+        assert f"{bundle} is a bundle, which goes first: ctpdeploy infer {bundle} CASE." in capsys.readouterr().err

@@ -25,7 +25,25 @@ def test_a_study_is_listed_with_what_would_be_taken(tmp_path: Path, capsys: pyte
         "Series 3 would be taken: 20 volumes of 3 slices of 20 x 24, every 2 s for 38 s by AcquisitionTime; "
         "slices of 6 mm every 6 mm." in printed.err
     )
+    assert f"3       {uid('study', 'ctp')}" in printed.out
     assert "Doe" not in printed.out + printed.err
+
+
+def test_what_is_passed_over_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    write_scan(tmp_path / "study")
+    for name in ("a.txt", "b.txt", "c"):
+        (tmp_path / "study" / name).write_text("no image")
+    (tmp_path / "study" / "empty").touch()
+    (tmp_path / "study" / "cut.zip").write_bytes(b"PK")
+    assert run(["inspect", str(tmp_path / "study")]) == ExitCode.DONE
+    printed = capsys.readouterr().err
+    assert "Passed over of 65 files: 2 (the ending of another format), 1 (no file of DICOM)." in printed
+    assert "empty is empty: send it again." in printed
+    assert "cut.zip is no whole archive" in printed
+    assert run(["inspect", str(tmp_path / "study"), "--json"]) == ExitCode.DONE
+    found = json.loads(capsys.readouterr().out)
+    assert len(found["unreadable"]) == 2
+    assert sum(found["passed_over"].values()) == 3
 
 
 def test_a_study_in_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -55,6 +73,8 @@ def test_a_study_goes_from_files_to_a_mask(
     command = ["infer", str(bundle_folder), str(tmp_path / "study"), "--out", str(tmp_path / "out")]
     assert run(command) == ExitCode.INPUT
     assert "show one scan" in capsys.readouterr().err
+    assert run([*command, "--series", "3"]) == ExitCode.INPUT
+    assert uid("study", "again") in capsys.readouterr().err
     assert run([*command, "--series", uid("study", "ctp")]) == ExitCode.DONE
     report = json.loads((tmp_path / "out" / "study" / "report.json").read_text())
     assert report["input"]["frame_interval_source"] == "AcquisitionTime"
@@ -112,6 +132,11 @@ def test_a_study_gives_results_of_its_maps_and_others_of_computed_ones(
     others = {path.name: dcmread(path).SOPInstanceUID for path in (out / "dicom").iterdir()}
     assert set(others) > set(uids)
     assert not set(others.values()) & set(uids.values())
+    for path in files_of(tmp_path / "study", 601):
+        path.unlink()
+    assert "maps-computed" in infer()[1]
+    without = {dcmread(path).SOPInstanceUID for path in (out / "dicom").iterdir()}
+    assert not without & {*others.values(), *uids.values()}
 
 
 def test_computed_maps_may_be_asked_for_of_nifti_too(tmp_path: Path, bundle_folder: Path, phantom_folder: Path):

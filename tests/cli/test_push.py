@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pynetdicom import DEFAULT_TRANSFER_SYNTAXES
 from support.archives import Node, Web, dicom_node, web_service
-from support.sealed_results import write_result
+from support.sealed_results import CLASSES, write_result
 
 from ctpdeploy.cli import run
 from ctpdeploy.cli.push import TOKEN
@@ -47,6 +48,49 @@ def test_a_case_is_sent_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert delivery["commitment"]["state"] == "not offered"
 
 
+def test_of_the_objects_those_that_are_named_are_sent(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = write_result(tmp_path, "case_1")
+    write_result(tmp_path, "case_2", ("overview",))
+    with dicom_node(Node()) as node:
+        assert push(tmp_path, node, "--no-commit", "--only", "report, segmentation.dcm") == ExitCode.DONE
+        assert len(node.received) == 2
+        assert push(tmp_path, node, "--no-commit", "--only", "tmax") == ExitCode.INPUT
+        assert push(tmp_path, node, "--no-commit", "--only", "report,seg") == ExitCode.USAGE
+    (delivery,) = json.loads((folder / "receipt.json").read_text())["deliveries"]
+    assert [one["file"] for one in delivery["objects"]] == ["dicom/report.dcm", "dicom/segmentation.dcm"]
+    err = capsys.readouterr().err
+    assert "Without DICOM objects to send: case_2" in err
+    assert "'seg' is no object that infer writes" in err
+
+
+def test_an_echo_sends_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    write_result(tmp_path)
+    with dicom_node(Node(), classes=[CLASSES["overview"], "1.2.840.10008.1.1"]) as node:
+        to = ["push", "--echo", "--to"]
+        assert run([*to, f"ARCHIVE@127.0.0.1:{node.port}"]) == ExitCode.DONE
+        assert push(tmp_path, node, "--echo") == ExitCode.DONE
+        assert run([*to, f"WRONG@127.0.0.1:{node.port}"]) == ExitCode.PEER
+    assert node.contexts == 3 * [[("1.2.840.10008.1.1", DEFAULT_TRANSFER_SYNTAXES)]]
+    assert not node.received
+    assert "lets CTPDEPLOY in; nothing was sent" in capsys.readouterr().err
+    with dicom_node(Node(), classes=[CLASSES["overview"]]) as node:
+        assert run([*to, f"ARCHIVE@127.0.0.1:{node.port}"]) == ExitCode.PEER
+    assert "does not offer C-ECHO" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("options", "hint"), [((), "needs --commit-port"), (("--commit-port", "0"), "and port 0")])
+def test_that_commitment_is_awaited_is_said_and_what_silence_may_mean(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], hint: str
+):
+    write_result(tmp_path)
+    with dicom_node(Node(report=lambda _: None)) as node:
+        assert push(tmp_path, node, "--commit-wait", "0.1", *options) == ExitCode.DONE
+    err = capsys.readouterr().err
+    assert "is asked to commit to 3 objects; its word is awaited 0.1 s" in err
+    assert "no word on commitment came within 0.1 s" in err
+    assert hint in err
+
+
 def test_json_is_the_result(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     write_result(tmp_path, "case_1")
     write_result(tmp_path, "case_2", ())
@@ -59,7 +103,7 @@ def test_json_is_the_result(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert (found["without_dicom"], found["failed"]) == (["case_2"], {})
     assert node.titles == ["ME"]
     assert "stored with a warning (elements were coerced (b000))" in printed.err
-    assert "Without DICOM objects, and not sent: case_2" in printed.err
+    assert "Without DICOM objects to send: case_2" in printed.err
 
 
 def test_by_https_or_here_a_service_gets_the_token_of_the_environment_or_a_file(
@@ -132,6 +176,7 @@ def test_an_archive_that_is_not_there_is_said_once(tmp_path: Path, capsys: pytes
         ["--to", "https://host/x", "--aet", "ME"],
         ["--to", "https://host/x", "--commit-port", "11112"],
         ["--to", "https://host/x", "--tls"],
+        ["--to", "https://host/x", "--echo"],
         ["--to", "https://host/x", "--token-file", "nowhere"],
         ["--to", "A@host:104", "--tls-ca", "nowhere"],
         ["--to", "A@host:104", "--aet", "SEVENTEENLETTERSX"],
@@ -146,6 +191,11 @@ def test_what_cannot_be_meant_is_a_usage_error(
     write_result(tmp_path)
     assert run(["push", str(tmp_path), *arguments]) == ExitCode.USAGE
     assert "geheim" not in capsys.readouterr().err
+
+
+def test_without_results_and_without_an_echo_nothing_is_meant(capsys: pytest.CaptureFixture[str]):
+    assert run(["push", "--to", "A@host:104"]) == ExitCode.USAGE
+    assert "give the folder that ctpdeploy infer wrote" in capsys.readouterr().err
 
 
 def test_without_the_extra_that_is_said(

@@ -40,6 +40,20 @@ def test_keys_are_trusted_listed_and_removed(tmp_path: Path, capsys: pytest.Capt
     assert run(["trust", str(keys["site"].file), "--remove", "site.pub"]) == ExitCode.USAGE
 
 
+def test_a_key_is_removed_by_the_path_it_was_trusted_by_and_no_other_of_its_name(tmp_path: Path):
+    maker, other = (bundles.write_keys(tmp_path, name)[1] for name in ("maker", "other"))
+    (tmp_path / "elsewhere").mkdir()
+    namesake = tmp_path / "elsewhere" / "maker.pub"
+    namesake.write_bytes(other.read_bytes())
+    assert run(["trust", str(maker)]) == ExitCode.DONE
+    (tmp_path / "home" / "ctpdeploy" / "trusted" / "damaged.pub").touch()
+    assert run(["trust", "--remove", str(namesake)]) == ExitCode.USAGE
+    assert run(["trust", "--remove", str(tmp_path / "nowhere" / "maker.pub")]) == ExitCode.USAGE
+    (tmp_path / "home" / "ctpdeploy" / "trusted" / "damaged.pub").unlink()
+    assert run(["trust", "--remove", str(maker)]) == ExitCode.DONE
+    assert run(["trust", "--remove", "maker.pub"]) == ExitCode.USAGE
+
+
 def test_doctor_says_that_keys_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (tmp_path / "home" / "ctpdeploy" / "trusted").mkdir(parents=True)
     (tmp_path / "home" / "ctpdeploy" / "trusted" / "x.pub").touch()

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pydicom
+import pynetdicom
 import pytest
 from PIL import Image
 from pydicom.datadict import keyword_for_tag
@@ -87,3 +88,12 @@ def test_what_is_made_is_there(written: list[pydicom.Dataset]):
     for first, *_ in rows("Attributes that are made"):
         for word in re.findall(r"[A-Z][A-Za-z]{6,}", first):
             assert word in made
+
+
+def test_who_implements_it_and_the_modalities_are_those_of_the_objects(written: list[pydicom.Dataset]):
+    entity = pynetdicom.AE()
+    for uid in {data.file_meta.ImplementationClassUID for data in written} | {entity.implementation_class_uid}:
+        assert uid in PAGE
+    assert f"{entity.maximum_pdu_size} bytes" in PAGE
+    assert {data.Modality for data in written} == {modality for _, modality, *_ in rows("Objects of a case")}
+    assert not any("SeriesDate" in data for data in written)

@@ -55,6 +55,12 @@ def test_what_is_no_address_is_a_usage_error(text: str):
         parse_address(text)
 
 
+@pytest.mark.parametrize("text", ["127.0.0.1:14942", "@127.0.0.1:14942", " @127.0.0.1:14942"])
+def test_an_address_without_a_title_is_told_to_have_one(text: str):
+    with pytest.raises(UsageError, match="names no AE title: give TITLE@127"):
+        parse_address(text)
+
+
 def test_a_password_in_a_url_is_refused_and_not_repeated():
     with pytest.raises(UsageError, match="--token-file") as error:
         parse_address("https://user:geheim@host/dicom-web")

@@ -1,8 +1,13 @@
 """TLS, with certificates that are believed and others, by both protocols."""
 
 import gc
+import socket
 import ssl
+import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from http.client import RemoteDisconnected
 from pathlib import Path
 
 import pytest
@@ -23,6 +28,7 @@ from ctpdeploy.service import (
     send,
 )
 from ctpdeploy.service.archive import Archive, TransientError
+from ctpdeploy.service.connection import fault_of
 
 # pynetdicom 3.0.4 leaves the socket of a connection that failed to the garbage collector
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <s:pytest.PytestUnraisableExceptionWarning")
@@ -103,9 +109,47 @@ def test_a_client_that_has_to_show_a_certificate_does(tmp_path: Path, server: ss
 
 @pytest.mark.parametrize("make", [by_stow, by_c_store])
 def test_tls_to_a_port_without_it_is_an_error(instance: Instance, make: Make):
-    with web_service(Web(answer)) as web, pytest.raises(PeerError, match=r"TLS|cannot be reached"):
+    with web_service(Web(answer)) as web, pytest.raises(PeerError, match=r"TLS|cannot be reached") as error:
         send(make(web.port, client_context()), [instance], patience=ONCE)
     assert not web.requests
+    assert ("--tls" in str(error.value)) is (make is by_c_store)
+    assert ("http://" in str(error.value)) is (make is by_stow)
+
+
+@contextmanager
+def drip(sent: bytes, pause: float) -> Iterator[int]:
+    """A port at which all that is asked is answered by these bytes, one after the other."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with suppress(OSError), server.accept()[0] as peer:
+                peer.recv(2**16)
+                for byte in sent:
+                    peer.send(bytes([byte]))
+                    time.sleep(pause)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join()
+
+
+@pytest.mark.parametrize("tls", [True, False])
+def test_an_answer_that_comes_byte_by_byte_is_none_in_time(instance: Instance, tls: bool):
+    body, _ = answer(instance.uid, 0)[1:]
+    whole = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    hello = b"\x16\x03\x03\x00\xff" + bytes(250)  # of a handshake
+    with drip(hello if tls else whole, 0.02) as port:
+        address = WebAddress(host="127.0.0.1", port=port, path="", secure=tls)
+        archive = WebArchive(address, tls=client_context() if tls else None, timeout=0.5)
+        with pytest.raises(TransientError, match="nothing answers in time"):
+            send(archive, [instance], patience=ONCE)
+
+
+def test_whoever_hangs_up_is_said_to_in_words(instance: Instance):
+    with drip(b"", 0) as port, pytest.raises(TransientError, match="ended the connection without an answer"):
+        send(WebArchive(WebAddress(host="127.0.0.1", port=port, path="", secure=False)), [instance], patience=ONCE)
+    assert "it ends the connection" in str(fault_of(RemoteDisconnected(""), "x"))
 
 
 def test_files_that_are_no_certificates_are_usage_errors(tmp_path: Path):

@@ -1,12 +1,13 @@
+from hashlib import sha256
 from pathlib import Path
-from unittest.mock import Mock
 
 import pytest
 from pydicom.uid import JPEG2000Lossless
 from support.sealed_results import CLASSES, write_object
 
 from ctpdeploy.errors import InputError
-from ctpdeploy.service import DicomAddress, DicomArchive, WebAddress, WebArchive, read_instance
+from ctpdeploy.service import read_instance
+from ctpdeploy.service.instance import chunks_of
 
 
 def test_class_uid_and_syntax_are_those_of_the_header(tmp_path: Path):
@@ -17,19 +18,27 @@ def test_class_uid_and_syntax_are_those_of_the_header(tmp_path: Path):
 
 
 @pytest.mark.parametrize("change", ["longer", "gone"])
-def test_a_file_that_changed_is_noticed_before_it_is_sent(tmp_path: Path, change: str):
+def test_a_file_that_changed_is_noticed(tmp_path: Path, change: str):
     write_object(tmp_path / "x.dcm")
     found = read_instance(tmp_path / "x.dcm")
-    found.require_same()
+    assert b"".join(chunks_of(found)) == found.path.read_bytes()
     found.path.unlink() if change == "gone" else found.path.write_bytes(found.path.read_bytes() + b"x")
-    archives = (
-        DicomArchive(DicomAddress(title="A", host="127.0.0.1", port=1)),
-        WebArchive(WebAddress(host="127.0.0.1", port=1, path="", secure=False)),
-    )
     with pytest.raises(InputError, match="changed while it was sent"):
-        list(archives[1].store([found]))
+        list(chunks_of(found))
+
+
+@pytest.mark.parametrize("size", [1, 3 * 2**18, 3 * 2**18 + 1])
+def test_what_changed_at_equal_length_is_noticed_by_its_digest_before_all_is_out(tmp_path: Path, size: int):
+    write_object(tmp_path / "x.dcm")
+    content = (tmp_path / "x.dcm").read_bytes() + size * b"x"
+    (tmp_path / "x.dcm").write_bytes(content)
+    found = read_instance(tmp_path / "x.dcm", sha256=sha256(content).hexdigest())
+    assert b"".join(chunks_of(found)) == content
+    found.path.write_bytes(content[:-1] + b"y")
+    out = []
     with pytest.raises(InputError, match="changed while it was sent"):
-        archives[0]._store(Mock(), found)
+        out.extend(chunks_of(found))
+    assert len(b"".join(out)) < len(content)
 
 
 @pytest.mark.parametrize("content", [b"", b"no DICOM", 128 * b"\0" + b"DICM", None])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.archives import Node, dicom_node
+from support.archives import Node, Web, dicom_node, web_service
 from support.sealed_results import PATIENT, write_result
 
 from ctpdeploy.errors import InputError, PeerError, UsageError
@@ -23,6 +23,8 @@ from ctpdeploy.service import (
     Patience,
     Push,
     State,
+    WebAddress,
+    WebArchive,
     push_results,
     results_in,
 )
@@ -212,3 +214,29 @@ def test_no_name_of_a_patient_is_printed_logged_or_kept(
     assert not [record for record in caplog.records if record.name.startswith("pynetdicom")]
     assert "case 1 of 1: 1 of 3 objects stored, C-STORE" in caplog.text
     assert State.STORED in states(folder)
+
+
+@pytest.mark.parametrize("protocol", ["C-STORE", "STOW-RS"])
+def test_what_changes_while_another_is_sent_does_not_arrive(tmp_path: Path, protocol: str):
+    folder = write_result(tmp_path / "out", objects=("overview", "segmentation"))
+    file = folder / "dicom" / "segmentation.dcm"
+
+    def change() -> None:
+        file.write_bytes(file.read_bytes().replace(PATIENT.encode(), PATIENT.replace("ERIKA", "ERICA").encode()))
+
+    node = Node(answer=lambda *_: change() or 0)
+    web = Web(
+        lambda uid, _: (
+            change() or (200, f'{{"00081199":{{"Value":[{{"00081155":{{"Value":["{uid}"]}}}}]}}}}'.encode(), {})
+        )
+    )
+    with dicom_node(node), web_service(web):
+        if protocol == "C-STORE":
+            archive: Archive = DicomArchive(DicomAddress(title="ARCHIVE", host="127.0.0.1", port=node.port))
+        else:
+            archive = WebArchive(WebAddress(host="127.0.0.1", port=web.port, path="", secure=False))
+        pushed = push(tmp_path / "out", archive)
+    assert "changed while it was sent" in pushed.failures["case_1"]
+    assert len(node.order) + len(web.requests) == 1
+    (delivery,) = receipt(folder)
+    assert [one["state"] for one in delivery["objects"]] == ["stored", "unsent"]

@@ -95,6 +95,15 @@ def test_a_conflict_is_refused_for_its_reason(instances: list[Instance]):
     assert {(one.state, one.status, one.remark) for one in outcomes} == {(State.REFUSED, "0110", "processing failed")}
 
 
+@pytest.mark.parametrize("status", [200, 202, 409])
+@pytest.mark.parametrize("reason", [0, 1, 0x0107, 0x0116, 0xB000, True, "0", 2**16])
+def test_what_is_named_as_failed_is_never_stored(instances: list[Instance], status: int, reason: int):
+    with web_service(Web(lambda uid, _: said({uid: None}, {uid: reason}, status=status))) as web:
+        outcomes = deliver(archive_at(web), instances)
+    assert {one.state for one in outcomes} == {State.REFUSED}
+    assert all(one.remark for one in outcomes)
+
+
 @pytest.mark.parametrize(
     "answer",
     [b"", b"<html>welcome</html>", b"[]", b"[1]", b"null", b'{"00081199": {"Value": [3, {}]}}', 5000 * b"["],

@@ -171,6 +171,9 @@ def web_service(web: Web, *, tls: ssl.SSLContext | None = None) -> Iterator[Web]
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            if len(body) < int(self.headers["Content-Length"]):  # cut off: no request
+                self.close_connection = True
+                return
             number = len(web.requests)
             web.requests.append((self.path, dict(self.headers), body))
             status, answer, more = web.answer(_uid_in(body), number)

@@ -8,7 +8,7 @@ import numpy as np
 from ctpdeploy.runtime import CaseRef, find_cases
 
 SHAPE = (24, 20, 3)
-FRAMES = 18
+FRAMES = 40
 MODALITIES = {"ctp": "CT_4DPWI", "cbf": "CT_CBF", "cbv": "CT_CBV", "mtt": "CT_MTT", "tmax": "CT_Tmax"}
 
 
@@ -44,14 +44,14 @@ def load(path: Path) -> np.ndarray:
 def bolus_series(shape: tuple[int, ...] = SHAPE, frames: int = FRAMES, *, falls: bool = True) -> np.ndarray:
     """``(X, Y, Z, T)`` float32: a warm block in air, brighter as the bolus comes, and if asked darker as it goes.
 
-    Curves are as high as CBF of ``maps`` says, as wide as MTT, and as late as Tmax.
+    Curves are as high as CBF of ``maps`` says, 2.6 times as wide as MTT, and as late as Tmax.
     """
     rng = np.random.default_rng(3)
     head = np.full(shape, -1000.0)
     head[2:-2, 2:-2] = 35.0 + rng.normal(0, 1, head[2:-2, 2:-2].shape)
     height, mtt, tmax = (maps(shape)[f"CT_{name}"][..., None] for name in ("CBF", "MTT", "Tmax"))
-    late = np.arange(frames) - frames // 2 - 0.25 * (tmax - 6.5)
-    curves = 0.025 * height * np.exp(-2.0 * (late / np.where(mtt > 0, mtt, 1.0)) ** 2)
+    late = np.arange(frames) - frames // 2 - (tmax - 4.0)
+    curves = 0.025 * height * np.exp(-2.0 * (late / np.where(mtt > 0, 2.2 * mtt, 1.0)) ** 2)
     return (head[..., None] + (curves if falls else np.maximum.accumulate(curves, axis=-1))).astype(np.float32)
 
 
@@ -60,9 +60,10 @@ def maps(shape: tuple[int, ...] = SHAPE) -> dict[str, np.ndarray]:
     inside = np.zeros(shape, dtype=bool)
     inside[2:-2, 2:-2] = True
     rng = np.random.default_rng(4)
-    cbf, mtt = rng.uniform(20, 60, shape), rng.uniform(3, 5, shape)
+    cbf, mtt = rng.uniform(20, 60, shape), rng.uniform(4, 6, shape)
     cbv = cbf * mtt / 60
     tmax = rng.uniform(1, 12, shape)
+    tmax[shape[0] // 2 :] = rng.uniform(1, 3, tmax[shape[0] // 2 :].shape)  # the healthy side
     return {
         "CT_CBF": np.where(inside, cbf * 10, 0).astype(np.uint16),
         "CT_CBV": np.where(inside, cbv * 10, 0).astype(np.uint16),

@@ -1,6 +1,6 @@
 """Layouts: how the images of a dynamic scan reach an archive, as data."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from ctpdeploy.errors import UnknownKeyError
@@ -58,7 +58,7 @@ class StudyLayout:
         syntax: transfer syntax, a key of ``SYNTAXES``.
         parametric_maps: whether maps are Parametric Maps, in floating point, and not CT images with a mapping to real
             world values.
-        maps: another way of writing them; no part of what UIDs are made of.
+        maps: another way of writing them.
     """
 
     summary: str
@@ -78,7 +78,7 @@ class StudyLayout:
     copies: int = 0
     syntax: str = "explicit"
     parametric_maps: bool = False
-    maps: MapStyle | None = field(default=None, repr=False)
+    maps: MapStyle | None = None
 
     @property
     def map_style(self) -> MapStyle:

@@ -1,11 +1,13 @@
 """Study: a patient's CT perfusion scans, and what else a study holds, in files."""
 
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ctpdeploy import __version__
 from ctpdeploy.errors import InputError, UnknownKeyError
 from ctpdeploy.optional import require
 from ctpdeploy.phantom.dicom.layouts import StudyLayout, require_layout
@@ -42,8 +44,9 @@ def write_study(
         maps: perfusion maps ``(K, J, I)`` by their names in ``MAP_NAMES``, written as numbers and as colours.
         seed: of orders and UIDs.
         junk: write what else studies hold.
-        name: of the patient, as DICOM writes it, ``FAMILY^GIVEN``. Give patients of one seed different names: UIDs are
-            made of both.
+        name: of the patient, as DICOM writes it, ``FAMILY^GIVEN``.
+
+    UIDs are made of all of this: what differs in anything differs in them.
 
     Raises:
         InputError: the folder is not empty, shapes do not agree, or the layout cannot state HU or times as they are.
@@ -69,7 +72,8 @@ def write_study(
         raise InputError(f"The folder {folder} is not empty: a study needs one of its own.")
     space = space_of(layout, np.asarray(affine, dtype=np.float64), series.shape[1:])
     scans = plan_scans(layout, series, np.asarray(times, dtype=np.float64), space, slice_times)
-    identity = Identity(name=name, words=f"{name}/{layout}/{seed}", start=layout.start, maker=layout.maker)
+    words = f"{__version__}/{name}/{layout}/{seed}/{junk}/{_digest(series, times, affine, slice_times, maps or {})}"
+    identity = Identity(name=name, words=words, start=layout.start, maker=layout.maker)
     disc = Disc(folder=folder, template=layout.maker.files)
     rng = np.random.default_rng(seed)
     write = write_classic if layout.files == "image" else write_enhanced
@@ -85,6 +89,24 @@ def write_study(
         others=others,
         files=tuple(disc.files),
     )
+
+
+def _digest(
+    series: NDArray[np.int16],
+    times: FloatArray,
+    affine: FloatArray,
+    slice_times: FloatArray | None,
+    maps: Mapping[str, FloatArray],
+) -> str:
+    """Of all that is not said by names and numbers."""
+    digest = sha256()
+    arrays = {"series": series, "times": times, "affine": affine, "slice times": slice_times, **maps}
+    for word, array in arrays.items():
+        values = np.asarray(() if array is None else array)
+        digest.update(f"{word}/{values.dtype.str}/{values.shape}/".encode())
+        for part in values:  # one at a time, so that no other series is in memory
+            digest.update(np.ascontiguousarray(part).data)
+    return digest.hexdigest()
 
 
 def _require_series(series: NDArray[np.int16], times: FloatArray, slice_times: FloatArray | None) -> None:

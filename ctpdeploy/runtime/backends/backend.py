@@ -22,7 +22,7 @@ class Backend:
         BACKENDS["mine"] = Backend(extra=None, packages=("numpy",), open=open_engine)
 
     Attributes:
-        extra: the extra of ctpdeploy that installs it; None where there is none.
+        extra: the extras of ctpdeploy that install it, with commas between; None where there is none.
         packages: distributions whose versions can change how fast it is, and which ``ctpdeploy doctor`` looks for.
         open: loads the networks of a bundle; called only where ``unavailable_because`` is None. The engine has read
             what it needs when it is open: the files of a zipped bundle are gone when the bundle is closed.

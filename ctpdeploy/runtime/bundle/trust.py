@@ -99,7 +99,7 @@ def distrust(name: str, *, machine: bool = False) -> Path:
     """Trust the owner of a key no longer.
 
     Args:
-        name: of its file, or its whole fingerprint.
+        name: of its file, its whole fingerprint, or the path of a copy of it.
         machine: among those of the machine.
 
     Returns:
@@ -109,8 +109,9 @@ def distrust(name: str, *, machine: bool = False) -> Path:
         UsageError: there is none, or it cannot be removed.
     """
     folder = _folder(machine)
+    fingerprint = name if Path(name).name == name else _fingerprint(Path(name))
     for file in () if folder is None else _files_in(folder):
-        if name == file.name or name == _fingerprint(file):
+        if name == file.name or (fingerprint is not None and fingerprint == _fingerprint(file)):
             try:
                 file.unlink()
             except OSError as error:

@@ -14,6 +14,7 @@ from typing import Final
 
 from ctpdeploy.atomic import atomic_move, require_writable
 from ctpdeploy.errors import UsageError
+from ctpdeploy.runtime.cohort.seal import is_of_another
 from ctpdeploy.runtime.io.case_ref import CaseRef, by_name
 from ctpdeploy.runtime.io.layout import GIVEN
 from ctpdeploy.runtime.report.submission import SUBMISSION, Submission
@@ -40,14 +41,21 @@ def require_places(
         The cases by their names.
 
     Raises:
-        UsageError: two cases have one name, or that of another folder of results; the folder of results is, holds or
-            lies in anything that is read; or it cannot be written.
+        UsageError: two cases have one name, or that of another folder of results; the result of another DICOM study
+            is there under the name of one; the folder of results is, holds or lies in anything that is read; or it
+            cannot be written.
     """
     named = by_name(cases)
     for taken in (EARLIER, *([SUBMISSION] if submission else [])):
         if taken in named:
             raise UsageError(f"A case called {taken} would lie where other results go: rename the case.")
     _require_apart(named, out, inputs)
+    for name, case in named.items():
+        if case.found and is_of_another(out / name, case.found):
+            raise UsageError(
+                f"{out / name} is the result of another DICOM study than the one in {case.folder}: choose another "
+                "--out, or give the folder of the study another name."
+            )
     require_writable(out)
     return named
 

@@ -101,7 +101,7 @@ def infer_cases(
         cases: of different names.
         out: folder of results, one folder a case.
         resume: take over results that are whole, unharmed, and made by this version, bundle and backend of files with
-            the same contents.
+            the same contents, and of the same DICOM series of them.
         submission: admits cases, or refuses them, before they are read; is written when all are done.
         dicom: of which cases DICOM objects are written.
         on_case: called with each outcome as soon as it is known.
@@ -189,18 +189,24 @@ def predict_cases(
 
     def write(predicted: tuple[_Read, Prediction]) -> dict[str, Any]:
         read, prediction = predicted
+        report: dict[str, Any] = {}
+
+        def complete(folder: Path) -> None:
+            report.update(_load(folder / REPORT))
+            with suppress(OSError):  # a result without a seal is whole, and --resume makes it again
+                seal(folder, read.digests)
+
         try:
-            folder = write_prediction(
+            write_prediction(
                 out,
                 read.case,
                 prediction,
                 seconds={"read": read.seconds},
                 dicom=read.dicom,
                 fractional=dicom.fractional,
+                complete=complete,
             )
-            with suppress(OSError):  # a result without a seal is whole, and --resume makes it again
-                seal(folder, read.digests)
-            return _load(folder / REPORT)
+            return report
         except OSError as error:
             name, reason = read.case.identifier, error.strerror or str(error)
             raise UsageError(
@@ -230,7 +236,7 @@ class _Read:
 
 def _state(case: CaseRef) -> InputState:
     try:
-        return InputState(case.files)
+        return InputState(case.files, case.found)
     except OSError as error:
         raise InputError(f"{error.filename} cannot be read ({error.strerror}): check the path.") from error
 
@@ -249,7 +255,7 @@ def _finished(folder: Path, case: CaseRef, pipeline: Pipeline, dicom: DicomResul
             return None
         told = _interval_of(report), _maps_of(report)
         same = told == (case.frame_interval, case.maps) and dicom.are_in(report, case)
-        return report if same and seal_holds(folder, case.files) else None
+        return report if same and seal_holds(folder, case.files, case.found) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -285,6 +291,8 @@ def _submit(
     """Write the submission, then name each case's file in its report, in memory and on disk."""
     files = submission.write(out / SUBMISSION, masks)
     for name, report in reports.items():
+        if _load(out / name / REPORT) != report:
+            continue  # another run has put its own there meanwhile
         report["submission"] = f"{SUBMISSION}/{files[name]}"
         with atomic_replace(out / name / REPORT) as partial:
             partial.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")

@@ -6,15 +6,16 @@ of these very inputs, whatever their names and dates are.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ctpdeploy.atomic import atomic_replace
 from ctpdeploy.errors import InputError
+from ctpdeploy.runtime.io.found_files import FoundFiles
 from ctpdeploy.runtime.report.writers import DIGESTS, RECEIPT, own_files
 
-__all__ = ["InputState", "digests_of", "require_whole", "seal", "seal_holds"]
+__all__ = ["InputState", "digests_of", "is_of_another", "require_whole", "seal", "seal_holds"]
 
 
 class InputState:
@@ -22,6 +23,7 @@ class InputState:
 
     Args:
         files: by what they hold; a folder stands for all files in it.
+        found: as for :func:`digests_of`.
 
     Attributes:
         digests: SHA-256 of each.
@@ -30,10 +32,10 @@ class InputState:
         OSError: one cannot be read.
     """
 
-    def __init__(self, files: Mapping[str, Path]) -> None:
+    def __init__(self, files: Mapping[str, Path], found: FoundFiles | None = None) -> None:
         self._files = files
         self._marks = _marks(files)
-        self.digests = digests_of(files)
+        self.digests = digests_of(files, found)
 
     def require_same(self) -> None:
         """Refuse files that have changed since.
@@ -50,13 +52,18 @@ class InputState:
             raise InputError(f"Files in {names} changed while they were read: run it again when they are complete.")
 
 
-def digests_of(files: Mapping[str, Path]) -> dict[str, str]:
+def digests_of(files: Mapping[str, Path], found: FoundFiles | None = None) -> dict[str, str]:
     """SHA-256 of the content of each file; of a folder, over the names and contents of all files in it.
+
+    Args:
+        files: by what they hold.
+        found: the files that a folder stands for, and what else tells one result of them from another.
 
     Raises:
         OSError: one cannot be read.
     """
-    return {part: _digest(path) for part, path in files.items()}
+    members = None if found is None else list(found.marks)
+    return {part: _digest(path, members) for part, path in files.items()} | (found.digests if found else {})
 
 
 def seal(result: Path, inputs: Mapping[str, str]) -> None:
@@ -71,7 +78,7 @@ def seal(result: Path, inputs: Mapping[str, str]) -> None:
         partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def seal_holds(result: Path, files: Mapping[str, Path]) -> bool:
+def seal_holds(result: Path, files: Mapping[str, Path], found: FoundFiles | None = None) -> bool:
     """Whether a result was made of files with these contents, and none of its own is missing, changed or new.
 
     What others have put beside them does not matter.
@@ -79,12 +86,27 @@ def seal_holds(result: Path, files: Mapping[str, Path]) -> bool:
     Args:
         result: its folder.
         files: of the case, by what they hold.
+        found: as for :func:`digests_of`.
 
     Raises:
         OSError: one of them cannot be read.
     """
     sealed = _unharmed(result)
-    return sealed is not None and sealed["inputs"] == digests_of(files)
+    return sealed is not None and sealed["inputs"] == digests_of(files, found)
+
+
+def is_of_another(result: Path, found: FoundFiles) -> bool:
+    """Whether what lies there was made of another DICOM study; what has no seal, or is of no study, says nothing.
+
+    Args:
+        result: its folder.
+        found: of a case.
+    """
+    try:
+        inputs = json.loads((result / DIGESTS).read_text(encoding="utf-8"))["inputs"]
+        return bool(inputs.get("study", found.digests["study"]) != found.digests["study"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
 
 
 def require_whole(result: Path) -> dict[str, str]:
@@ -122,9 +144,9 @@ def _files(result: Path) -> dict[str, Path]:
     return {path.relative_to(result).as_posix(): path for path in own}
 
 
-def _digest(path: Path) -> str:
+def _digest(path: Path, members: Sequence[Path] | None = None) -> str:
     if path.is_dir():
-        members = _members(path)
+        members = _members(path) if members is None else members
         with ThreadPoolExecutor() as pool:  # reading and hashing release the interpreter
             digests = pool.map(_digest, members)
             content = {str(file.relative_to(path)): digest for file, digest in zip(members, digests, strict=True)}

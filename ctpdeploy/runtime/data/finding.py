@@ -58,6 +58,17 @@ CODES: Final[dict[str, Code]] = {
     "series-uneven": Code("serious", "the brain's mean curve goes up and down more than a bolus; motion, or disorder"),
     "series-clipped": Code("serious", "over a hundredth of the voxels share the greatest value, as in a window"),
     "series-without-baseline": Code("serious", "the series begins when contrast agent has come already"),
+    "series-ends-early": Code(
+        "serious", "over 0.55 of the brain's rise is left at the end of the series; late tissue is missed"
+    ),
+    "frames-identical": Code("serious", "a frame is the one before over again, in at least one slice"),
+    "head-moved": Code("serious", "the head lies over 1.5 mm in the plane from where it was in the first frames"),
+    "brain-left-out": Code(
+        "serious", "over 5 ml of the brain in one piece are no tissue, as haemorrhage, old infarcts and metal are not"
+    ),
+    "slice-without-brain": Code(
+        "serious", "a slice shows less than half of the brain of the one beside it, as where the skull is open"
+    ),
     "lesion-outside-tissue": Code("serious", "over a tenth of the lesion lies in air, fat or bone"),
     "sides-not-stated": Code("serious", "no form code of a header is set; where it is the series', no side is named"),
     "sides-contradict": Code(
@@ -69,6 +80,9 @@ CODES: Final[dict[str, Code]] = {
         "serious", "a map does not go with what the series shows; another scan's, of another kind, mirrored or shifted"
     ),
     "maps-swapped": Code("serious", "Tmax goes with CBV / CBF more than MTT does"),
+    "durations-contradict": Code(
+        "serious", "MTT is not of the bolus in the series, or Tmax not of MTT, as where one is counted in frames"
+    ),
     "maps-empty": Code("serious", "all perfusion maps are zero"),
     "maps-contradict": Code("serious", "MTT is not 60 CBV / CBF, as where maps are swapped or one is in another unit"),
     "tmax-too-long": Code("serious", "Tmax, its highest hundredth aside, is longer than the series"),
@@ -78,6 +92,10 @@ CODES: Final[dict[str, Code]] = {
         "serious", "the arterial input is less than 2.5 s before the brain: it may be no artery, and Tmax too short"
     ),
     "tmax-high": Code("caution", "the median Tmax of the healthier hemisphere is over 4.5 s; the delay may be global"),
+    "bolus-unusual": Code(
+        "caution", "the bolus takes less than 11 or more than 25 s; the frame interval may be wrong, or the heart slow"
+    ),
+    "maps-not-compared": Code("caution", "maps show too little of the brain to be compared with the series"),
     "forms-contradict": Code("caution", "sform and qform lay voxels over half of one apart; the sform is taken"),
     "bits-contradict": Code("caution", "the bits a voxel in a header are not those of its type, which is taken"),
     "unit-unknown": Code("caution", "a header counts lengths in a unit that does not exist; mm are taken"),
@@ -88,8 +106,9 @@ CODES: Final[dict[str, Code]] = {
     "phase-dropped": Code("caution", "the last phase of a DICOM series lacks slices and is left out"),
     "rescale-varies": Code("caution", "images of a DICOM series, a file each, differ in their rescale"),
     "images-missing": Code("caution", "the numbers of a DICOM series' instances leave some out; not all may have come"),
+    "files-unreadable": Code("caution", "files beside the images of a DICOM study cannot be read; some may be its"),
     "images-left-out": Code("caution", "a DICOM series holds images beside its CT perfusion scan; they are left out"),
-    "series-in-slabs": Code("caution", "a DICOM series holds several slabs, each a case; a lesion may lie across them"),
+    "series-in-slabs": Code("caution", "a DICOM study holds several slabs, each a case; a lesion may lie across them"),
     "series-chosen": Code("note", "several DICOM series show one CT perfusion scan; one of them is taken"),
     "images-twice": Code("note", "DICOM images were there twice; each is read once"),
     "no-vein": Code("caution", "no vein was found, so the arterial input is not corrected for partial volume"),

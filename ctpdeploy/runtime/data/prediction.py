@@ -11,7 +11,7 @@ from ctpdeploy.runtime.data.case import BoolArray
 from ctpdeploy.runtime.data.finding import Finding
 from ctpdeploy.runtime.data.slices import PerfusionWindow
 
-__all__ = ["CaseOutputs", "Component", "EngineInfo", "Prediction", "Provenance"]
+__all__ = ["CaseOutputs", "Component", "EngineInfo", "Prediction", "Provenance", "Side"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +58,10 @@ class CaseOutputs:
     findings: tuple[Finding, ...] = ()
 
 
+Side = Literal["left", "right", "both"]
+"""Of the head, as the patient sees it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Component:
     """One connected piece of the lesion (26 neighbours).
@@ -65,13 +69,13 @@ class Component:
     Attributes:
         volume_ml: its volume.
         centroid: slice, row and column of its centre, in voxels of the case.
-        side: the patient's ``"left"`` or ``"right"`` half of the image, by its centroid; None where the source does not
-            state them.
+        side: the patient's ``"left"`` or ``"right"`` half of the head, ``"both"`` where a fifth or more of it lies on
+            each; None where the source does not state them.
     """
 
     volume_ml: float
     centroid: tuple[float, float, float]
-    side: Literal["left", "right"] | None
+    side: Side | None
 
 
 @dataclass(frozen=True, kw_only=True)

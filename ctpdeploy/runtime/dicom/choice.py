@@ -36,20 +36,21 @@ class Scan:
     findings: tuple[Finding, ...]
 
 
-def choose_scans(study: Study, series_uid: str = "") -> list[Scan]:
+def choose_scans(study: Study, named: str = "") -> list[Scan]:
     """The scans of a study, those lower in the body first.
 
     Args:
         study: with its series judged.
-        series_uid: of the series to take whatever its kind; empty for those of the kind of CT perfusion.
+        named: UID of the series to take whatever its kind, or its number where no other has it; empty for those of
+            the kind of CT perfusion.
 
     Raises:
         InputError: there is none, one cannot be understood, or two show one scan equally well.
     """
-    wanted = [one for one in study.series if series_uid in one.uids] if series_uid else study.perfusion
+    wanted = [_named(study, named)] if named else study.perfusion
     if not wanted:
-        raise InputError(_none(study, series_uid))
-    scans = [scan for series in wanted for scan in _scans(series, alone=bool(series_uid))]
+        raise InputError(_none(study))
+    scans = [scan for series in wanted for scan in _scans(series, alone=bool(named))]
     chosen: list[Scan] = []
     for scan in sorted(scans, key=lambda scan: (_rank(scan), scan.stack.heights)):
         same = [other for other in chosen if _one_scan(scan, other)]
@@ -68,7 +69,42 @@ def choose_scans(study: Study, series_uid: str = "") -> list[Scan]:
             note = finding("series-chosen", sentence)
             at = chosen.index(same[0])
             chosen[at] = replace(same[0], findings=(*same[0].findings, note))
-    return sorted(chosen, key=lambda scan: scan.stack.heights)
+    return _told_apart(sorted(chosen, key=lambda scan: scan.stack.heights))
+
+
+def _named(study: Study, named: str) -> Series:
+    """The series of a UID or a number.
+
+    Raises:
+        InputError: there is none or more than one, or its images are not of several points in time.
+    """
+    found = study.of_name(named)
+    if len(found) != 1:
+        those = ", ".join(f"{one.number or '-'} ({one.uids[0]})" for one in found or study.series)
+        number = f"{len(found)} series {named}: name one by its UID" if found else f"no series {named}"
+        raise InputError(f"The study holds {number}; {'they are' if found else 'it holds'} {those}.")
+    verdict = study.verdicts[study.series.index(found[0])]
+    if found[0].fault:
+        raise InputError(f"{found[0].called} cannot be read: {found[0].fault}.")
+    if verdict.extent.times < 2 or verdict.extent.unplaced:
+        raise InputError(
+            f"{found[0].called} is no scan of several points in time but of the kind {verdict.kind} "
+            f"({verdict.because}): name another."
+        )
+    return found[0]
+
+
+def _told_apart(scans: list[Scan]) -> list[Scan]:
+    """The scans; each says of several that there are others."""
+    if len(scans) < 2:
+        return scans
+    slabs = ", ".join(f"{scan.series.called} with {_slab(scan.stack)}" for scan in scans)
+    sentence = (
+        f"The study holds {len(scans)} scans or slabs, {slabs}: each is a case of its own and shows its own part of a "
+        "lesion that reaches farther."
+    )
+    note = finding("series-in-slabs", sentence)
+    return [replace(scan, findings=(*scan.findings, note)) for scan in scans]
 
 
 def _scans(series: Series, *, alone: bool) -> list[Scan]:
@@ -91,13 +127,6 @@ def _scans(series: Series, *, alone: bool) -> list[Scan]:
             "of it arrived?"
         )
         findings = (*findings, finding("images-missing", sentence))
-    if len(scans) > 1:
-        slabs = ", ".join(_slab(stack) for stack in sorted(scans, key=lambda stack: stack.heights))
-        sentence = (
-            f"{series.called.capitalize()} holds {len(scans)} slabs, {slabs}: each is a case of its own and shows its "
-            "own part of a lesion that reaches farther."
-        )
-        findings = (*findings, finding("series-in-slabs", sentence))
     return [Scan(series=series, stack=stack, findings=(*stack.findings, *findings)) for stack in scans]
 
 
@@ -127,9 +156,7 @@ def _one_scan(scan: Scan, other: Scan) -> bool:
     return max(scan.stack.start, other.stack.start) < min(ends)
 
 
-def _none(study: Study, series_uid: str) -> str:
-    if series_uid:
-        return f"The study holds no series {series_uid}: list them with ctpdeploy inspect."
+def _none(study: Study) -> str:
     found: dict[str, int] = {}
     for verdict in study.verdicts:
         found[verdict.kind] = found.get(verdict.kind, 0) + 1

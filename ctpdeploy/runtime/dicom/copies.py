@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.finding import Finding, finding
+from ctpdeploy.runtime.dicom.header import read_bytes
 from ctpdeploy.runtime.dicom.plane import Plane
 
 __all__ = ["without_copies"]
@@ -20,7 +21,7 @@ def without_copies(planes: Sequence[Plane], called: str) -> tuple[list[Plane], t
         Them, and a finding where files were left out.
 
     Raises:
-        InputError: two files have one SOP Instance UID and different contents.
+        InputError: two files have one SOP Instance UID and different contents, or cannot be read.
     """
     kept: dict[tuple[str, int], Plane] = {}
     copies = []
@@ -29,7 +30,7 @@ def without_copies(planes: Sequence[Plane], called: str) -> tuple[list[Plane], t
         if other is plane:
             continue
         copies.append(plane)
-        if plane.index == 0 and plane.file.read_bytes() != other.file.read_bytes():
+        if plane.index == 0 and read_bytes(plane.file) != read_bytes(other.file):
             raise InputError(
                 f"{called} has two different images of one SOP Instance UID, {other.file.name} and {plane.file.name}: "
                 "remove the one that is not of this scan."

@@ -18,12 +18,12 @@ from ctpdeploy.runtime.dicom.study import Study
 __all__ = ["describe_study"]
 
 
-def describe_study(study: Study, series_uid: str = "") -> dict[str, Any]:
+def describe_study(study: Study, named: str = "") -> dict[str, Any]:
     """What a study holds, which of its series is taken for CT perfusion, and why not the others.
 
     Args:
         study: with its series judged.
-        series_uid: of the series to take whatever its kind.
+        named: UID or number of the series to take whatever its kind.
 
     Returns:
         Lengths in mm, times in s, angles in degrees; ``fault`` says why no scan can be read, or is None; ``maps`` of a
@@ -35,7 +35,7 @@ def describe_study(study: Study, series_uid: str = "") -> dict[str, Any]:
     scans: list[Scan] = []
     fault = None
     try:
-        scans = choose_scans(study, series_uid)
+        scans = choose_scans(study, named)
     except InputError as error:
         fault = str(error)
     choices = choose_maps(study, scans)

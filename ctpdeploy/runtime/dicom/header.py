@@ -5,22 +5,28 @@ endian are walked here, from one to the next, and only those wanted are kept; wh
 pydicom, of which this is the fast twin (PS3.5 section 7, PS3.10 section 7.1).
 """
 
+import lzma
 import struct
-from collections.abc import Mapping
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
+from zipfile import BadZipFile
 from zipfile import Path as ZipPath
 
 from ctpdeploy.errors import InputError, MissingPackageError
 from ctpdeploy.runtime.dicom.pydicom_quietly import pydicom
 from ctpdeploy.runtime.dicom.tags import BINARY, Tag
 
-__all__ = ["EXPLICIT_LITTLE", "IMPLICIT_LITTLE", "File", "Header", "pydicom_header", "read_header"]
+__all__ = ["EXPLICIT_LITTLE", "IMPLICIT_LITTLE", "File", "Header", "pydicom_header", "read_bytes", "read_header"]
 
 File = Path | ZipPath
 """A file on disk, or in an archive."""
+
+_FAULTS: Final = (OSError, EOFError, RuntimeError, BadZipFile, lzma.LZMAError, zlib.error)
+"""What reading raises, in archives also of what is encrypted, packed in a way that is not known, or damaged."""
 
 IMPLICIT_LITTLE: Final = "1.2.840.10008.1.2"
 EXPLICIT_LITTLE: Final = "1.2.840.10008.1.2.1"
@@ -115,13 +121,15 @@ def read_header(file: File) -> Header | None:
         file: with the preamble of 128 bytes that DICOM files begin with.
 
     Raises:
-        InputError: the file cannot be read, or ends within its header.
+        InputError: the file cannot be read, ends within its header, or holds a data set without a preamble.
         MissingPackageError: it needs pydicom, which is not installed.
     """
     try:
         with file.open("rb") as stream:
             data = stream.read(_FIRST_BYTES)
             if data[128:132] != b"DICM":
+                if _is_bare(data):
+                    raise InputError(f"{file} seems to be of DICOM and has no preamble: send it again as a DICOM file.")
                 return None
             while True:
                 try:
@@ -133,9 +141,33 @@ def read_header(file: File) -> Header | None:
                     data += more
                 except _UnusualError:
                     break
-    except OSError as error:
-        raise InputError(f"{file} cannot be read ({error.strerror}): check the path.") from error
+    except _FAULTS as error:
+        raise _unreadable(file, error) from error
     return pydicom_header(file)
+
+
+def read_bytes(file: File) -> bytes:
+    """The content of a file; of one in an archive, all of it by the checksum there.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    try:
+        return file.read_bytes()
+    except _FAULTS as error:
+        raise _unreadable(file, error) from error
+
+
+def _unreadable(file: File, error: Exception) -> InputError:
+    reason = getattr(error, "strerror", None) or str(error) or "it ends early"
+    return InputError(f"{file} cannot be read ({reason}): check the path, or send it again.")
+
+
+def _is_bare(data: bytes) -> bool:
+    """Whether it begins as a data set does: with one of the first elements of group 2 or 8, of a plausible length."""
+    if len(data) < 132 or data[:2] not in (b"\x02\0", b"\x08\0") or data[2] > Tag.SOP_INSTANCE & 0xFF or data[3]:
+        return False
+    return (data[4:6].isalpha() and data[4:6].isupper()) or data[5:8] == bytes(3)
 
 
 def pydicom_header(file: File) -> Header:
@@ -163,7 +195,9 @@ def pydicom_header(file: File) -> Header:
 def _bytes(tag: int, value: object) -> bytes:
     if tag in BINARY:
         return (int(value) & 0xFFFF).to_bytes(2, "little")  # type: ignore[call-overload]
-    if isinstance(value, str) or not hasattr(value, "__iter__"):
+    if isinstance(name := getattr(value, "original_string", None), bytes):  # of a person, in its own character set
+        return name
+    if isinstance(value, str) or not isinstance(value, Sequence):
         return str(value).encode()
     return "\\".join(map(str, value)).encode()
 

@@ -108,6 +108,8 @@ def _why_left(one: Candidate, of_maker: Sequence[Candidate], whole: int) -> str:
 
 def _beside(found: PerfusionMap, scan: Scan) -> Candidate:
     """A map and its images on the slices of a scan."""
+    if found.series.patient != scan.series.patient:
+        return Candidate(map=found, because="it has another patient ID, or name where there is none, than the scan")
     try:
         return Candidate(map=found, images=_on_slices(found, scan.stack))
     except InputError as error:

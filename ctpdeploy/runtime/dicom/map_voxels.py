@@ -79,6 +79,8 @@ def _values(stored: NDArray[np.float64], padding: float | None, image: MapImage,
         outside |= (stored >= storage.padding[0]) & (stored <= storage.padding[1])
     if padding is not None:
         outside |= np.isnan(stored) if np.isnan(padding) else stored == padding
+    if _lies_among(stored[outside], stored[~outside]) and scale.slope * stored[outside].max() + scale.intercept > 0:
+        raise InputError(f"{called} states a padding of {stored[outside].max():g}, which lies among its values.")
     below = (stored < scale.first) & ~outside
     if len(kinds := np.unique(stored[below])) > 1:
         raise InputError(
@@ -94,3 +96,8 @@ def _values(stored: NDArray[np.float64], padding: float | None, image: MapImage,
     values = scale.slope * np.where(outside, 0.0, stored) + scale.intercept
     values[outside] = 0.0
     return values
+
+
+def _lies_among(some: NDArray[np.float64], others: NDArray[np.float64]) -> bool:
+    """Whether others are less than all of some numbers, and others greater."""
+    return bool(some.size and others.size and others.min() < some.min() and others.max() > some.max())

@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.dicom.plane import Plane
 
-__all__ = ["Places", "find_places", "normal_of"]
+__all__ = ["Places", "find_places", "normal_of", "require_still"]
 
 _SAME_MM: Final = 0.1
 """Planes nearer than this along their normal lie at one place: tables come back to it no better."""
+
+_STILL_MM: Final = 0.2
+"""How far an image may lie from the first at its place: twice what a table misses, half a pixel of a head or less."""
 
 _COSINES: Final = 1e-3
 """How far the two directions of an image may be from length 1 and from a right angle."""
@@ -72,3 +75,32 @@ def find_places(planes: Sequence[Plane], normal: NDArray[np.float64]) -> Places:
         heights=mean(along),
         positions=np.stack([mean(positions[:, axis]) for axis in range(3)], axis=1),
     )
+
+
+def require_still(
+    planes: Sequence[Plane], of_planes: NDArray[np.int64], times: NDArray[np.float64], unit: str, called: str
+) -> None:
+    """Refuse images that lie beside the others of their place: one affine is that of all or of none.
+
+    Args:
+        planes: each placed.
+        of_planes: number of the place of each ``(N,)``.
+        times: of each ``(N,)``.
+        unit: of the times, for the error.
+        called: name of the series, for the error.
+
+    Raises:
+        InputError: one does, as where the patient, the table or the field of view moved.
+    """
+    positions = np.array([plane.position for plane in planes])
+    order = np.lexsort((times, of_planes))
+    starts = np.flatnonzero(np.diff(of_planes[order], prepend=-1))
+    moved = np.linalg.norm(positions - positions[order[starts]][of_planes], axis=1)
+    aside = np.flatnonzero(moved > _STILL_MM)
+    if aside.size:
+        first, far = aside[times[aside].argmin()], float(moved.max())
+        raise InputError(
+            f"{called} states other positions from {times[first] - times.min():.1f} {unit} on, by up to {far:.1f} mm "
+            f"({planes[first].file.name} is the first), as where the patient, the table or the field of view moved: "
+            "send a scan of one position, or NIfTI files of registered images."
+        )

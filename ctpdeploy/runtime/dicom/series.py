@@ -18,6 +18,8 @@ __all__ = ["Series", "group_series", "join_phases"]
 _LEAST_PHASES: Final = 8
 """Series of one volume each that lie on each other, from which on they are the phases of one scan."""
 
+_OF_TWO: Final = "have different patient IDs, or names where they have none: send those of one patient"
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Series:
@@ -26,6 +28,7 @@ class Series:
     Attributes:
         uids: Series Instance UIDs; several where each phase has one.
         study: Study Instance UID.
+        patient: whose it is, as far as its first file tells.
         number: of the series, as a text; empty where it has none.
         description: of the series.
         modality: ``"CT"`` and others of PS3.3 C.7.3.1.1.1.
@@ -40,6 +43,7 @@ class Series:
 
     uids: tuple[str, ...]
     study: str
+    patient: str = field(repr=False)
     number: str
     description: str
     modality: str
@@ -70,8 +74,8 @@ def group_series(headers: Iterable[Header]) -> list[Series]:
 
 def _series(headers: Sequence[Header]) -> Series:
     first, planes, fault = headers[0], list[Plane](), ""
-    if len({header.text(Tag.PATIENT_ID) for header in headers}) > 1:
-        fault = f"images of {first.text(Tag.SERIES)} have different patient IDs: send those of one patient"
+    if len({_patient(header) for header in headers}) > 1:
+        fault = f"images of {first.text(Tag.SERIES)} {_OF_TWO}"
     image_type = first.words(Tag.IMAGE_TYPE)
     for header in headers:
         try:
@@ -87,6 +91,7 @@ def _series(headers: Sequence[Header]) -> Series:
     return Series(
         uids=(first.text(Tag.SERIES),),
         study=first.text(Tag.STUDY),
+        patient=_patient(first),
         number=first.text(Tag.SERIES_NUMBER),
         description=first.text(Tag.SERIES_DESCRIPTION),
         modality=first.text(Tag.MODALITY),
@@ -98,6 +103,11 @@ def _series(headers: Sequence[Header]) -> Series:
         missing=_missing(headers),
         fault=fault,
     )
+
+
+def _patient(header: Header) -> str:
+    """The ID of a patient, or the name of one without."""
+    return header.text(Tag.PATIENT_ID) or header.text(Tag.PATIENT_NAME).casefold().rstrip("^= ")
 
 
 def _missing(headers: Sequence[Header]) -> int:
@@ -117,7 +127,8 @@ def join_phases(series: Sequence[Series]) -> list[Series]:
     """The series, those of one volume each that lie on each other made one.
 
     Scanners and archives send a dynamic scan also as a series a phase. What is joined agrees in the frame of reference
-    and in all places of its slices; whether its times make sense is judged as for any other.
+    and in all places of its slices; whether its times make sense is judged as for any other. Phases of two patients are
+    one series at fault.
     """
     alike: dict[object, list[Series]] = {}
     for one in series:
@@ -134,6 +145,7 @@ def join_phases(series: Sequence[Series]) -> list[Series]:
                 files=tuple(file for one in group for file in one.files),
                 missing=sum(one.missing for one in group),
                 planes=tuple(plane for one in group for plane in one.planes),
+                fault=f"its phases {_OF_TWO}" if len({one.patient for one in group}) > 1 else "",
             )
         )
     return sorted(joined, key=_order)

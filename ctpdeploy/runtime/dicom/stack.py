@@ -13,7 +13,7 @@ from ctpdeploy.runtime.data.finding import Finding, finding
 from ctpdeploy.runtime.dicom.clocks import CLOCKS, Clock, Reading, read_clocks
 from ctpdeploy.runtime.dicom.copies import without_copies
 from ctpdeploy.runtime.dicom.phases import match_phases
-from ctpdeploy.runtime.dicom.places import find_places, normal_of
+from ctpdeploy.runtime.dicom.places import find_places, normal_of, require_still
 from ctpdeploy.runtime.dicom.plane import Plane
 
 __all__ = ["Stack", "find_stacks"]
@@ -92,7 +92,7 @@ def find_stacks(planes: Sequence[Plane], called: str) -> list[Stack]:
 
     Raises:
         InputError: the planes have more than one frame of reference or way of storing pixels, no clock tells them
-            apart, one is missing, or they do not lie on a line at even distances.
+            apart, one is missing, they do not lie on a line at even distances, or those of one place lie apart.
     """
     spaces = {plane.frame_of_reference for plane in planes}
     if len(spaces) > 1:
@@ -115,6 +115,7 @@ def _stacks(planes: list[Plane], called: str) -> Iterator[Stack]:
     planes, copies = without_copies(planes, called)
     places = find_places(planes, normal_of(planes[0].orientation, called))
     reading = _clock(planes, places.of_planes, called)
+    require_still(planes, places.of_planes, reading.values, reading.clock.unit, called)
     for low, high in _runs(places.heights, _spans(places.of_planes, reading.values), called):
         inside = np.flatnonzero((places.of_planes >= low) & (places.of_planes < high))
         yield _stack(

@@ -8,12 +8,15 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ctpdeploy.errors import InputError, MissingPackageError
+from ctpdeploy.runtime.dicom.header import read_bytes
 from ctpdeploy.runtime.dicom.plane import Plane
 from ctpdeploy.runtime.dicom.pydicom_quietly import pydicom
 from ctpdeploy.runtime.dicom.stack import Stack
@@ -98,11 +101,11 @@ def _plain(planes: Sequence[Plane], out: Sequence[NDArray[Any]]) -> list[NDArray
     kind = np.dtype("<i2" if planes[0].storage.signed else "<u2")
     file, found = planes[0].file, []
     try:
-        with file.open("rb") as stream:
+        with file.open("rb") if isinstance(file, Path) else BytesIO(read_bytes(file)) as stream:
             for plane, place in zip(planes, out, strict=True):
                 values = place.view(kind) if place.dtype == np.int16 else np.empty(place.shape, dtype=kind)
                 stream.seek(plane.pixels_at or 0)
-                if stream.readinto(values.reshape(-1).view(np.uint8).data) < values.nbytes:  # type: ignore[attr-defined]
+                if stream.readinto(values.reshape(-1).view(np.uint8).data) < values.nbytes:
                     raise InputError(f"{file} ends within its pixels: send it again.")
                 found.append(values)
     except OSError as error:

@@ -81,7 +81,7 @@ def assemble_case(
     oriented, volumes = geometry.to_case(series), None
     if maps is not None:
         volumes = {name: np.maximum(geometry.to_case(values), np.float32(0.0)) for name, values in maps.items()}
-    findings = (*findings, *inspect(oriented, geometry.spacing, volumes, called=called))
+    findings = (*findings, *inspect(oriented, times, geometry.spacing, volumes, called=called))
     if volumes is None:
         # linear algebra of SciPy takes a quarter of a second to import: only who computes maps pays for it
         from ctpdeploy.runtime.perfusion.maps import perfusion_maps

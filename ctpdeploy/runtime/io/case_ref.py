@@ -7,6 +7,7 @@ from pathlib import Path
 from ctpdeploy.errors import InputError, UsageError
 from ctpdeploy.runtime.data.case import Case, MapsWanted
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
+from ctpdeploy.runtime.io.found_files import FoundFiles
 
 __all__ = ["CaseRef", "by_name", "no_case"]
 
@@ -26,6 +27,7 @@ class CaseRef:
         maps: for the reader, whether maps that come with the case are looked for.
         perfusion: for the reader, how to compute maps where the case has none; None for ``PerfusionConfig()``.
         fault: why the files found make no case, one sentence; empty where they do.
+        found: state of its files, for a layout that reads some to know the case; None for one that reads names alone.
     """
 
     name: str
@@ -37,6 +39,7 @@ class CaseRef:
     maps: MapsWanted = "given"
     perfusion: PerfusionConfig | None = None
     fault: str = ""
+    found: FoundFiles | None = None
 
     def read(self, perfusion: PerfusionConfig | None = None) -> Case:
         """The case itself.
@@ -45,10 +48,13 @@ class CaseRef:
             perfusion: how its maps are computed if it has none, as networks have it in ``Pipeline.perfusion``.
 
         Raises:
-            InputError: its files make no case, or one of them cannot be read.
+            InputError: its files make no case, one of them cannot be read, or has changed since the case was found.
         """
         self.require_sound()
-        return self.reader(self if perfusion is None else replace(self, perfusion=perfusion))
+        case = self.reader(self if perfusion is None else replace(self, perfusion=perfusion))
+        if self.found:
+            self.found.require_same()
+        return case
 
     def require_sound(self) -> None:
         """Refuse files that make no case, judged by their names and kinds: whoever opens a pipe waits for its writer.

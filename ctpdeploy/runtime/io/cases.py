@@ -11,6 +11,7 @@ from typing import Final, Literal
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.case import Case, MapsWanted
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
+from ctpdeploy.runtime.dicom.study import ARCHIVE
 from ctpdeploy.runtime.io import dicom_study, isles2018, isles2024
 from ctpdeploy.runtime.io.case_ref import CaseRef, no_case
 from ctpdeploy.runtime.io.layout import Layout, walk
@@ -34,8 +35,8 @@ def find_cases(folder: Path | str, *, series: str = "") -> list[CaseRef]:
 
     Args:
         folder: a case, or a folder of cases in any layout of ``LAYOUTS``; or a zip of DICOM images.
-        series: UID of the DICOM series to take in each study, whatever it looks like; empty for the one that is CT
-            perfusion.
+        series: UID, or number, of the DICOM series to take in each study, whatever it looks like; empty for the one
+            that is CT perfusion.
 
     Returns:
         References to the cases. A folder that cannot be listed makes the case around it one at fault, or else is one
@@ -45,7 +46,7 @@ def find_cases(folder: Path | str, *, series: str = "") -> list[CaseRef]:
         InputError: the folder does not exist or cannot be listed, or no case is in it.
     """
     root = Path(folder)
-    archive = root.suffix.lower() == ".zip" and root.is_file()
+    archive = root.suffix.lower() == ARCHIVE and root.is_file()
     if not (root.is_dir() or archive):
         raise InputError(f"{root} is not a folder: give a case or a folder of cases.")
     unreadable: list[OSError] = []

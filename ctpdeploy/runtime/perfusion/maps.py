@@ -16,7 +16,7 @@ from ctpdeploy.runtime.perfusion.brain import brain_mask
 from ctpdeploy.runtime.perfusion.deconvolution import residue_functions
 from ctpdeploy.runtime.perfusion.frames import uniform_frames
 from ctpdeploy.runtime.perfusion.hemispheres import healthy_tmax
-from ctpdeploy.runtime.perfusion.parenchyma import parenchyma
+from ctpdeploy.runtime.perfusion.parenchyma import left_out, parenchyma
 from ctpdeploy.runtime.perfusion.smoothing import smooth_in_plane
 
 __all__ = ["PerfusionMaps", "perfusion_maps"]
@@ -105,7 +105,7 @@ def perfusion_maps(
         vessels=vessels,
         scaling=scaling,
         times=times,
-        findings=findings + vessels.findings,
+        findings=(*findings, *vessels.findings, *left_out(mean, brain, shown, spacing)),
     )
 
 

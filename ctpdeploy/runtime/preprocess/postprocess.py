@@ -8,14 +8,18 @@ from scipy import ndimage
 
 from ctpdeploy.errors import BackendError, GuardError
 from ctpdeploy.runtime.data.case import BoolArray, Case
-from ctpdeploy.runtime.data.prediction import Component
+from ctpdeploy.runtime.data.prediction import Component, Side
 from ctpdeploy.runtime.data.slices import SliceOutputs, require_outputs
+from ctpdeploy.runtime.perfusion.brain import brain_mask
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, from_network_grid
 
 __all__ = ["THRESHOLD", "postprocess"]
 
 THRESHOLD = 0.5
 """Lesion where its probability is above: with two classes, where it is the likelier one."""
+
+_BOTH_SIDES = 0.2
+"""Share of a piece on its lesser side, from which on it lies on both."""
 
 _ONE = 1.0 + 1e-5
 """The sum of a softmax, rounded."""
@@ -51,12 +55,29 @@ def components_of(mask: BoolArray, case: Case) -> tuple[Component, ...]:
     index = np.arange(1, count + 1)
     sizes = np.bincount(labels.ravel(), case.geometry.source_voxels(mask).ravel(), minlength=count + 1)[1:]
     centroids: list[Any] = ndimage.center_of_mass(mask, labels, index) if count else []
-    middle = (mask.shape[2] - 1) / 2
+    right = _right_share(labels, count, case) if case.geometry.sides_stated and count else None
     return tuple(
         Component(
             volume_ml=float(sizes[i] * case.geometry.source_voxel_ml),
             centroid=tuple(float(x) for x in centroids[i]),  # type: ignore[arg-type]
-            side=("right" if centroids[i][2] > middle else "left") if case.geometry.sides_stated else None,
+            side=None if right is None else _side(float(right[i])),
         )
         for i in np.argsort(-sizes, kind="stable")
     )
+
+
+def _right_share(labels: NDArray[Any], count: int, case: Case) -> NDArray[np.float64]:
+    """Share of each labelled piece right of the head's middle, ``(count,)``; of the image's where no brain is seen."""
+    brain = np.flatnonzero(brain_mask(case.series[0].astype(np.float32), case.geometry.spacing).any(axis=(0, 1)))
+    middle = (brain[0] + brain[-1]) / 2 if brain.size else (labels.shape[2] - 1) / 2
+    columns = np.arange(labels.shape[2])
+    beyond = np.broadcast_to((columns > middle) + 0.5 * (columns == middle), labels.shape)
+    index = np.arange(1, count + 1)
+    return np.asarray(ndimage.mean(beyond, labels, index), dtype=np.float64)
+
+
+def _side(right: float) -> Side:
+    """The side of a piece, of which that share lies on the right."""
+    if min(right, 1.0 - right) >= _BOTH_SIDES:
+        return "both"
+    return "right" if right > 0.5 else "left"

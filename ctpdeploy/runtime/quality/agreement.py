@@ -16,12 +16,20 @@ from ctpdeploy.runtime.data.case import MAP_NAMES, BoolArray, FloatArray
 from ctpdeploy.runtime.data.finding import Finding, finding
 from ctpdeploy.runtime.quality.blocks import BLOCK_MM, Blocks
 
-__all__ = ["MEANS", "expected", "inspect_maps", "rank_correlation", "shown"]
+__all__ = [
+    "FEWEST",
+    "MEANS",
+    "SMOOTH_FRAMES",
+    "baseline_mean",
+    "expected",
+    "inspect_maps",
+    "rank_correlation",
+    "shown",
+]
 
-_LEAST: Final = {"cbf": 0.70, "cbv": 0.60, "tmax": 0.30, "mtt": 0.70}
-"""Correlations in blocks. Right maps have 0.9, 0.85, 0.5 and 0.92 at least, at a quarter of the dose 0.79, 0.62, 0.33
-and 0.85; mirrored, turned or shifted ones and another patient's 0.3, 0.3, 0.1 and 0.2, and 0.66, 0.57, 0.6 and 0.68 at
-most."""
+_LEAST: Final = {"cbf": 0.70, "cbv": 0.60, "tmax": 0.30}
+"""Correlations in blocks. Right maps have 0.9, 0.85 and 0.5 at least, at a quarter of the dose 0.79, 0.62 and 0.33;
+mirrored, turned or shifted ones and another patient's 0.3, 0.3 and 0.1, and 0.66, 0.57 and 0.6 at most."""
 
 MEANS: Final = {
     "cbf": ("CBF", "the height of the curves in the series"),
@@ -40,25 +48,22 @@ _PLACES: Final = {
 }
 """Where maps may belong: order of slices, blocks by which they are moved; and what to ask."""
 
-_MOVED: Final = (*(("cbf", moved) for moved in _PLACES), ("tmax", (-1, 0, 0)))
-"""Which map is looked for where; Tmax alone may be upside down."""
-
 _BETTER: Final = 0.02
 """By which a correlation elsewhere has to exceed that in place. Right ones have 0.13 more in place than a block beside
-it; maps that lie 4 mm aside as much in both, and 7 mm aside 0.1 less in place. Tmax has 0.09 more in its order of
-slices."""
+it; maps that lie 4 mm aside as much in both, and 7 mm aside 0.1 less in place."""
 
 _TISSUE: Final = 0.75
 """Share of a block that the maps show, at least."""
 
-_FEWEST: Final = 20
+FEWEST: Final = 20
 """Blocks, for a correlation."""
 
 _AIR_HU: Final = -300.0
 _MOST_IN_AIR: Final = 0.1
 """Of a map's positive voxels."""
 
-_SMOOTH_FRAMES: Final = 5
+SMOOTH_FRAMES: Final = 5
+"""Over which curves are averaged, to see their peaks."""
 
 _FIRST: Final = 1 / 12
 """Share of the frames that are taken for the baseline."""
@@ -99,9 +104,14 @@ def _in_air(maps: Mapping[str, FloatArray], seen: Blocks) -> Iterator[Finding]:
 def _disagreeing(maps: Mapping[str, FloatArray], seen: Blocks) -> Iterator[Finding]:
     """Maps that do not go with what the series shows, or that go better with it upside down."""
     values = {name: seen.means(maps[name]) for name in MAP_NAMES}
-    tissue = shown(maps, seen)
+    tissue = shown(maps, seen, by=3)
     blocks = tissue & seen.inside
-    if np.count_nonzero(blocks) < _FEWEST:
+    if np.count_nonzero(blocks) < FEWEST:
+        sentence = (
+            f"The maps show {np.count_nonzero(blocks)} blocks of {BLOCK_MM:g} mm of the brain, too few to be compared "
+            "with the series: whether they are of this scan is not known."
+        )
+        yield finding("maps-not-compared", sentence)
         return
     visible = expected(values, seen)
     found = {name: rank_correlation(values[name][blocks], visible[name][blocks]) for name in _LEAST}
@@ -113,20 +123,20 @@ def _disagreeing(maps: Mapping[str, FloatArray], seen: Blocks) -> Iterator[Findi
                 "expected): is it a map of this scan and this kind, in its place and not mirrored?"
             )
             yield finding("maps-of-another", sentence)
-    for name, moved in _MOVED:
+    for moved, remedy in _PLACES.items():
         there = np.roll(tissue[:: moved[0]], moved[1:], axis=(1, 2)) & seen.inside
-        map_there = np.roll(values[name][:: moved[0]], moved[1:], axis=(1, 2))
-        enough = np.count_nonzero(there) >= _FEWEST
-        elsewhere = rank_correlation(map_there[there], visible[name][there]) if enough else 0.0
-        if elsewhere > found[name] + _BETTER:
+        cbf = np.roll(values["cbf"][:: moved[0]], moved[1:], axis=(1, 2))
+        elsewhere = rank_correlation(cbf[there], visible["cbf"][there]) if np.count_nonzero(there) >= FEWEST else 0.0
+        if elsewhere > found["cbf"] + _BETTER:
             sentence = (
-                f"{MEANS[name][0]} goes better with the series elsewhere (rank correlation {elsewhere:.2f} in the "
-                f"place of {found[name]:.2f}): {_PLACES[moved]}?"
+                f"CBF goes better with the series elsewhere (rank correlation {elsewhere:.2f} in the place of "
+                f"{found['cbf']:.2f}): {remedy}?"
             )
             yield finding("maps-of-another", sentence)
             break
     yield from _mirrored(values["tmax"], visible["tmax"], blocks)
-    if rank_correlation(values["tmax"][blocks], visible["mtt"][blocks]) > found["mtt"]:
+    transit = visible["mtt"][blocks]
+    if rank_correlation(values["tmax"][blocks], transit) > rank_correlation(values["mtt"][blocks], transit):
         sentence = "Tmax goes with CBV / CBF more than MTT does: are the two swapped?"
         yield finding("maps-swapped", sentence)
 
@@ -138,7 +148,7 @@ def _mirrored(tmax: FloatArray, peak: NDArray[Any], blocks: NDArray[np.bool_]) -
     correlation. Right maps, healthy patients' too, have 0.26 more as they are than mirrored.
     """
     both = blocks & blocks[..., ::-1]
-    if np.count_nonzero(both) < _FEWEST:
+    if np.count_nonzero(both) < FEWEST:
         return
     here, there = (rank_correlation(each[both], peak[both]) for each in (tmax, tmax[..., ::-1]))
     if there > here + _BETTER:
@@ -156,8 +166,8 @@ def expected(values: Mapping[str, FloatArray], seen: Blocks) -> dict[str, NDArra
         values: of the maps in the blocks.
         seen: the series.
     """
-    curves = seen.frames - seen.frames[: max(2, round(_FIRST * len(seen.frames)))].mean(axis=0)
-    smooth = ndimage.uniform_filter1d(curves, _SMOOTH_FRAMES, axis=0, mode="nearest")
+    curves = seen.frames - baseline_mean(seen.frames)
+    smooth = ndimage.uniform_filter1d(curves, SMOOTH_FRAMES, axis=0, mode="nearest")
     cbv, cbf = values["cbv"], values["cbf"]
     return {
         "cbf": smooth.max(axis=0),
@@ -167,9 +177,14 @@ def expected(values: Mapping[str, FloatArray], seen: Blocks) -> dict[str, NDArra
     }
 
 
-def shown(maps: Mapping[str, FloatArray], seen: Blocks) -> BoolArray:
-    """The blocks ``(D, m, n)`` of which two of CBF, CBV and MTT show most; vessels are left out of them."""
-    return seen.means(np.sum([maps[name] > 0 for name in ("cbf", "cbv", "mtt")], axis=0) >= 2) > _TISSUE
+def baseline_mean(frames: FloatArray) -> FloatArray:
+    """Mean of the first of frames ``(T, ...)``, before the contrast agent."""
+    return np.asarray(frames[: max(2, round(_FIRST * len(frames)))].mean(axis=0))
+
+
+def shown(maps: Mapping[str, FloatArray], seen: Blocks, *, by: int) -> BoolArray:
+    """The blocks ``(D, m, n)`` that so many of CBF, CBV and MTT show; vessels are left out of them."""
+    return seen.means(np.sum([maps[name] > 0 for name in ("cbf", "cbv", "mtt")], axis=0) >= by) > _TISSUE
 
 
 def rank_correlation(first: NDArray[np.generic], second: NDArray[np.generic]) -> float:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ctpdeploy.runtime.data.case import BoolArray, FloatArray
 from ctpdeploy.runtime.perfusion.brain import brain_mask
+from ctpdeploy.runtime.quality.movement import displacements
 
 __all__ = ["BLOCK_MM", "Blocks"]
 
@@ -29,6 +30,7 @@ class Blocks:
         brain: those of them that lie in the brain ``(D, h, w)``.
         frames: means over blocks ``(T, D, m, n)`` in HU.
         inside: blocks wholly within the brain ``(D, m, n)``.
+        moved: how far the head lies from where it was first ``(T, 2)`` in mm, along rows and columns.
     """
 
     step: tuple[int, int]
@@ -37,6 +39,7 @@ class Blocks:
     brain: BoolArray
     frames: FloatArray
     inside: BoolArray
+    moved: FloatArray
 
     @classmethod
     def of(cls, series: NDArray[Any], spacing: tuple[float, float, float]) -> Self:
@@ -49,7 +52,8 @@ class Blocks:
         mean = thin.mean(axis=0, dtype=np.float32)
         brain = brain_mask(mean, (dz, dy, dx))
         frames = np.stack([_means(frame, size) for frame in thin])
-        return cls(step=step, size=size, mean=mean, brain=brain, frames=frames, inside=_means(brain, size) > 0.99)
+        inside, moved = _means(brain, size) > 0.99, displacements(thin, (dy, dx))
+        return cls(step=step, size=size, mean=mean, brain=brain, frames=frames, inside=inside, moved=moved)
 
     def thin(self, volume: NDArray[Any]) -> NDArray[Any]:
         """Those voxels of ``(D, H, W)`` that are looked at, ``(D, h, w)``."""

@@ -9,7 +9,7 @@ import numpy as np
 from ctpdeploy import INTENDED_USE
 from ctpdeploy.runtime.data.case import MAP_NAMES, BoolArray, Case, IntervalSource
 from ctpdeploy.runtime.data.finding import Severity
-from ctpdeploy.runtime.data.prediction import Prediction
+from ctpdeploy.runtime.data.prediction import Prediction, Side
 from ctpdeploy.runtime.data.source import DicomSource
 from ctpdeploy.runtime.report.canvas import Canvas, wrapped
 from ctpdeploy.runtime.report.colours import colour_table
@@ -24,6 +24,7 @@ _MOST_SLICES: Final = 5
 _MOST_FINDINGS: Final = 3
 """Findings shown; more where more are serious."""
 _MARKS: Final[dict[Severity, str]] = {"serious": "!!", "caution": "!", "note": "-"}
+_SIDES: Final[dict[Side, str]] = {"left": ", left side", "right": ", right side", "both": ", both sides"}
 _STATED: Final[dict[IntervalSource, str]] = {  # an element of DICOM is its own word
     "pixdim": "pixdim[4], no unit stated",
     "xyzt_units": "pixdim[4] in its unit",
@@ -132,7 +133,7 @@ def _summary(case: Case, prediction: Prediction) -> list[str]:
     if case.lesion is not None:
         lines[0] += f"; drawn on DWI {case.geometry.volume_ml(case.lesion):.1f} ml (green)"
     lines += [
-        f"    {c.volume_ml:.1f} ml{f', {c.side} side' if c.side else ''}, about slice {c.centroid[0] + 1:.0f}"
+        f"    {c.volume_ml:.1f} ml{_SIDES[c.side] if c.side else ''}, about slice {c.centroid[0] + 1:.0f}"
         for c in pieces[:3]
     ]
     stated = _STATED.get(case.interval_source, case.interval_source)

@@ -18,7 +18,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -72,6 +72,7 @@ def write_prediction(
     seconds: Mapping[str, float] | None = None,
     dicom: bool = False,
     fractional: bool = False,
+    complete: Callable[[Path], None] | None = None,
 ) -> Path:
     """Write the results of a case.
 
@@ -82,6 +83,8 @@ def write_prediction(
         seconds: times of stages before the prediction, for the report, as ``{"read": 0.4}``.
         dicom: write DICOM objects too, in the study that the case was read from.
         fractional: write the probability as one of them, as a segmentation with shades.
+        complete: called with the folder when all is in it, before it gets its name, so that no other process has put
+            results of its own there.
 
     Returns:
         The folder of the case.
@@ -130,6 +133,8 @@ def write_prediction(
         (folder / REPORT).write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
         if (target / RECEIPT).is_file():  # what an archive has been sent it has still
             shutil.copyfile(target / RECEIPT, folder / RECEIPT)
+        if complete is not None:
+            complete(folder)
     return target
 
 

@@ -77,6 +77,29 @@ def test_the_same_arguments_give_the_same_bytes_and_another_name_other_uids(tmp_
     assert one.study_uid != other.study_uid
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"seed": 8},
+        {"junk": False},
+        {"series": random_series() + np.int16(1)},
+        {"affine": FLIPPED},
+        {"times": TIMES * 2},
+        {"slice_times": np.tile(TIMES[:, None], (1, SLICES))},
+        {"maps": {name: values + 1 for name, values in random_maps().items()}},
+        {"layout": replace(LAYOUTS["one-series"], maps=LAYOUTS["siemens-maps"].maps)},
+    ],
+)
+def test_whatever_differs_in_a_study_its_uids_do(tmp_path: Path, more: dict):
+    usual = {
+        "series": random_series(), "times": TIMES, "affine": STRAIGHT, "layout": "one-series", "maps": random_maps()
+    }  # fmt: skip
+    one, other = (write_study(tmp_path / word, **{**usual, **own}) for word, own in (("one", {}), ("other", more)))
+    uids = [{data.SOPInstanceUID for data in objects(truth.files)} for truth in (one, other)]
+    assert not uids[0] & uids[1]
+    assert one.study_uid != other.study_uid
+
+
 def test_a_study_owns_up_to_what_it_is(tmp_path: Path):
     truth = write_random_study(tmp_path / "study", "series-a-phase", junk=True, maps=random_maps())
     for data in objects(truth.files):

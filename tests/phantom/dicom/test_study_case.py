@@ -1,6 +1,7 @@
 """Patients as studies: the truth lies on the voxels that were sent."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from support.dicom_studies import frames, grid, objects
 
-from ctpdeploy.errors import UnknownKeyError
+from ctpdeploy.errors import UnknownKeyError, UsageError
 from ctpdeploy.phantom import Patient, PhantomConfig, make_patient, write_dataset
 
 TINY = PhantomConfig(size=64, slices=2, frames=20)
@@ -67,3 +68,20 @@ def test_a_layout_that_is_none_is_refused_before_anything_is_made(tmp_path: Path
     with pytest.raises(UnknownKeyError, match="layouts of studies"):
         write_dataset(tmp_path / "out", cases=1, layout="enhancd")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("layout", "slices", "least"), [("two-slabs", None, 4), ("two-slabs", 3, 4), ("enhanced", 1, 2)]
+)
+def test_too_few_slices_for_a_layout_are_refused_before_anything_is_made(
+    tmp_path: Path, layout: str, slices: int | None, least: int
+):
+    with pytest.raises(UsageError, match=f"--set slices={least}"):
+        write_dataset(tmp_path / "out", cases=1, config=replace(TINY, slices=slices), layout=layout)
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_slabs_of_enough_slices_are_written(tmp_path: Path):
+    write_dataset(tmp_path / "out", cases=1, config=replace(TINY, slices=4), layout="two-slabs")
+    truth = json.loads((tmp_path / "out" / "case_1" / "truth" / "truth.json").read_text())
+    assert [scan["slices"] for scan in truth["study"]["scans"]] == [[0, 1], [2, 3]]

@@ -35,7 +35,9 @@ def test_an_extra_brings_what_a_backend_depends_on(name: str):
     backend = BACKENDS[name]
     assert backend.packages
     if backend.extra is not None:
-        assert required(backend.extra) & set(backend.packages)
+        for extra in backend.extra.split(","):
+            assert required(extra) & set(backend.packages)
+    assert name.startswith("tensorrt") is ("cuda," in (backend.extra or ""))
 
 
 def test_packages_are_each_named_once():

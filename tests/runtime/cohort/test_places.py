@@ -1,10 +1,12 @@
 """Results never lie where something is read, and never take the place of what ctpdeploy did not write."""
 
 import shutil
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.dicom_images import write_scan
 
 from ctpdeploy.errors import UsageError
 from ctpdeploy.runtime import find_cases
@@ -85,3 +87,14 @@ def test_only_results_are_put_aside_and_nothing_is_lost(tmp_path: Path, data: Pa
     (aside / "notes.txt").unlink()
     assert put_aside(tmp_path, "case_1") == aside
     assert not (tmp_path / "case_1").exists()
+
+
+def test_results_may_lie_beside_an_archive(tmp_path: Path):
+    write_scan(tmp_path / "files")
+    with zipfile.ZipFile(tmp_path / "in.zip", "w") as packed:
+        for path in (tmp_path / "files").iterdir():
+            packed.write(path, path.name)
+    cases = find_cases(tmp_path / "in.zip")
+    require_places(cases, tmp_path / "results", inputs=[tmp_path / "in.zip"])
+    with pytest.raises(UsageError, match="choose another --out"):
+        require_places(cases, tmp_path / "in.zip", inputs=[tmp_path / "in.zip"])

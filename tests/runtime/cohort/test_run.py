@@ -15,14 +15,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydicom import dcmread
 from support import nifti_cases
 from support.clocks import Clock
+from support.dicom_images import uid, write_scan
 from support.kill_points import content
 
-from ctpdeploy.errors import GuardError, InputError
+from ctpdeploy.errors import GuardError, InputError, UsageError
 from ctpdeploy.runtime import Case, CaseRef, Pipeline, find_cases
+from ctpdeploy.runtime.cohort.dicom_results import DicomResults
 from ctpdeploy.runtime.cohort.run import CaseOutcome, Cohort, infer_cases, predict_cases
-from ctpdeploy.runtime.cohort.seal import seal
+from ctpdeploy.runtime.cohort.seal import require_whole, seal
 from ctpdeploy.runtime.data.prediction import EngineInfo, Provenance
 from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
@@ -246,6 +249,24 @@ def test_a_result_that_cannot_be_sealed_is_whole_and_made_again(
     assert engine.calls == 4
 
 
+def test_what_another_run_puts_there_meanwhile_is_never_sealed_as_ours(
+    tmp_path: Path, phantom_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def overtaken(*arguments: Any, **options: Any) -> Path:
+        folder = writers.write_prediction(*arguments, **options)
+        (folder / "overview.png").write_bytes(b"of another run")
+        (folder / "report.json").write_text("{}")
+        return folder
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ctpdeploy.runtime.cohort.run.write_prediction", overtaken)
+        cohort = infer(phantom_folder, tmp_path, OneThread())
+    assert [report["case"] for report in cohort.reports] == ["case_1", "case_2", "case_3", "case_4"]
+    for name in ("case_1", "case_4"):
+        with pytest.raises(InputError, match="does not match its seal"):
+            require_whole(tmp_path / name)
+
+
 def test_what_changes_while_it_is_read_is_refused(tmp_path: Path, phantom_folder: Path):
     def touched(case: CaseRef) -> Case:
         content = found.read()
@@ -410,3 +431,63 @@ def mtt_named(case: CaseRef, folder: Path) -> Path:
     path = folder / f"SMIR.Brain.XX.O.CT_MTT.34560{case.name[-1]}.nii"
     shutil.copy(case.files["mtt"], path)
     return path
+
+
+def write_study(folder: Path, phantom: Path, series: str = "ctp", study: str = "study") -> None:
+    """A patient's series as a scanner writes it."""
+    case = find_cases(phantom)[0].read()
+    hu = np.rint(case.series[:, :, ::-1]).astype(np.int16)
+    times = case.frame_interval * np.arange(len(hu))
+    write_scan(folder, hu, times, spacing=case.geometry.spacing, series=series, study=study)
+
+
+def test_a_study_that_is_still_arriving_is_refused_and_made_when_it_is_there(tmp_path: Path, phantom_folder: Path):
+    write_study(tmp_path / "all" / "study", phantom_folder)
+    files = sorted((tmp_path / "all" / "study").iterdir(), key=lambda path: dcmread(path).AcquisitionTime)
+    (tmp_path / "in" / "study").mkdir(parents=True)
+    for path in files[: len(files) * 2 // 3]:
+        shutil.copy(path, tmp_path / "in" / "study")
+    found = find_cases(tmp_path / "in" / "study")
+    for path in files[len(files) * 2 // 3 :]:
+        shutil.copy(path, tmp_path / "in" / "study")
+    options: dict[str, Any] = {"dicom": DicomResults(wanted=False), "resume": True}
+    cohort = infer_cases(Pipeline(OneThread(), CONFIG, BUNDLE), found, tmp_path / "out", **options)
+    assert "have changed since it was searched" in cohort.refused["study"]
+    engine = OneThread()
+    for _ in range(2):
+        cohort = infer(tmp_path / "in" / "study", tmp_path / "out", engine, **options)
+    assert not cohort.refused
+    assert engine.calls == 1
+    assert cohort.reports[0]["input"]["files"]["ctp"] == f"series 3, {len(files)} images"
+
+
+def test_another_series_of_the_same_files_is_another_result(tmp_path: Path, phantom_folder: Path):
+    write_study(tmp_path / "in" / "study", phantom_folder)
+    write_study(tmp_path / "in" / "study", phantom_folder, "again")
+    engine = OneThread()
+
+    def calls(series: str) -> int:
+        cases = find_cases(tmp_path / "in" / "study", series=uid("study", series))
+        pipeline = Pipeline(engine, CONFIG, BUNDLE)
+        cohort = infer_cases(pipeline, cases, tmp_path / "out", resume=True, dicom=DicomResults(wanted=False))
+        assert not cohort.refused
+        return engine.calls
+
+    assert [calls(series) for series in ("ctp", "ctp", "again", "again", "ctp")] == [1, 1, 2, 2, 3]
+
+
+def test_a_result_of_another_study_is_never_replaced(tmp_path: Path, phantom_folder: Path):
+    options: dict[str, Any] = {"dicom": DicomResults(wanted=False)}
+    for name in ("case_1", "case_2"):
+        write_study(tmp_path / name / "study", phantom_folder, study=name)
+    infer(tmp_path / "case_1" / "study", tmp_path / "out", OneThread(), **options)
+    result = content(tmp_path / "out")
+    for resume in (False, True):
+        with pytest.raises(
+            UsageError, match=r"out/study is the result of another DICOM study than the one in .*case_2"
+        ):
+            infer(tmp_path / "case_2" / "study", tmp_path / "out", OneThread(), resume=resume, **options)
+    assert content(tmp_path / "out") == result
+    assert not infer(tmp_path / "case_1" / "study", tmp_path / "out", OneThread(), **options).refused
+    (tmp_path / "out" / "study" / "digests.json").write_text("[]")
+    assert not infer(tmp_path / "case_2" / "study", tmp_path / "out", OneThread(), **options).refused

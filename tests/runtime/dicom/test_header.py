@@ -56,11 +56,16 @@ def padded(data: Dataset) -> None:
     data.SeriesDescription = "odd"
 
 
+def accents(data: Dataset) -> None:
+    data.SpecificCharacterSet, data.PatientName = "ISO_IR 100", "Müller^Käthe"
+
+
 KINDS = {
     "plain": plain,
     "private": private,
     "padded": padded,
     "defined": lambda data: nested(data, undefined=False),
+    "accents": accents,
     "undefined": lambda data: nested(data, undefined=True),
 }
 

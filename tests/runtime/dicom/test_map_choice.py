@@ -93,3 +93,16 @@ def test_maps_of_a_study_without_a_scan_are_described_too(tmp_path: Path):
     described = describe_study(study(tmp_path / "study"))
     assert [one["maps"][0]["quantity"] for one in described["series"]] == list(MAP_NAMES)
     assert described["fault"]
+
+
+def test_maps_of_another_patient_are_not_taken(tmp_path: Path):
+    write_patient(tmp_path / "study", "canon-maps")
+    for path in files_of(tmp_path / "study", *NUMBERS.values()):
+        data = pydicom.dcmread(path)
+        data.PatientID = "of another"
+        data.save_as(path)
+    (choice,) = choices(tmp_path / "study")
+    assert not choice.taken
+    assert {one.because for one in choice.candidates if one.map.name} == {
+        "it has another patient ID, or name where there is none, than the scan"
+    }

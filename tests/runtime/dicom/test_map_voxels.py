@@ -103,3 +103,9 @@ def test_numbers_of_more_bits_than_stated_are_refused(tmp_path: Path):
 
     with pytest.raises(InputError, match="has numbers of more than its 12 bits"):
         edited(tmp_path, tenfold, "siemens-maps")
+
+
+def test_a_padding_among_the_values_is_not_believed(tmp_path: Path):
+    number = int(np.median(np.rint(100 * patient()[1]["tmax"][0][patient()[1]["tmax"][0] > 0])))
+    with pytest.raises(InputError, match=f"states a padding of {number}, which lies among its values"):
+        edited(tmp_path, lambda data: data.add_new(0x00280120, "US", number))

@@ -275,3 +275,38 @@ def test_one_scan_by_any_clock(tmp_path: Path, name: str):
     found = stack(tmp_path)
     assert found.clock.name == name
     assert_allclose(found.times, 1.25 * np.arange(FRAMES), atol=1e-6)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_patient_who_moved_by_the_headers_is_refused(tmp_path: Path, axis: int):
+    """The mean of positions is nobody's: from the eighth phase on the images lie half a pixel aside."""
+
+    def moved(data: Dataset, t: int, _: int) -> None:
+        position = [float(x) for x in data.ImagePositionPatient]
+        position[axis] += 4.5 if t >= 7 else 0.0
+        data.ImagePositionPatient = position
+
+    write_scan(tmp_path, edit=moved)
+    with pytest.raises(InputError, match=r"states other positions from 14\.0 s on, by up to 4\.5 mm .* moved: send a"):
+        stacks(tmp_path)
+
+
+def test_positions_that_drift_along_the_table_are_refused(tmp_path: Path):
+    """Each step is too small to make a place of its own."""
+
+    def drifting(data: Dataset, t: int, _: int) -> None:
+        x, y, z = (float(x) for x in data.ImagePositionPatient)
+        data.ImagePositionPatient = [x, y, round(z + 0.09 * t, 2)]
+
+    write_scan(tmp_path, edit=drifting)
+    with pytest.raises(InputError, match=r"from 6\.0 s on, by up to 1\.7 mm"):
+        stacks(tmp_path)
+
+
+def test_positions_that_are_rounded_are_one(tmp_path: Path):
+    def rounded(data: Dataset, t: int, _: int) -> None:
+        x, y, z = (float(x) for x in data.ImagePositionPatient)
+        data.ImagePositionPatient = [x + 0.05 * (t % 2), y - 0.05 * (t % 3), z]
+
+    write_scan(tmp_path, edit=rounded)
+    assert stack(tmp_path).shape[0] == FRAMES

@@ -202,7 +202,8 @@ def test_two_slabs_of_one_series_are_two_scans_and_that_is_said(tmp_path: Path):
     for scan in (lower, upper):
         assert [found.code for found in scan.findings] == ["series-in-slabs"]
         assert str(scan.findings[0]).startswith(
-            "Series 3 holds 2 slabs, 2 slices every 4 mm from 0 to 4 mm, 2 slices every 7 mm from 5 to 12 mm: each is a"
+            "The study holds 2 scans or slabs, series 3 with 2 slices every 4 mm from 0 to 4 mm, series 3 with 2 "
+            "slices every 7 mm from 5 to 12 mm: each is a case"
         )
 
 
@@ -233,6 +234,33 @@ def test_images_of_two_patients_are_no_series(tmp_path: Path):
     assert found.verdicts[0].kind == "unreadable"
     assert "different patient IDs" in found.verdicts[0].because
     assert "471" not in found.verdicts[0].because
+
+
+@pytest.mark.parametrize(
+    ("ids", "names"),
+    [(("4711", "4712"), ("Doe", "Doe")), (("", ""), ("Doe^Jane", "Roe^Anna")), (("4711", ""), ("", ""))],
+)
+@pytest.mark.parametrize("a_phase", [False, True])
+def test_images_of_two_patients_are_no_series_whatever_tells_them_apart(
+    tmp_path: Path, ids: tuple[str, str], names: tuple[str, str], a_phase: bool
+):
+    def other(data: Dataset, t: int, _: int) -> None:
+        data.PatientID, data.PatientName = ids[t == 5], names[t == 5]
+        data.SeriesInstanceUID = uid("phase", t) if a_phase else data.SeriesInstanceUID
+
+    write_scan(tmp_path, edit=other)
+    found = study(tmp_path)
+    assert [verdict.kind for verdict in found.verdicts] == ["unreadable"]
+    assert "different patient IDs, or names" in found.verdicts[0].because
+    assert not any(word in found.verdicts[0].because + repr(found) for word in ("4711", "4712", "Doe", "Roe"))
+
+
+def test_one_patient_may_be_spelt_in_two_ways(tmp_path: Path):
+    def spelt(data: Dataset, t: int, _: int) -> None:
+        data.PatientID, data.PatientName = "", ("Doe^Jane", "DOE^JANE^^")[t % 2]
+
+    write_scan(tmp_path, edit=spelt)
+    assert len(choose_scans(study(tmp_path))) == 1
 
 
 def test_images_that_do_not_say_how_they_are_stored_are_refused(tmp_path: Path):
@@ -291,8 +319,43 @@ def test_a_series_named_may_be_one_that_looks_like_something_else(tmp_path: Path
         choose_scans(found)
     (scan,) = choose_scans(found, uid("study", "tracking"))
     assert scan.stack.shape[1] == 1
-    with pytest.raises(InputError, match=r"holds no series 1\.2\.3: list them with ctpdeploy inspect"):
+    assert choose_scans(found, "3")[0].series is scan.series
+    with pytest.raises(InputError, match=rf"holds no series 1\.2\.3; it holds 3 \({scan.series.uids[0]}\)\."):
         choose_scans(found, "1.2.3")
+
+
+def test_a_number_names_a_series_where_no_other_has_it(tmp_path: Path):
+    write_scan(tmp_path)
+    write_scan(tmp_path, head_series(frames=1), series="plain", edit=named("plain"))
+    write_scan(tmp_path, head_series(), series="slabs", bottom=100.0, edit=named("more", SeriesNumber=4))
+    found = study(tmp_path)
+    assert [scan.series.number for scan in choose_scans(found, "4")] == ["4"]
+    with pytest.raises(InputError, match=r"2 series 3: name one by its UID; they are 3 \([\d.]+\), 3 \([\d.]+\)\."):
+        choose_scans(found, "3")
+
+
+def test_a_series_named_that_is_no_scan_is_told_for_what_it_is(tmp_path: Path):
+    write_scan(tmp_path / "z")
+    write_junk(tmp_path)
+    found = study(tmp_path)
+    for one, verdict in zip(found.series, found.verdicts, strict=True):
+        if verdict.extent.times < 2 or verdict.extent.unplaced:
+            with pytest.raises(InputError, match=f"several points in time but of the kind {verdict.kind} "):
+                choose_scans(found, one.uids[0])
+
+
+def test_a_series_at_fault_is_not_read_when_named(tmp_path: Path):
+    write_scan(tmp_path, edit=lambda data, t, _: setattr(data, "PatientID", str(t == 5)))
+    with pytest.raises(InputError, match=r"series 3 cannot be read: images of .* have different patient IDs"):
+        choose_scans(study(tmp_path), "3")
+
+
+def test_slabs_of_two_series_name_each_other(tmp_path: Path):
+    write_scan(tmp_path, series="lower")
+    write_scan(tmp_path, series="upper", bottom=60.0, edit=named("CTP", SeriesNumber=4))
+    for scan in choose_scans(study(tmp_path)):
+        (found,) = [str(found) for found in scan.findings if found.code == "series-in-slabs"]
+        assert "series 3 with 3 slices every 6 mm from 0 to 12 mm, series 4 with 3 slices" in found
 
 
 def test_a_damaged_file_is_said_and_harms_no_other_series(tmp_path: Path):

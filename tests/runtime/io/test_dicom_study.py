@@ -2,6 +2,7 @@
 
 import logging
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,128 @@ def test_studies_in_one_folder_are_told_apart_by_a_digest(tmp_path: Path, phanto
     assert first.read().source != second.read().source
 
 
+def pack(folder: Path, archive: Path) -> None:
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(archive, "w") as packed:
+        for path in folder.iterdir():
+            packed.write(path, path.name)
+
+
+def encrypted(archive: Path) -> None:
+    """By the flag of each member, as far as a reader comes without the password."""
+    content = bytearray(archive.read_bytes())
+    for mark, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        at = content.find(mark)
+        while at >= 0:
+            content[at + flags] |= 1
+            at = content.find(mark, at + 4)
+    archive.write_bytes(content)
+
+
+def damaged(archive: Path) -> None:
+    """A bit of the pixels of every member, which only its checksum tells."""
+    with zipfile.ZipFile(archive) as packed:
+        members = [(member.header_offset, member.file_size) for member in packed.infolist()]
+    content = bytearray(archive.read_bytes())
+    for start, size in members:
+        content[start + size - 100] ^= 1
+    archive.write_bytes(content)
+
+
+def nested(archive: Path) -> None:
+    archive.rename(archive.with_suffix(".inner"))
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.write(archive.with_suffix(".inner"), "inner.zip")
+
+
+HARM: dict[str, tuple[Callable[[Path], object], str]] = {
+    "truncated": (lambda path: path.write_bytes(path.read_bytes()[:9000]), "is no whole archive"),
+    "encrypted": (encrypted, "is encrypted"),
+    "damaged": (damaged, "Bad CRC-32"),
+    "nested": (nested, "is an archive in an archive: unpack it"),
+    "empty": (lambda path: path.write_bytes(b""), "is no whole archive"),
+}
+
+
+@pytest.mark.parametrize("harm", HARM)
+def test_an_archive_that_cannot_be_read_is_a_case_at_fault_among_others(tmp_path: Path, phantom_case: Case, harm: str):
+    write(tmp_path / "files", phantom_case, study="bad")
+    pack(tmp_path / "files", tmp_path / "in" / "bad.zip")
+    change, words = HARM[harm]
+    change(tmp_path / "in" / "bad.zip")
+    write(tmp_path / "in" / "good", phantom_case)
+    bad, good = find_cases(tmp_path / "in")
+    assert (bad.name, good.name) == ("bad", "good")
+    assert "files-unreadable" not in {found.code for found in good.read().findings}
+    with pytest.raises(InputError, match=words) as refusal:
+        bad.read()
+    assert "bad.zip" in str(refusal.value)
+    with pytest.raises(InputError, match=words):
+        find_cases(tmp_path / "in" / "bad.zip")[0].read()
+
+
+def test_images_sent_twice_in_a_damaged_archive_stop_no_other_study(tmp_path: Path, phantom_case: Case):
+    """They are compared when cases are looked for."""
+    write(tmp_path / "files", phantom_case, study="bad")
+    copied = min((tmp_path / "files").iterdir())
+    copied.with_name("again").write_bytes(copied.read_bytes())
+    pack(tmp_path / "files", tmp_path / "in" / "bad.zip")
+    damaged(tmp_path / "in" / "bad.zip")
+    write(tmp_path / "in" / "good", phantom_case)
+    bad, good = find_cases(tmp_path / "in")
+    assert not good.fault
+    assert "Bad CRC-32" in bad.fault
+
+
+def test_files_that_cannot_be_read_beside_a_scan_are_said(tmp_path: Path, phantom_case: Case):
+    write(tmp_path / "study", phantom_case)
+    whole = min((tmp_path / "study").iterdir()).read_bytes()
+    spoiled = {"cut": whole[:160], "bare": whole[132:], "nothing": b""}
+    for name, content in spoiled.items():
+        (tmp_path / "study" / "more").mkdir(exist_ok=True)
+        (tmp_path / "study" / "more" / name).write_bytes(content)
+    (case,) = find_cases(tmp_path / "study")
+    (found,) = [str(found) for found in case.read().findings if found.code == "files-unreadable"]
+    assert "bare seems to be of DICOM and has no preamble" in found
+    assert found.endswith("There are 2 more.")
+    assert str(tmp_path) not in found
+
+
+def test_a_folder_of_damaged_files_is_a_case_at_fault(tmp_path: Path, phantom_case: Case):
+    write(tmp_path / "in" / "good", phantom_case)
+    (tmp_path / "in" / "bad").mkdir()
+    (tmp_path / "in" / "marks").mkdir()
+    (tmp_path / "in" / "marks" / "done").touch()
+    (tmp_path / "in" / "bad" / "cut").write_bytes(min((tmp_path / "in" / "good").iterdir()).read_bytes()[:160])
+    bad, good = find_cases(tmp_path / "in")
+    assert (bad.name, good.name, bool(good.fault)) == ("bad", "good", False)
+    assert "cut is no readable DICOM file" in bad.fault
+
+
+def test_a_name_does_not_depend_on_what_else_is_there(tmp_path: Path, phantom_case: Case):
+    def names(*folder: str) -> list[str]:
+        return [case.name for case in find_cases(tmp_path.joinpath(*folder))]
+
+    write(tmp_path / "files", phantom_case)
+    write(tmp_path / "in" / "good" / "DICOM" / "S1", phantom_case, study="good")
+    assert names("in") == names("in", "good") == ["good"]
+    pack(tmp_path / "files", tmp_path / "in" / "pat_A.zip")
+    assert names("in") == ["good", "pat_A"]
+    assert names("in", "pat_A.zip") == ["pat_A"]
+    (tmp_path / "in" / "good").rename(tmp_path / "elsewhere")
+    assert names("in") == ["pat_A"]
+    pack(tmp_path / "elsewhere" / "DICOM" / "S1", tmp_path / "in" / "cleo" / "export.ZIP")
+    assert sorted(names("in")) == ["cleo", "pat_A"]
+    (case,) = find_cases(tmp_path / "in" / "pat_A.zip")
+    assert case.files == {"ctp": tmp_path / "in" / "pat_A.zip"}
+
+
+@pytest.mark.parametrize("part", ["DICOM", "study", "IMAGES", "S0001", "SE000000", "series_3"])
+def test_a_folder_in_a_study_does_not_name_it(tmp_path: Path, phantom_case: Case, part: str):
+    write(tmp_path / "anna" / part, phantom_case)
+    assert [case.name for case in find_cases(tmp_path / "anna")] == ["anna"]
+
+
 def test_two_slabs_are_two_cases(tmp_path: Path, phantom_case: Case):
     write(tmp_path / "study", phantom_case, series="lower")
     write(tmp_path / "study", phantom_case, series="upper", bottom=2 * phantom_case.geometry.spacing[0])
@@ -134,9 +257,7 @@ def test_a_report_beside_nifti_files_is_no_case(tmp_path: Path):
 
 def test_an_archive_is_a_study(tmp_path: Path, phantom_case: Case):
     hu = write(tmp_path / "files", phantom_case)
-    with zipfile.ZipFile(tmp_path / "study.zip", "w") as archive:
-        for path in (tmp_path / "files").iterdir():
-            archive.write(path, path.name)
+    pack(tmp_path / "files", tmp_path / "study.zip")
     (case,) = find_cases(tmp_path / "study.zip")
     found = case.read()
     assert_array_equal(found.geometry.to_source(found.series[3]), hu[3].T)

@@ -24,7 +24,7 @@ BAD = {
     "slices far apart": ({"sizes": (9.0, 9.0, 30.1)}, "a voxel with a side of 30.1 mm|between slices of 30.1 mm"),
     "too fast": ({"step": 0.19}, "an interval between frames of 0.19 s, where 0.2 to 10 s are possible"),
     "too slow": ({"step": 10.1}, "an interval between frames of 10.1 s"),
-    "too short": ({"step": 0.8}, "a time from the first frame to the last of 13.6 s, where 15 to 200 s are possible"),
+    "too short": ({"step": 0.38}, "a time from the first frame to the last of 14.82 s, where 15 to 200 s are possible"),
 }
 
 

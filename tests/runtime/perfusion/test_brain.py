@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from ctpdeploy.phantom import PhantomConfig, make_patient
-from ctpdeploy.runtime.perfusion.brain import _dilate, _erode, _filled, brain_mask
+from ctpdeploy.runtime.perfusion.brain import _filled, brain_mask, dilate, erode
 
 SPACING = (5.0, 1.0, 1.0)
 
@@ -29,6 +29,26 @@ def test_inside_of_the_skull_less_a_margin(gap: int) -> None:
     mask = brain_mask(head(gap=gap), SPACING)[0]
     assert mask[radius() < 37].all()
     assert not mask[radius() > 40].any()
+
+
+@pytest.mark.parametrize("gap", [8, 24, 36])
+def test_an_open_skull_is_closed_by_a_line(gap: int) -> None:
+    mask = brain_mask(np.concatenate([head(gap=gap), head()]), SPACING)[0]
+    assert mask[radius() < 33].all()
+    assert not mask[radius() > 42].any()
+
+
+def test_a_skull_that_the_field_of_view_cuts_is_closed_there() -> None:
+    cut = np.repeat(head()[:, 20:], 2, axis=0)
+    mask = brain_mask(cut, SPACING)[1]
+    assert mask[6:][radius()[26:] < 35].all()
+    assert not mask[radius()[20:] > 40].any()
+
+
+def test_bone_that_is_no_skull_encloses_nothing() -> None:
+    half = head()
+    half[0, 30:][half[0, 30:] == 1000.0] = 30.0
+    assert not brain_mask(half, SPACING).any()
 
 
 def test_a_hole_in_the_brain_is_filled() -> None:
@@ -60,8 +80,8 @@ def test_a_slice_of_air_or_of_bone_is_empty() -> None:
 def test_a_mask_grows_and_shrinks_by_euclidean_distances(pixel: tuple[float, float], radius_mm: float) -> None:
     mask = np.random.default_rng(0).random((2, 40, 33)) < 0.08
     within = [ndimage.distance_transform_edt(~image, sampling=pixel) <= radius_mm for image in mask]
-    np.testing.assert_array_equal(_dilate(mask, pixel, radius_mm), within)
-    np.testing.assert_array_equal(_erode(~mask, pixel, radius_mm), ~np.stack(within))
+    np.testing.assert_array_equal(dilate(mask, pixel, radius_mm), within)
+    np.testing.assert_array_equal(erode(~mask, pixel, radius_mm), ~np.stack(within))
 
 
 def test_holes_are_what_no_way_in_the_slice_leads_out_of() -> None:

@@ -11,6 +11,7 @@ from ctpdeploy.errors import BackendError, GuardError
 from ctpdeploy.runtime import Case, Pipeline
 from ctpdeploy.runtime.data.prediction import EngineInfo
 from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
+from ctpdeploy.runtime.perfusion.brain import brain_mask
 from ctpdeploy.runtime.preprocess.postprocess import components_of, postprocess
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 
@@ -50,6 +51,28 @@ def test_components_volumes_and_sides(phantom_case: Case):
     assert found.components[0].centroid == (0.0, 14.5, 44.5)
     assert found.volume_ml == pytest.approx(132 * voxel)
     assert set(found.outputs.seconds) == {"preprocess", "networks", "postprocess"}
+
+
+@pytest.mark.parametrize("aside", [-11, 0, 11])
+def test_sides_are_those_of_the_head_wherever_it_lies_in_the_image(phantom_case: Case, aside: int):
+    air = phantom_case.series.min()
+    wide = np.pad(phantom_case.series, ((0, 0), (0, 0), (0, 0), (11, 11)), constant_values=air)
+    case = replace(phantom_case, series=np.roll(wide, aside, axis=3))
+    brain = np.flatnonzero(brain_mask(case.series.mean(axis=0), case.geometry.spacing).any(axis=(0, 1)))
+    middle = round((brain[0] + brain[-1]) / 2)
+    mask = np.zeros(case.series.shape[1:], dtype=bool)
+    mask[0, 10:20, middle - 10 : middle - 1] = True
+    mask[0, 30:38, middle + 2 : middle + 10] = True
+    mask[0, 45:50, middle - 4 : middle + 8] = True
+    geometry = replace(case.geometry, slabs=None)
+    found = components_of(mask, replace(case, geometry=geometry))
+    assert [c.side for c in found] == ["left", "right", "both"]
+
+
+def test_sides_are_those_of_the_image_where_no_brain_is_seen(phantom_case: Case):
+    case = replace(phantom_case, series=np.full_like(phantom_case.series, -1000))
+    found = components_of(blocks(case.series.shape[1:]) > 0.5, case)
+    assert [c.side for c in found] == ["right", "left"]
 
 
 def test_no_side_is_named_where_the_source_states_none(phantom_case: Case):

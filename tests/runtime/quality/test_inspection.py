@@ -11,10 +11,10 @@ from ctpdeploy.runtime.quality.inspection import inspect
 
 def test_refusals_name_case_and_code(patient: Patient) -> None:
     with pytest.raises(InputError, match=r"^Miller is refused \(series-not-hu\)\. The series has means from"):
-        inspect(patient.series + 1024, patient.spacing, None, called="Miller")
+        inspect(patient.series + 1024, patient.times, patient.spacing, None, called="Miller")
     same = {**patient.maps, "mtt": patient.maps["cbv"]}
     with pytest.raises(InputError, match=r"^Miller is refused \(maps-identical\)"):
-        inspect(patient.series, patient.spacing, same, called="Miller")
+        inspect(patient.series, patient.times, patient.spacing, same, called="Miller")
 
 
 def test_a_case_of_arrays_is_inspected_and_doubts_stay_with_it(patient: Patient) -> None:

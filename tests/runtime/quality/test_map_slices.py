@@ -36,3 +36,9 @@ def test_one_slice_is_enough(fault: str, place: int):
     found = inspect_slices(replace(case, maps={**case.maps, name: volume}))
     assert {one.code for one in found} == {"maps-of-another"}
     assert any(f"Slice {place} (counted from 0)" in str(one) for one in found)
+
+
+def test_delays_that_stand_upside_down_are_found():
+    case = given()
+    found = inspect_slices(replace(case, maps={**case.maps, "tmax": case.maps["tmax"][::-1]}))
+    assert any("Tmax goes better with the series upside down" in str(one) for one in found)

@@ -83,7 +83,7 @@ def _logged(engine: str) -> Progress:
 
 BACKENDS: Final = {
     name: Backend(
-        extra=package.extra,
+        extra=f"cuda,{package.extra}",
         packages=(*package.packages, "pycuda"),
         open=partial(open_engine, package),
         unavailable_because=partial(cannot_run_because, package),

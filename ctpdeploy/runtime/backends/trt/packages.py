@@ -73,7 +73,7 @@ def load(package: TensorRTPackage) -> ModuleType:
     Raises:
         BackendError: it is not installed, does not load, or has another version.
     """
-    again = f"run pip install --force-reinstall 'ctpdeploy[{package.extra}]'."
+    again = f"run pip uninstall -y {' '.join(package.packages)}, then pip install 'ctpdeploy[{package.extra}]'."
     try:
         module = require(package.module, extra=package.extra)
     except MissingPackageError:

@@ -47,7 +47,11 @@ INFARCT: Final = Code("55641003", "SCT", "Infarct")
 """Morphology; the "Stroke" of pydicom's dictionary is 309966001, a stroke unit: a ward."""
 MORPHOLOGIC: Final = Code("49755003", "SCT", "Morphologically Abnormal Structure")
 BRAIN: Final = Code("12738006", "SCT", "Brain")
-SIDES: Final = {"left": Code("7771000", "SCT", "Left"), "right": Code("24028007", "SCT", "Right")}
+SIDES: Final = {
+    "left": Code("7771000", "SCT", "Left"),
+    "right": Code("24028007", "SCT", "Right"),
+    "both": Code("51440002", "SCT", "Bilateral"),
+}
 CT_PERFUSION: Final = Code("39142-5", "LN", "CT perfusion head with contrast IV")
 NEURAL_NETWORK: Final = Code("123110", "DCM", "Artificial Intelligence")
 VOLUME: Final = Code("118565006", "SCT", "Volume")

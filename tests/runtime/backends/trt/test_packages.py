@@ -54,7 +54,9 @@ def test_a_package_that_does_not_fit_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str, message: str
 ):
     install(monkeypatch, tmp_path, "tensorrt", code)
-    with pytest.raises(BackendError, match=message + r".*pip install --force-reinstall 'ctpdeploy\[tensorrt\]'"):
+    with pytest.raises(
+        BackendError, match=message + r".*pip uninstall -y tensorrt .*pip install 'ctpdeploy\[tensorrt\]'"
+    ):
         load(TENSORRT_PACKAGES["tensorrt"])
 
 
