@@ -13,6 +13,7 @@ import sys
 import tempfile
 import warnings
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from campaign import kills
@@ -69,36 +70,32 @@ def print_counts(counts: Counts) -> None:
 
 def spoil(bundle: Path, cases: list[Path], options: argparse.Namespace) -> int:
     """Spoiled cases; how many failed."""
-    with Pipeline.open(bundle, options.backend) as pipeline:
-        counts = run(pipeline, cases, options.work / "copies", count=options.count, seed=options.seed, on_outcome=say)
-    print_counts(counts)
-    print(f"{options.count} spoiled cases on {options.backend}: {failures(counts)} failed.")
-    return failures(counts)
+    return spoil_each("spoiled cases", run, bundle, cases, options)
 
 
 def spoil_studies(bundle: Path, _: list[Path], options: argparse.Namespace) -> int:
     """Spoiled DICOM studies; how many failed."""
     warnings.simplefilter("ignore")  # pydicom's, of what is written wrong here
-    right = write_studies(options.work / "studies")
-    with Pipeline.open(bundle, options.backend) as pipeline:
-        counts = run_studies(
-            pipeline, right, options.work / "copies", count=options.count, seed=options.seed, on_outcome=say
-        )
-    print_counts(counts)
-    print(f"{options.count} spoiled studies on {options.backend}: {failures(counts)} failed.")
-    return failures(counts)
+    return spoil_each("spoiled studies", run_studies, bundle, write_studies(options.work / "studies"), options)
 
 
 def spoil_study_maps(bundle: Path, _: list[Path], options: argparse.Namespace) -> int:
     """Spoiled maps of DICOM studies; how many failed."""
     warnings.simplefilter("ignore")  # pydicom's, of what is written wrong here
     right = write_map_studies(options.work / "map_studies")
+    return spoil_each("studies with spoiled maps", run_study_maps, bundle, right, options)
+
+
+def spoil_each(
+    called: str, spoiled: Callable[..., Counts], bundle: Path, right: list[Path], options: argparse.Namespace
+) -> int:
+    """What is spoiled of what is right, and judged, on a backend; how many failed."""
     with Pipeline.open(bundle, options.backend) as pipeline:
-        counts = run_study_maps(
+        counts = spoiled(
             pipeline, right, options.work / "copies", count=options.count, seed=options.seed, on_outcome=say
         )
     print_counts(counts)
-    print(f"{options.count} studies with spoiled maps on {options.backend}: {failures(counts)} failed.")
+    print(f"{options.count} {called} on {options.backend}: {failures(counts)} failed.")
     return failures(counts)
 
 

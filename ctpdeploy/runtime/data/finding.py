@@ -53,7 +53,7 @@ CODES: Final[dict[str, Code]] = {
     "series-reversed": Code("refusal", "the brain is brighter at the start of the series than at its end"),
     "series-without-bolus": Code("refusal", "the brain's mean curve changes by less than 2.5 HU"),
     "maps-identical": Code("refusal", "two perfusion maps are one and the same volume"),
-    "maps-in-air": Code("refusal", "over a tenth of a map's positive voxels lie where the series has air"),
+    "maps-in-air": Code("refusal", "over 10 % of a map's positive voxels lie where the series has air"),
     "frames-jump": Code("serious", "a slice changes by 12 HU or more between two frames; motion, or a cut frame"),
     "series-uneven": Code("serious", "the brain's mean curve goes up and down more than a bolus; motion, or disorder"),
     "series-clipped": Code("serious", "over a hundredth of the voxels share the greatest value, as in a window"),
@@ -69,7 +69,7 @@ CODES: Final[dict[str, Code]] = {
     "slice-without-brain": Code(
         "serious", "a slice shows less than half of the brain of the one beside it, as where the skull is open"
     ),
-    "lesion-outside-tissue": Code("serious", "over a tenth of the lesion lies in air, fat or bone"),
+    "lesion-outside-tissue": Code("serious", "over 10 % of the lesion lies in air, fat or bone"),
     "sides-not-stated": Code("serious", "no form code of a header is set; where it is the series', no side is named"),
     "sides-contradict": Code(
         "serious", "fields of a header disagree on left, front or top; where it is the series', no side is named"

@@ -128,7 +128,7 @@ def storage_of(header: Header) -> Storage:
     if header.values.get(Tag.PADDING):
         first = header.integer(Tag.PADDING)
         padding = tuple(sorted((first, header.integer(Tag.PADDING_LIMIT, first))))
-    return Storage(
+    storage = Storage(
         syntax=header.syntax,
         rows=header.integer(Tag.ROWS),
         columns=header.integer(Tag.COLUMNS),
@@ -139,6 +139,25 @@ def storage_of(header: Header) -> Storage:
         signed=floating or bool(header.integer(Tag.SIGNED)),
         padding=padding,  # type: ignore[arg-type]  # two numbers
     )
+    _require_length(header, storage)
+    return storage
+
+
+def _require_length(header: Header, storage: Storage) -> None:
+    """Refuse grey pixels that are more or fewer than their header describes, where they lie open.
+
+    Raises:
+        InputError: they are.
+    """
+    if header.pixels_at is None or storage.samples != 1:
+        return
+    frames = int((*header.numbers(Tag.FRAMES), 1)[0])
+    described = -(-frames * storage.rows * storage.columns * storage.allocated // 8)
+    if header.pixels_length not in (described, described + described % 2):
+        raise InputError(
+            f"{header.file} holds {header.pixels_length} bytes of pixels, and its header describes {described}: send "
+            "it again."
+        )
 
 
 def classic_plane(header: Header) -> Plane:

@@ -14,13 +14,13 @@ from scipy import ndimage
 
 from ctpdeploy.runtime.data.case import MAP_NAMES, BoolArray, FloatArray
 from ctpdeploy.runtime.data.finding import Finding, finding
+from ctpdeploy.runtime.quality.baseline import baseline_mean
 from ctpdeploy.runtime.quality.blocks import BLOCK_MM, Blocks
 
 __all__ = [
     "FEWEST",
     "MEANS",
     "SMOOTH_FRAMES",
-    "baseline_mean",
     "expected",
     "inspect_maps",
     "rank_correlation",
@@ -64,9 +64,6 @@ _MOST_IN_AIR: Final = 0.1
 
 SMOOTH_FRAMES: Final = 5
 """Over which curves are averaged, to see their peaks."""
-
-_FIRST: Final = 1 / 12
-"""Share of the frames that are taken for the baseline."""
 
 
 def inspect_maps(maps: Mapping[str, FloatArray], seen: Blocks) -> tuple[Finding, ...]:
@@ -175,11 +172,6 @@ def expected(values: Mapping[str, FloatArray], seen: Blocks) -> dict[str, NDArra
         "tmax": smooth.argmax(axis=0),
         "mtt": np.divide(cbv, cbf, out=np.zeros_like(cbf), where=cbf > 0),
     }
-
-
-def baseline_mean(frames: FloatArray) -> FloatArray:
-    """Mean of the first of frames ``(T, ...)``, before the contrast agent."""
-    return np.asarray(frames[: max(2, round(_FIRST * len(frames)))].mean(axis=0))
 
 
 def shown(maps: Mapping[str, FloatArray], seen: Blocks, *, by: int) -> BoolArray:

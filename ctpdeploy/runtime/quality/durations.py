@@ -12,7 +12,8 @@ from scipy import ndimage
 from ctpdeploy.runtime.data.case import FloatArray
 from ctpdeploy.runtime.data.finding import Finding, finding
 from ctpdeploy.runtime.perfusion.hemispheres import healthy_tmax
-from ctpdeploy.runtime.quality.agreement import FEWEST, SMOOTH_FRAMES, baseline_mean, shown
+from ctpdeploy.runtime.quality.agreement import FEWEST, SMOOTH_FRAMES, shown
+from ctpdeploy.runtime.quality.baseline import baseline_mean
 from ctpdeploy.runtime.quality.blocks import Blocks
 
 __all__ = ["inspect_bolus", "inspect_durations"]

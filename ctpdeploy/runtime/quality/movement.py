@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ctpdeploy.runtime.quality.baseline import baseline_mean
+
 __all__ = ["displacements"]
 
 _SMOOTH_MM: Final = 3.0
 """Standard deviation by which edges are widened: 3 mm are found as 2.8 and 8 as 4.8 to 6.1."""
-
-_FIRST: Final = 1 / 12
-"""Share of the frames, before the contrast agent, that say where the head was at first."""
 
 
 def displacements(series: NDArray[Any], pixel: tuple[float, float]) -> NDArray[np.float64]:
@@ -27,7 +26,7 @@ def displacements(series: NDArray[Any], pixel: tuple[float, float]) -> NDArray[n
         series: ``(T, D, h, w)`` in HU.
         pixel: ``(dy, dx)`` in mm.
     """
-    first = series[: max(2, round(_FIRST * len(series)))].mean(axis=0, dtype=np.float32)
+    first = baseline_mean(series)
     sigma = (0.0, *(_SMOOTH_MM / side for side in pixel))
     smooth = ndimage.gaussian_filter(first, sigma)
     slopes = [_slope(smooth, axis, side) for axis, side in zip((1, 2), pixel, strict=True)]

@@ -283,6 +283,17 @@ def test_bits_that_contradict_each_other_are_refused(tmp_path: Path):
     assert "states 12 bits a pixel and bit 15 as the highest" in study(tmp_path).verdicts[0].because
 
 
+@pytest.mark.parametrize("rows", [0.5, 2])
+def test_pixels_of_another_length_than_described_are_refused(tmp_path: Path, rows: float):
+    """Half of the rows leave a whole volume, of the upper half of the head."""
+
+    def resized(data: Dataset, _t: int, _z: int) -> None:
+        data.Rows = int(data.Rows * rows)
+
+    write_scan(tmp_path, edit=resized)
+    assert "bytes of pixels, and its header describes" in study(tmp_path).verdicts[0].because
+
+
 @pytest.mark.parametrize(
     ("keyword", "value"), [("PixelSpacing", [0, 0]), ("PixelSpacing", [-3, -3]), ("ImagePositionPatient", [1, 2])]
 )
