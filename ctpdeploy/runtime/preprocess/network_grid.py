@@ -5,8 +5,8 @@ the same number of pixels on every scanner and no pixel is spent on air. Slices 
 change, by linear interpolation along each, as matrices.
 """
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ __all__ = ["NetworkGrid", "triangle"]
 COARSE_MM: Final = 2.0
 """Pixels in which the brain is looked for, at most: it takes a sixteenth of the time on a slice of 512 x 512, and the
 middle of its outline moves by a millimetre."""
+
+Outline: TypeAlias = tuple[tuple[float, float], tuple[float, float]]
+"""First and last row, first and last column."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +48,8 @@ class NetworkGrid:
         case_shape, spacing = _plane(case)
         side = max(n * mm / pixels for n, mm, pixels in zip(case_shape, spacing, shape, strict=True))
         steps = _steps(side, spacing)
-        starts = tuple((n - 1) / 2 - (p - 1) / 2 * s for n, p, s in zip(case_shape, shape, steps, strict=True))
-        return cls(shape=shape, case_shape=case_shape, steps=steps, starts=starts)
+        row, column = ((n - 1) / 2 - (p - 1) / 2 * s for n, p, s in zip(case_shape, shape, steps, strict=True))
+        return cls(shape=shape, case_shape=case_shape, steps=steps, starts=(row, column))
 
     @classmethod
     def of_head(cls, case: Case, shape: tuple[int, int], pixel_mm: float) -> "NetworkGrid":
@@ -56,15 +59,21 @@ class NetworkGrid:
         """
         case_shape, spacing = _plane(case)
         steps, outline = _steps(pixel_mm, spacing), _brain_outline(case)
-        starts, beyond = [], 0.0
-        for (low, high), pixels, step, mm in zip(outline, shape, steps, spacing, strict=True):
-            start = float(np.floor((low + high) / 2 - (pixels - 1) / 2 * step + 0.5))
-            edges = start - step / 2, start + (pixels - 0.5) * step
-            beyond = max(beyond, (edges[0] - low) * mm, (high - edges[1]) * mm)
-            starts.append(start)
-        return cls(
-            shape=shape, case_shape=case_shape, steps=steps, starts=(starts[0], starts[1]), beyond_mm=float(beyond)
+        middles = [(n - 1) / 2 for n in case_shape] if outline is None else [(low + high) / 2 for low, high in outline]
+        row, column = (
+            float(np.floor(middle - (pixels - 1) / 2 * step + 0.5))
+            for middle, pixels, step in zip(middles, shape, steps, strict=True)
         )
+        grid = cls(shape=shape, case_shape=case_shape, steps=steps, starts=(row, column))
+        return grid if outline is None else replace(grid, beyond_mm=grid._beyond(outline, spacing))
+
+    def _beyond(self, outline: "Outline", spacing: tuple[float, float]) -> float:
+        """How far an outline reaches beyond the grid, in mm."""
+        beyond = 0.0
+        for (low, high), axis, mm in zip(outline, self.rows_and_columns, spacing, strict=True):
+            first = axis.start - axis.step / 2
+            beyond = max(beyond, (first - low) * mm, (high - first - axis.size_out * axis.step) * mm)
+        return beyond
 
     @property
     def rows_and_columns(self) -> tuple["Axis", "Axis"]:
@@ -147,17 +156,14 @@ def _steps(side: float, spacing: tuple[float, float]) -> tuple[float, float]:
     return round(side / spacing[0], 9), round(side / spacing[1], 9)  # 1 but for rounding is 1: nothing is resampled
 
 
-def _brain_outline(case: Case) -> tuple[tuple[float, float], tuple[float, float]]:
-    """First and last row and column with brain in any slice; of the slice where none has any."""
-    (height, width), spacing = _plane(case)
+def _brain_outline(case: Case) -> Outline | None:
+    """First and last row and column with brain in any slice; None where none has any."""
+    _, spacing = _plane(case)
     thin = [max(1, int(COARSE_MM / mm)) for mm in spacing]
     image = case.series[0, :, :: thin[0], :: thin[1]].astype(np.float32)
     coarse = (case.geometry.spacing[0], spacing[0] * thin[0], spacing[1] * thin[1])
     brain = brain_mask(image, coarse)
     if not brain.any():
-        return (0.0, height - 1.0), (0.0, width - 1.0)
-    rows, columns = np.flatnonzero(brain.any(axis=(0, 2))), np.flatnonzero(brain.any(axis=(0, 1)))
-    return (
-        (float(rows[0] * thin[0]), float(rows[-1] * thin[0])),
-        (float(columns[0] * thin[1]), float(columns[-1] * thin[1])),
-    )
+        return None
+    rows, columns = np.flatnonzero(brain.any(axis=(0, 2))) * thin[0], np.flatnonzero(brain.any(axis=(0, 1))) * thin[1]
+    return (float(rows[0]), float(rows[-1])), (float(columns[0]), float(columns[-1]))

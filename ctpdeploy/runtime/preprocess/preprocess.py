@@ -46,7 +46,8 @@ class PreprocessConfig:
             slice, whatever the size of its pixels, as in the source.
         run_length: K of equations 2 and 3.
         frames: C_e, frames given to the feature extractor.
-        frame_means: whether each of these is the mean of its share of the window, rather than one frame as in the source.
+        frame_means: whether each of these is the mean of its share of the window; one frame of it, as in the source, if
+            not.
         cta_window: HU that become 0 and 1 in the frames and in the MIP.
         flow_percentile: percentile of a CBF or CBV volume that becomes 1.
         time_window: seconds of MTT and Tmax that become 1.

@@ -133,7 +133,7 @@ def test_a_brain_that_reaches_beyond_the_field_is_known():
 def test_without_a_brain_the_field_lies_in_the_middle_of_the_slice():
     grid = NetworkGrid.of_head(blank((2, 100, 100)), (32, 64), 1.0)
     assert grid.starts == (34.0, 18.0)
-    assert grid.beyond_mm > 0  # as if the brain were as large as the slice
+    assert grid.beyond_mm == 0.0
 
 
 def test_interpolation_is_linear_and_lows_are_kept_when_it_shrinks():
