@@ -1,10 +1,9 @@
 import dataclasses
 
-import numpy as np
 import pytest
+from support.heads import head
 
-from ctpdeploy.runtime import Case, case_from_arrays
-from ctpdeploy.runtime.data.case import MAP_NAMES
+from ctpdeploy.runtime import Case
 from ctpdeploy.runtime.preprocess.field import inspect_field
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 
@@ -20,10 +19,6 @@ def test_a_brain_beyond_the_field_is_said_and_no_other(phantom_case: Case):
 
 @pytest.mark.parametrize(("millimetres", "said"), [(3.0, False), (8.0, True)])
 def test_the_sulci_of_a_long_brain_are_no_finding(millimetres: float, said: bool):
-    pixels = np.hypot(*np.mgrid[-100:100, -100:100])
-    image = np.where(pixels < 80 + millimetres, 35.0, np.where(pixels < 90, 900.0, -1000.0)).astype(np.float32)
-    series = np.stack([np.stack([image] * 2)] * 20)
-    maps = {name: np.ones_like(series[0]) for name in MAP_NAMES}
-    case = case_from_arrays(series, np.arange(20.0), spacing=(5.0, 1.0, 1.0), maps=maps)
+    case = head((115.0, 115.0), (230, 230), 1.0, radius=80 + millimetres)
     found = inspect_field(case, PreprocessConfig(slice_shape=(160, 160), pixel_mm=1.0))
     assert bool(found) == said

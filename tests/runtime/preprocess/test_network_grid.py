@@ -1,39 +1,16 @@
-import nibabel as nib
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from support.heads import BRAIN, case_of, head
 
 from ctpdeploy.runtime.data.case import Case
-from ctpdeploy.runtime.data.geometry import Geometry
 from ctpdeploy.runtime.preprocess.network_grid import NetworkGrid, triangle
-
-BRAIN, BONE = 35.0, 800.0
-
-
-def case_of(first_frame: np.ndarray, spacing: tuple[float, float, float]) -> Case:
-    header = nib.Nifti1Header()
-    header.set_data_shape(first_frame.shape[::-1])
-    return Case(
-        identifier="made",
-        series=np.stack([first_frame, first_frame]).astype(np.float32),
-        maps={},
-        times=np.arange(2.0),
-        geometry=Geometry.of_affine(np.diag([*reversed(spacing), 1.0]), first_frame.shape[::-1]),
-    )
 
 
 def blank(shape: tuple[int, int, int] = (2, 32, 48), spacing: tuple[float, float, float] = (5.0, 1.0, 1.0)) -> Case:
     return case_of(np.full(shape, -1000.0), spacing)
-
-
-def head(middle_mm: tuple[float, float], shape: tuple[int, int], pixel: float) -> Case:
-    """A round skull of 5 mm with 140 mm of brain inside, its middle so many mm from the first pixel's."""
-    y, x = (np.arange(n) * pixel for n in shape)
-    distance = np.hypot(y[:, None] - middle_mm[0], x - middle_mm[1])
-    image = np.where(distance < 70, BRAIN, np.where(distance < 75, BONE, -1000.0))
-    return case_of(np.stack([image] * 2), (5.0, pixel, pixel))
 
 
 @given(pixel=st.floats(0.3, 3.0))
