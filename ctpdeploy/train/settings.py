@@ -133,6 +133,8 @@ class TrainConfig:
             them, it can make its loss vanish by describing every image alike.
         validation_share: share of the patients that choose the best epoch and are not trained on.
         test_share: share of the patients that this run never reads.
+        keep: which networks a stage keeps: those of the epoch with the best validation score, or those of its last
+            epoch, which a learning rate that falls to 0 makes the better choice wherever few patients validate.
         lesion_prior: probability of lesion in every pixel that the segmenter starts with; 0.5 as in the source.
         seed: of the initial weights and the order of slices.
         split_seed: of the split.
@@ -154,6 +156,7 @@ class TrainConfig:
     phi_c: Literal["joint", "frozen", "pretrained", "none"] = "joint"
     validation_share: float = 0.1
     test_share: float = 0.0
+    keep: Literal["best", "last"] = "best"
     lesion_prior: float = 0.5
     seed: int = 0
     split_seed: int = 0
