@@ -47,7 +47,7 @@ def measure(table: int, summaries: Sequence[Mapping[str, Any]], parameters: int)
 
     Args:
         table: its number, which determines the columns.
-        summaries: of each run, as of :func:`ctpdeploy.runtime.cohort.evaluation.summarise`.
+        summaries: of each run, as of :func:`ctpdeploy.runtime.cohort.score_summary.summarise`.
         parameters: number of weights of the segmenter.
     """
     cells: dict[str, Cell | None] = {}
