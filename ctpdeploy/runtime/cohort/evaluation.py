@@ -16,8 +16,9 @@ from ctpdeploy.runtime.cohort.score_summary import summarise
 from ctpdeploy.runtime.io.case_ref import CaseRef
 from ctpdeploy.runtime.pipeline import Pipeline
 
-__all__ = ["SUMMARY", "as_csv", "as_json", "evaluate_cases"]
+__all__ = ["SCORES", "SUMMARY", "as_csv", "as_json", "evaluate_cases"]
 
+SCORES = "scores.json"
 SUMMARY = "summary.json"
 """The file that is written last: where it is, an evaluation is complete."""
 
@@ -67,7 +68,7 @@ def evaluate_cases(
     (out / SUMMARY).unlink(missing_ok=True)  # never an earlier summary beside new scores
     for name, text in {
         "scores.csv": as_csv(scores),
-        "scores.json": as_json(scores),
+        SCORES: as_json(scores),
         SUMMARY: json.dumps(summary, indent=2, allow_nan=False) + "\n",
     }.items():
         with atomic_replace(out / name) as partial:
