@@ -14,6 +14,7 @@ import argparse
 import json
 import math
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -95,7 +96,7 @@ def _pipeline(folder: Path, run: Path, backend: str, width: int, size: int) -> P
     return pipeline
 
 
-def _task(pipeline: Pipeline, cases: list[CaseRef], out: Path):  # noqa: ANN202
+def _task(pipeline: Pipeline, cases: list[CaseRef], out: Path) -> Callable[[], Cost]:
     """From the files of all cases to those of their results."""
     run_folder(pipeline, cases[:1], out)  # the first time, packages are imported
 
