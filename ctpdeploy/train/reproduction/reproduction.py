@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from ctpdeploy.errors import InputError, UnknownKeyError, UsageError
-from ctpdeploy.paper.systems import SYSTEMS, TABLES, system_named
+from ctpdeploy.paper.systems import CONTROLS, SYSTEMS, TABLES, system_named
 from ctpdeploy.runtime.cohort.evaluation import SUMMARY, evaluate_cases
 from ctpdeploy.runtime.io.case_ref import CaseRef
 from ctpdeploy.runtime.io.cases import find_cases, take_inventory
@@ -68,7 +68,7 @@ class Reproduction:
 
         Args:
             table: 1 to 5.
-            rows: names of the rows; all if none is named.
+            rows: names of the rows, those of ``CONTROLS`` too; all of the table if none is named.
 
         Raises:
             InputError: the data cannot be found.
@@ -76,10 +76,11 @@ class Reproduction:
         """
         if table not in TABLES:
             raise UsageError(f"Table {table} has no systems to train: choose one of {', '.join(map(str, TABLES))}.")
+        known = TABLES[table] | CONTROLS
         for row in rows:
-            if row not in TABLES[table]:
-                raise UnknownKeyError(row, TABLES[table], f"table {table}")
-        wanted = {row: system for row, system in TABLES[table].items() if not rows or row in rows}
+            if row not in known:
+                raise UnknownKeyError(row, known, f"table {table}")
+        wanted = {row: system for row, system in known.items() if row in (rows or TABLES[table])}
         lack = take_inventory(find_cases(self.data)).lack("dwi")
         left_out = [row for row, system in wanted.items() if lack and SYSTEMS[system].needs_dwi]
         sentences = tuple(f"{lack}: row {row} is left out." for row in left_out)
