@@ -200,13 +200,14 @@ _RECIPE = TrainConfig(
 
 PRESETS: dict[str, TrainConfig] = {
     "paper": TrainConfig(),
-    "small": replace(_RECIPE, width=16, epochs=40),
+    "small": replace(_RECIPE, width=16, epochs=40, warm_start=10),
     # Minutes on two processor cores: pixels of 2 mm, so half the decay in pixels. As a mean over pixels l_l is a
     # hundredth of L_s; in so few epochs only a larger weight makes a DWI of the pseudo-DWI.
     "tiny": replace(
         _RECIPE,
         width=8,
         epochs=8,
+        warm_start=2,
         loss=LossConfig(alpha=20.0, beta=20.0, decay=25.0),
         preprocess=replace(_RECIPE.preprocess, slice_shape=(96, 80), pixel_mm=2.0),
     ),
