@@ -28,6 +28,7 @@ def config(trained_run: Path) -> TrainConfig:
     [
         ("fcn", {"segmenter"}, {"features"}, {"probability"}),
         ("unet", {"segmenter"}, {"features"}, {"probability"}),
+        ("features_frames", {"segmenter"}, {"frames", "features"}, {"probability"}),
         ("dwi_o", {"generator", "segmenter"}, {"features"}, {"pseudo_dwi", "probability"}),
         (
             "maps_dwi_olh",
