@@ -202,7 +202,13 @@ def print_reports(reports: list[dict[str, Any]], out: Path) -> None:
         for found in report.get("findings", ()):
             if found["severity"] == "serious":
                 say(f"{report['case']}: {found['sentence']}")
-    say(f"Masks, reports and overview.png are in {out}. {INTENDED_USE}")
+    say(f"Masks, reports and overview.png are in {out}. {_synthetic(reports)}{INTENDED_USE}")
+
+
+def _synthetic(reports: list[dict[str, Any]]) -> str:
+    """A sentence on networks that were trained on synthetic patients; empty where none is known of."""
+    kinds = {(report.get("model_card") or {}).get("kind") for report in reports}
+    return "Networks trained on synthetic patients. " if kinds & {"phantom", "mixed"} else ""
 
 
 def _file_to_mask(report: dict[str, Any]) -> float:

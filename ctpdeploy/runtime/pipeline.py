@@ -14,6 +14,8 @@ from ctpdeploy.runtime.bundle.bundle import Bundle
 from ctpdeploy.runtime.bundle.trust import Signer
 from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.data.finding import by_severity
+from ctpdeploy.runtime.data.model_card import ModelCard
+from ctpdeploy.runtime.data.origin import fingerprint
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.data.prediction import Prediction, Provenance
 from ctpdeploy.runtime.gate.preprocessing import require_preprocessing
@@ -35,6 +37,7 @@ class Pipeline:
         config: the preprocessing constants that the networks were trained with.
         provenance: of the networks, for the report; None where they come from no bundle.
         perfusion: how maps are to be computed where a case has none; defaults to ``PerfusionConfig()``.
+        card: of the networks, for findings and the report.
     """
 
     def __init__(
@@ -43,11 +46,13 @@ class Pipeline:
         config: PreprocessConfig,
         provenance: Provenance | None = None,
         perfusion: PerfusionConfig | None = None,
+        card: ModelCard | None = None,
     ) -> None:
         self.engine = engine
         self.config = config
         self.provenance = provenance
         self.perfusion = perfusion or PerfusionConfig()
+        self.card = card
 
     @classmethod
     def open(cls, bundle: Path | str, backend: str = AUTO, signer: Signer = None) -> "Pipeline":
@@ -79,7 +84,7 @@ class Pipeline:
                 backend_because=choice.because,
             )
             engine = open_engine(opened, choice.backend)
-            pipeline = cls(engine, opened.preprocess, provenance, opened.perfusion)
+            pipeline = cls(engine, opened.preprocess, provenance, opened.perfusion, opened.card)
             signed_by = opened.signed_by
             _log.info(
                 "bundle %s, signature %s, opened on %s: %s",
@@ -123,6 +128,8 @@ class Pipeline:
         start = time.perf_counter()
         components = components_of(outputs.mask, case)
         doubts = (*implausible(case), *inspect_lesion(outputs.mask, case))
+        if self.card is not None:
+            doubts = (*self.card.findings(fingerprint(case.series)), *doubts)
         looking = time.perf_counter() - start
         seconds = {**outputs.seconds, "postprocess": outputs.seconds["postprocess"] + looking}
         return Prediction(
@@ -131,4 +138,6 @@ class Pipeline:
             volume_ml=case.geometry.volume_ml(outputs.mask),
             findings=by_severity((*case.findings, *outputs.window.findings, *doubts, *outputs.findings)),
             provenance=self.provenance,
+            threshold=self.config.threshold,
+            card=self.card,
         )

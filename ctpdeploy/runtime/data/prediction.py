@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ctpdeploy.runtime.data.case import BoolArray
 from ctpdeploy.runtime.data.finding import Finding
+from ctpdeploy.runtime.data.model_card import ModelCard
 from ctpdeploy.runtime.data.slices import PerfusionWindow
 
 __all__ = ["CaseOutputs", "Component", "EngineInfo", "Prediction", "Provenance", "Side"]
@@ -103,15 +104,19 @@ class Prediction:
         outputs: mask, probability and pseudo-DWI in the voxels of the case, the window, the engine and its seconds.
         components: connected pieces of the mask, largest first.
         volume_ml: volume of the mask.
+        threshold: probability above which the mask is lesion.
         findings: of reading, preprocessing, plausibility and the engine, the gravest first.
         provenance: of the networks; None where they came from no bundle.
+        card: of the networks; None where they have none.
     """
 
     outputs: CaseOutputs
     components: tuple[Component, ...]
     volume_ml: float
+    threshold: float
     findings: tuple[Finding, ...] = ()
     provenance: Provenance | None = None
+    card: ModelCard | None = None
 
     @property
     def mask(self) -> BoolArray:

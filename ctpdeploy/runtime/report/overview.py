@@ -140,6 +140,7 @@ def _summary(case: Case, prediction: Prediction) -> list[str]:
     lines.append(f"{len(case.series)} frames, one every {case.frame_interval:.4g} s ({stated})")
     engine, seconds = prediction.outputs.engine, prediction.outputs.seconds
     lines.append(f"{engine.backend}, {engine.precision}, networks {seconds['networks']:.2f} s; {_maps(case)}")
+    lines.append(f"lesion above a probability of {prediction.threshold:.2f}{_card(prediction)}")
     serious = [found for found in prediction.findings if found.severity == "serious"]
     shown = max(_MOST_FINDINGS, len(serious))
     lines += [f"{_MARKS[found.severity]} {found}" for found in prediction.findings[:shown]]
@@ -148,6 +149,12 @@ def _summary(case: Case, prediction: Prediction) -> list[str]:
     if case.geometry.spacing_source == "pixdim" and case.geometry.sides_stated:
         lines.append("The affine is the identity: left and right are as in RAS+, as the file states.")
     return lines
+
+
+def _card(prediction: Prediction) -> str:
+    """What the networks were trained on and reached."""
+    card = prediction.card
+    return "" if card is None else "".join(f"; {words}" for words in (card.synthetic, card.reached) if words)
 
 
 def _maps(case: Case) -> str:

@@ -34,7 +34,7 @@ def prediction(phantom_case: Case) -> Prediction:
         window=PerfusionWindow(start=4, end=12, frames=frames, curve=np.arange(20.0)),
         seconds={"networks": 0.0},
     )
-    return Prediction(outputs=outputs, components=(), volume_ml=1.0)
+    return Prediction(outputs=outputs, components=(), volume_ml=1.0, threshold=0.5)
 
 
 def overview(path: Path, case: Case, prediction: Prediction) -> NDArray[np.uint8]:

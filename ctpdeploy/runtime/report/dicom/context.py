@@ -41,6 +41,7 @@ class Context:
         identity: of the results.
         digest: SHA-256 of the bundle; ``"none"`` where the networks came from none.
         versions: of ctpdeploy, the bundle and what ran it.
+        notices: what a result is for, and, where so, that its networks were trained on synthetic patients.
 
     Raises:
         InputError: the case was not read from DICOM, or a file of it cannot be read any more.
@@ -67,6 +68,10 @@ class Context:
                 *(source.study_uid, *(uid for phase in source.instance_uids for uid in phase)),
             ),
         )
+        card = prediction.card
+        self.notices = [INTENDED_USE]
+        if card is not None and card.synthetic:
+            self.notices.append(f"Networks {card.synthetic}.")
         self._model = ascii_text(bundle.get("name") or _NO_BUNDLE)[:_LONGEST]
         self.versions = [
             ascii_text(words)[:_LONGEST]
@@ -106,7 +111,7 @@ class Context:
             manufacturer_model_name=self._model,
             device_serial_number=self.digest,
             software_versions=self.versions,
-            contribution_description=INTENDED_USE,
+            contribution_description=" ".join(self.notices),
         )
 
     def frames(self, volume: NDArray[Any]) -> NDArray[Any]:
