@@ -128,15 +128,14 @@ class Pipeline:
         start = time.perf_counter()
         components = components_of(outputs.mask, case)
         doubts = (*implausible(case), *inspect_lesion(outputs.mask, case))
-        if self.card is not None:
-            doubts = (*self.card.findings(fingerprint(case.series)), *doubts)
         looking = time.perf_counter() - start
         seconds = {**outputs.seconds, "postprocess": outputs.seconds["postprocess"] + looking}
+        known = () if self.card is None else self.card.findings(fingerprint(case.series))
         return Prediction(
             outputs=replace(outputs, seconds=seconds),
             components=components,
             volume_ml=case.geometry.volume_ml(outputs.mask),
-            findings=by_severity((*case.findings, *outputs.window.findings, *doubts, *outputs.findings)),
+            findings=by_severity((*case.findings, *outputs.window.findings, *doubts, *outputs.findings, *known)),
             provenance=self.provenance,
             threshold=self.config.threshold,
             card=self.card,

@@ -82,7 +82,7 @@ class RunFolder:
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise UsageError(f"{self.path} is not empty: resume the run in it, or name another folder.")
 
-    def begin(self, config: TrainConfig, split: Split, data_sha256: str, card: ModelCard) -> None:
+    def begin(self, config: TrainConfig, split: Split, data_sha256: str, card: ModelCard | None = None) -> None:
         """Make the folder, which is empty or not there, with the record of configuration, split and data."""
         with suppress(FileNotFoundError):
             self.path.rmdir()
@@ -92,7 +92,7 @@ class RunFolder:
                 ("config.json", to_dict(config)),
                 ("split.json", asdict(split)),
                 ("data.json", {"train_sha256": data_sha256}),
-                (CARD, to_dict(card)),
+                (CARD, to_dict(card or ModelCard())),
             ):
                 (folder / name).write_text(_json(content), encoding="utf-8")
 

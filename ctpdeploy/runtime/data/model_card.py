@@ -16,8 +16,8 @@ FLOOR: Final = 0.2
 reaches 0.16 on synthetic patients, and the rule Tmax > 6 s and rCBF < 30 %, which learns nothing, 0.33."""
 
 _SYNTHETIC: Final[Mapping[DataKind, str]] = {
-    "phantom": "trained on synthetic patients",
-    "mixed": "trained on synthetic patients among others",
+    "phantom": "Networks trained on synthetic patients.",
+    "mixed": "Networks trained on synthetic patients among others.",
 }
 _KNOWN: Final[Mapping[str, str]] = {
     "train": "The networks were trained on this very scan",
@@ -65,7 +65,7 @@ class ModelCard:
 
     @property
     def synthetic(self) -> str:
-        """Words for synthetic training data; empty where none is known of."""
+        """A sentence on synthetic training data, for every result; empty where none is known of."""
         return _SYNTHETIC.get(self.kind, "")
 
     @property

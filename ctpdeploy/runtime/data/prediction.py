@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ctpdeploy import INTENDED_USE
 from ctpdeploy.runtime.data.case import BoolArray
 from ctpdeploy.runtime.data.finding import Finding
 from ctpdeploy.runtime.data.model_card import ModelCard
@@ -117,6 +118,16 @@ class Prediction:
     findings: tuple[Finding, ...] = ()
     provenance: Provenance | None = None
     card: ModelCard | None = None
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Sentences that every form of a result carries: on synthetic training data, and what it is for."""
+        return (*((self.card.synthetic,) if self.card and self.card.synthetic else ()), INTENDED_USE)
+
+    @property
+    def knows_case(self) -> bool:
+        """Whether the networks were trained on this scan or chosen by it, so that scores of it flatter."""
+        return any(found.code == "case-known" for found in self.findings)
 
     @property
     def mask(self) -> BoolArray:

@@ -37,6 +37,7 @@ def build_report(
         "schema": SCHEMA,
         "ctpdeploy": __version__,
         "intended_use": INTENDED_USE,
+        "notices": list(prediction.notices),
         "case": case.identifier,
         "lesion": {
             "volume_ml": round(prediction.volume_ml, 3),

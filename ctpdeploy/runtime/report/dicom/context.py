@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
-from ctpdeploy import INTENDED_USE, __version__
+from ctpdeploy import __version__
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.data.prediction import Prediction
@@ -41,7 +41,6 @@ class Context:
         identity: of the results.
         digest: SHA-256 of the bundle; ``"none"`` where the networks came from none.
         versions: of ctpdeploy, the bundle and what ran it.
-        notices: what a result is for, and, where so, that its networks were trained on synthetic patients.
 
     Raises:
         InputError: the case was not read from DICOM, or a file of it cannot be read any more.
@@ -68,10 +67,6 @@ class Context:
                 *(source.study_uid, *(uid for phase in source.instance_uids for uid in phase)),
             ),
         )
-        card = prediction.card
-        self.notices = [INTENDED_USE]
-        if card is not None and card.synthetic:
-            self.notices.append(f"Networks {card.synthetic}.")
         self._model = ascii_text(bundle.get("name") or _NO_BUNDLE)[:_LONGEST]
         self.versions = [
             ascii_text(words)[:_LONGEST]
@@ -111,7 +106,7 @@ class Context:
             manufacturer_model_name=self._model,
             device_serial_number=self.digest,
             software_versions=self.versions,
-            contribution_description=" ".join(self.notices),
+            contribution_description=" ".join(self.prediction.notices),
         )
 
     def frames(self, volume: NDArray[Any]) -> NDArray[Any]:

@@ -115,7 +115,7 @@ def _volume(volume_ml: float) -> Measurement:
 def _sentences(context: Context) -> ContainerContentItem:
     """What the result is for, and the findings."""
     container = ContainerContentItem(concept(codes.QUALITATIVE), relationship_type=RelationshipTypeValues.CONTAINS)
-    texts = [(codes.NOTE, text) for text in context.notices]
+    texts = [(codes.NOTE, text) for text in context.prediction.notices]
     if (left := len(context.prediction.components) - _MOST_PIECES) > 0:
         texts.append((codes.NOTE, f"{left} smaller pieces have no volume of their own here."))
     texts += [(codes.FINDING, f"{found.severity}: {found.sentence}") for found in context.prediction.findings]
