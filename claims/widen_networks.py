@@ -44,14 +44,15 @@ def wide_bundle(folder: Path, *, width: int, size: int, run: Path | None = None)
         MissingPackageError: a package that exports is not installed.
         GateError: the export differs from the networks.
     """
-    from ctpdeploy.export import export_run
+    from ctpdeploy.export import ExportOptions, export_run
 
     bundle = folder / f"widened-{width}-{size}-fp32.ctpbundle"
     if not bundle.exists():
         wide = folder / f"widened-{width}-{size}"
         if not wide.exists():
             widen_run(run or _trained(folder), wide, width=width, size=size)
-        export_run(wide, bundle, [read_case(case_folder(folder, size=size, slices=_SLICES, frames=_FRAMES))])
+        sample = read_case(case_folder(folder, size=size, slices=_SLICES, frames=_FRAMES))
+        export_run(wide, bundle, [sample], options=ExportOptions(allow_poor=True))
     return bundle
 
 

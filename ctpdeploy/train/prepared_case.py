@@ -6,7 +6,7 @@ As a file it is safetensors, with a digest of its own content: what a disk or a 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.case import BoolArray, Case
 from ctpdeploy.runtime.data.slices import SliceBatch
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, network_grid, preprocess
+from ctpdeploy.train.case_facts import CaseFacts
 
 __all__ = ["PreparedCase", "pack", "prepare", "unpack"]
 
@@ -31,11 +32,13 @@ class PreparedCase:
         identifier: name of the case.
         inputs: of the networks, with the DWI where there is one.
         lesion: bool ``(N, H, W)``.
+        facts: of the case, for the model card.
     """
 
     identifier: str
     inputs: SliceBatch
     lesion: BoolArray
+    facts: CaseFacts
 
 
 def prepare(case: Case, config: PreprocessConfig) -> PreparedCase:
@@ -50,6 +53,7 @@ def prepare(case: Case, config: PreprocessConfig) -> PreparedCase:
         identifier=case.identifier,
         inputs=preprocess(case, config)[0],
         lesion=network_grid(case, config).resample(case.lesion.astype(np.float32)) >= 0.5,
+        facts=CaseFacts.of(case),
     )
 
 
@@ -60,7 +64,7 @@ def pack(case: PreparedCase) -> bytes:
     if inputs.dwi is not None:
         arrays["dwi"] = inputs.dwi
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    text = json.dumps({"identifier": case.identifier})
+    text = json.dumps({"identifier": case.identifier, "facts": asdict(case.facts)})
     # one entry of metadata: safetensors writes several in random order
     return save(arrays, metadata={"case": json.dumps([text, _digest(text, arrays)])})
 
@@ -75,10 +79,13 @@ def unpack(file: Path) -> PreparedCase | None:
         return None
     if digest != _digest(text, arrays):
         return None
+    about = json.loads(text)
+    facts = about["facts"]
     return PreparedCase(
-        identifier=json.loads(text)["identifier"],
+        identifier=about["identifier"],
         inputs=SliceBatch(frames=arrays["frames"], features=arrays["features"], dwi=arrays.get("dwi")),
         lesion=arrays["lesion"],
+        facts=CaseFacts(**facts | {"spacing": tuple(facts["spacing"])}),
     )
 
 

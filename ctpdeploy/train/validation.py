@@ -9,7 +9,7 @@ import torch
 from ctpdeploy.errors import GuardError
 from ctpdeploy.paper.systems import Role, System
 from ctpdeploy.runtime.metrics.overlap import agreement
-from ctpdeploy.runtime.preprocess.postprocess import THRESHOLD
+from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 from ctpdeploy.train.all_reduce import batch_mean
 from ctpdeploy.train.dataset import LabelledCase
 from ctpdeploy.train.losses.synthesis import pixel_loss
@@ -62,7 +62,7 @@ def _dice(engine: TorchEngine, case: LabelledCase) -> float:
     probability = engine.run(case.inputs).probability
     if not np.isfinite(probability).all():
         raise GuardError(f"The networks return NaN or infinity for {case.identifier}: lower the learning rate.")
-    return agreement(probability > THRESHOLD, case.lesion, voxel_ml=1.0).dice  # which no volume enters
+    return agreement(probability > PreprocessConfig.threshold, case.lesion, voxel_ml=1.0).dice  # which no volume enters
 
 
 def _loss(chain: Chain, cases: Sequence[LabelledCase], system: System, role: Role) -> float:

@@ -128,6 +128,8 @@ class Reproduction:
         scores = evaluate_cases(open_run(folder, device=device), tested, folder / "evaluation", on_case=on_case)
         for name, reason in scores["refused"].items():  # a row is of all test cases, or of none
             raise InputError(f"The test case {name} cannot be scored. {reason}")
+        for name in scores["known"]:
+            raise InputError(f"The test case {name} is a scan that {folder} has seen in training: leave one out.")
 
     def run_config(self, system: str, seed: int) -> TrainConfig:
         """The configuration of a run."""
@@ -141,10 +143,10 @@ class Reproduction:
         return self.out / system / f"seed-{seed}"
 
     def summary(self, system: str, seed: int) -> dict[str, Any] | None:
-        """Summary of the evaluation of a run; None if it is not evaluated yet, or not in all cases."""
+        """Summary of the evaluation of a run; None if it is not evaluated yet, not in all cases, or in known ones."""
         file = self.folder(system, seed) / "evaluation" / SUMMARY
         summary = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
-        return None if summary is None or summary.get("refused") else summary
+        return None if summary is None or summary.get("refused") or summary.get("known") else summary
 
     def measured(self, table: int) -> dict[str, Measured]:
         """Measured rows of a table, from its finished runs; also written to ``table-N.csv``."""

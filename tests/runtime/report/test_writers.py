@@ -15,6 +15,7 @@ from ctpdeploy import INTENDED_USE
 from ctpdeploy.atomic import atomic_folder
 from ctpdeploy.errors import InputError, UsageError
 from ctpdeploy.runtime import Case, PerfusionConfig, Pipeline, read_case, write_prediction
+from ctpdeploy.runtime.data.model_card import ModelCard
 from ctpdeploy.runtime.data.prediction import Provenance
 from ctpdeploy.runtime.io.nifti_case import read_nifti_case
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, network_grid
@@ -66,6 +67,20 @@ def test_volumes_have_the_header_of_the_series(tmp_path: Path, phantom_folder: P
     mask = np.asanyarray(nib.load(folder / "sub-case1_desc-lesion_mask.nii.gz").dataobj)
     tmax = nifti_cases.load(next((phantom_folder / "case_1").glob("*CT_Tmax*/*.nii")))
     assert_array_equal(mask, tmax / CONFIG.time_window > 0.5)
+
+
+def test_the_report_states_the_card_and_the_threshold(tmp_path: Path, phantom_case: Case):
+    card = ModelCard(kind="phantom", validation_dice=0.1, cases={"train": 4}, fingerprints={"train": ["0" * 16]})
+    pipeline = Pipeline(Threshold(), replace(CONFIG, threshold=0.35), SOURCE, card=card)
+    written = write_prediction(tmp_path, phantom_case, pipeline.predict(phantom_case))
+    found = json.loads((written / "report.json").read_text())
+    assert found["lesion"]["threshold"] == 0.35
+    assert found["notices"] == ["Networks trained on synthetic patients.", INTENDED_USE]
+    assert found["model_card"]["reaches_floor"] is False
+    assert (found["model_card"]["cases"], "fingerprints" in found["model_card"]) == ({"train": 4}, False)
+    assert "networks-poor" in [one["code"] for one in found["findings"] if one["severity"] == "serious"]
+    plain = json.loads((write(tmp_path / "plain", phantom_case) / "report.json").read_text())
+    assert (plain["lesion"]["threshold"], plain["model_card"], plain["notices"]) == (0.5, None, [INTENDED_USE])
 
 
 def test_equal_results_are_equal_files(tmp_path: Path, phantom_case: Case):
