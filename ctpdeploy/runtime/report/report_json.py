@@ -57,6 +57,7 @@ def build_report(
             "start_s": float(case.times[window.start]),
             "end_s": float(case.times[window.end]),
             "frames": list(window.frames),
+            "averaged": [[first, end - 1] for first, end in window.spans] if window.averages else None,
         },
         "perfusion_maps": {
             "computed_with": dataclasses.asdict(case.perfusion.stated()) if case.perfusion else None,

@@ -127,6 +127,16 @@ def test_the_report_says_what_was_found_and_what_ran(tmp_path: Path, phantom_cas
     assert list(report["seconds"]) == ["read", "preprocess", "networks", "postprocess", "write", "overview"]
     assert set(report["outputs"].values()) | {"report.json"} == {path.name for path in folder.iterdir()}
     assert report["perfusion_window"]["start_frame"] in range(20)
+    assert report["perfusion_window"]["averaged"] is None
+
+
+def test_frames_that_were_averaged_are_reported(tmp_path: Path, phantom_case: Case):
+    config = replace(CONFIG, frame_means=True)
+    prediction = Pipeline(Threshold(), config, SOURCE).predict(phantom_case)
+    report = json.loads((write_prediction(tmp_path, phantom_case, prediction) / "report.json").read_text())
+    window = report["perfusion_window"]
+    assert [(first + last) // 2 for first, last in window["averaged"]] == window["frames"]
+    assert (window["averaged"][0][0], window["averaged"][-1][1]) == (window["start_frame"], window["end_frame"])
 
 
 @pytest.mark.parametrize("settings", [None, PerfusionConfig(method="osvd")])
