@@ -111,7 +111,7 @@ def _results(folder: Path) -> Timed:
         mask=probability > 0.5,
         probability=probability,
         pseudo_dwi=probability,
-        window=PerfusionWindow(start=0, end=1, frames=(0, 1), curve=np.zeros(2)),
+        window=PerfusionWindow(start=0, end=1, spans=((0, 1), (1, 2)), curve=np.zeros(2)),
         engine=EngineInfo(backend="none", device="none", precision="fp32"),
         seconds={},
     )

@@ -14,7 +14,7 @@ from peer_networks import Lesion
 
 from ctpdeploy.runtime import Case
 from ctpdeploy.runtime.data.slices import SliceBatch
-from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, from_network_grid, preprocess
+from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, network_grid, preprocess
 from ctpdeploy.train.networks.chain import Chain
 
 __all__ = ["VARIANTS", "TorchNetworks", "ceilings", "truth"]
@@ -113,7 +113,7 @@ class TorchNetworks:
     def predict(self, case: Case, config: PreprocessConfig) -> NDArray[np.bool_]:
         """Series in memory to mask in memory, with NumPy before and after."""
         probability = self.run(preprocess(case, config)[0])
-        return from_network_grid(probability, case, config) > 0.5
+        return network_grid(case, config).restore(probability) > 0.5
 
     def without_copies(self, batch: SliceBatch) -> Callable[[], None]:
         """The networks alone, on slices that are on the device."""

@@ -25,7 +25,7 @@ __all__ = ["wide_bundle", "widen_chain", "widen_network", "widen_run"]
 
 _SLICES, _FRAMES = 2, 40
 """Of the patient that the gate compares on."""
-_PATIENTS, _SEED = 40, 1
+_PATIENTS, _SEED, _SIZE = 40, 1, 128
 
 
 def wide_bundle(folder: Path, *, width: int, size: int, run: Path | None = None) -> Path:
@@ -66,7 +66,7 @@ def widen_run(narrow: Path, wide: Path, *, width: int, size: int) -> None:
     if rest:
         raise UsageError(f"The width {width} is no multiple of {config.width}, that of the run in {narrow}.")
     chain = widen_chain(load_chain(source.checkpoint("best")), factor)
-    constants = replace(config.preprocess, slice_shape=(size, size))
+    constants = replace(config.preprocess, slice_shape=(size, size), pixel_mm=0.0)
     RunFolder(wide).begin(replace(config, width=width, preprocess=constants), source.split(), "widened")
     checkpoint = wide / "checkpoints" / "best"
     checkpoint.mkdir()
@@ -103,7 +103,6 @@ def _trained(folder: Path) -> Path:
     """A run of the smallest preset, begun or completed here."""
     run, patients, config = folder / "trained", folder / "trained-patients", PRESETS["tiny"]
     if not patients.exists():
-        size = config.preprocess.slice_shape[0]
-        write_dataset(patients, cases=_PATIENTS, seed=_SEED, config=PhantomConfig(size=size))
+        write_dataset(patients, cases=_PATIENTS, seed=_SEED, config=PhantomConfig(size=_SIZE))
     train(patients, run, config, resume=RunFolder(run).begun)
     return run

@@ -50,7 +50,9 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory, phantom_folder: Path) 
     """A run of two epochs at width 4, one for all workers: no test may change it."""
     from ctpdeploy.train import PRESETS, train
 
-    config = merge(PRESETS["tiny"], {"width": 4, "epochs": 2, "preprocess": {"slice_shape": [SIZE, SIZE]}})
+    config = merge(
+        PRESETS["tiny"], {"width": 4, "epochs": 2, "preprocess": {"slice_shape": [SIZE, SIZE], "pixel_mm": 0.0}}
+    )
 
     def make(run: Path) -> None:
         train(phantom_folder, run, config)

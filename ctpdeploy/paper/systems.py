@@ -1,6 +1,7 @@
 """The systems of the source's tables 1 to 5: which networks, on what inputs, with which losses, trained how.
 
-A system is a row of a table. Rows that are one and the same system share it: 33 rows, 30 systems. Inputs are named::
+A system is a row of a table, but for one that is of none. Rows that are one and the same system share it: 33 rows, 30
+systems. Inputs are named::
 
     frames    I*, six frames of the series            maps        F_o: CBF, CBV, MTT, Tmax
     features  F_o and F_l, the temporal maximum       extractor   F_h, what Phi_e makes of the frames
@@ -150,6 +151,8 @@ SYSTEMS: dict[str, System] = {
     "dwi_olh_s": _proposed(("pseudo_dwi",), _PROPOSED, (("extractor",), ("generator",), ("segmenter",))),
     "maps_dwi_olh": _proposed(("maps", "pseudo_dwi"), _PROPOSED, _JOINT),
     "real_dwi": _proposed(("dwi",)),
+    # of no table: all that the proposed system sees, straight into SLNet; what the detour by a pseudo-DWI has to beat
+    "features_frames": _proposed(("features", "frames")),
 }
 """Every system by its name; the source's own is ``dwi_olh``."""
 

@@ -19,6 +19,7 @@ from ctpdeploy.runtime.data.origin import fingerprint
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.data.prediction import Prediction, Provenance
 from ctpdeploy.runtime.gate.preprocessing import require_preprocessing
+from ctpdeploy.runtime.preprocess.field import inspect_field
 from ctpdeploy.runtime.preprocess.postprocess import components_of
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 from ctpdeploy.runtime.quality.lesion import inspect_lesion
@@ -127,7 +128,7 @@ class Pipeline:
         outputs = run_case(self.engine, case, self.config)
         start = time.perf_counter()
         components = components_of(outputs.mask, case)
-        doubts = (*implausible(case), *inspect_lesion(outputs.mask, case))
+        doubts = (*implausible(case), *inspect_field(case, self.config), *inspect_lesion(outputs.mask, case))
         looking = time.perf_counter() - start
         seconds = {**outputs.seconds, "postprocess": outputs.seconds["postprocess"] + looking}
         known = () if self.card is None else self.card.findings(fingerprint(case.series))

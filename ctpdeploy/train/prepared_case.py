@@ -18,7 +18,7 @@ from safetensors.numpy import save
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.case import BoolArray, Case
 from ctpdeploy.runtime.data.slices import SliceBatch
-from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, preprocess, to_network_grid
+from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, network_grid, preprocess
 from ctpdeploy.train.case_facts import CaseFacts
 
 __all__ = ["PreparedCase", "pack", "prepare", "unpack"]
@@ -52,7 +52,7 @@ def prepare(case: Case, config: PreprocessConfig) -> PreparedCase:
     return PreparedCase(
         identifier=case.identifier,
         inputs=preprocess(case, config)[0],
-        lesion=to_network_grid(case.lesion.astype(np.float32), case, config) >= 0.5,
+        lesion=network_grid(case, config).resample(case.lesion.astype(np.float32)) >= 0.5,
         facts=CaseFacts.of(case),
     )
 

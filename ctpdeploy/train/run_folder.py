@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ctpdeploy.atomic import atomic_folder, atomic_replace
 from ctpdeploy.config import merge, to_dict
@@ -55,10 +55,13 @@ class RunState:
     best_epoch: int = 0
     best_score: float = -math.inf
 
-    def after_epoch(self, score: float) -> "RunState":
-        """The state after one more epoch with this score; of equals the earlier one stays the best."""
+    def after_epoch(self, score: float, keep: Literal["best", "last"] = "best") -> "RunState":
+        """The state after one more epoch with this score; of equals the earlier one stays the best.
+
+        With ``keep="last"`` each epoch counts as the best so far.
+        """
         epoch = self.epoch + 1
-        if score > self.best_score:
+        if keep == "last" or score > self.best_score:
             return RunState(epoch=epoch, best_epoch=epoch, best_score=score)
         return RunState(epoch=epoch, best_epoch=self.best_epoch, best_score=self.best_score)
 

@@ -194,7 +194,7 @@ class Trainer:
                 elif not begins and epoch == first:
                     self.learner.load(self.run.checkpoint("last"))
                 validation, measured = self._epoch(epoch, stages[number], of=stages[-1].end)
-                state = state.after_epoch(validation.score)
+                state = state.after_epoch(validation.score, self.config.keep)
                 if events:
                     events.add(epoch, measured)
                     self.run.append_metrics(epoch, measured)

@@ -5,11 +5,10 @@ import os
 from pathlib import Path
 
 import pytest
+from support.commands import SMALL
 
 from ctpdeploy.cli import run
 from ctpdeploy.errors import ExitCode
-
-TRAINING = ["--preset", "tiny", "--set", "width=4", "--set", "epochs=1", "--set", "preprocess.slice_shape=[64,64]"]
 
 
 def commands(bundle: Path, data: Path, trained: Path, out: str) -> dict[str, list[str]]:
@@ -18,10 +17,10 @@ def commands(bundle: Path, data: Path, trained: Path, out: str) -> dict[str, lis
         "infer": ["infer", str(bundle), str(data), "--out", out],
         "evaluate": ["evaluate", str(bundle), str(data), "--out", out],
         "benchmark": ["benchmark", str(bundle), str(data), "--out", out],
-        "train": ["train", str(data), "--out", out, *TRAINING],
+        "train": ["train", str(data), "--out", out, *SMALL],
         "export": ["export", str(trained), "--out", out],
         "export --triton": ["export", str(trained), "--out", f"{data}.ctpbundle", "--triton", out],
-        "reproduce": ["reproduce", "5", str(data), "--rows", "Fo", "--test", str(data), "--out", out, *TRAINING],
+        "reproduce": ["reproduce", "5", str(data), "--rows", "Fo", "--test", str(data), "--out", out, *SMALL],
         "figures": ["figures", str(data), str(data), "--out", out],
         "phantom": ["phantom", out, "--cases", "1"],
         "demo": ["demo", out],

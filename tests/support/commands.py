@@ -1,4 +1,5 @@
 """Options that several tests of the command line give."""
 
-SMALL = ["--preset", "tiny", "--set", "width=4", "--set", "epochs=1", "--set", "preprocess.slice_shape=[64,64]"]
+_SETTINGS = ("width=4", "epochs=1", "preprocess.slice_shape=[48,48]", "preprocess.pixel_mm=4")
+SMALL = ["--preset", "tiny", *(word for setting in _SETTINGS for word in ("--set", setting))]
 """Of a run of one epoch at width 4."""

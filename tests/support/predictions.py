@@ -12,7 +12,7 @@ def predicted(mask: np.ndarray, pseudo_dwi: np.ndarray | None = None) -> Predict
         mask=mask,
         probability=mask.astype(np.float32),
         pseudo_dwi=pseudo_dwi,
-        window=PerfusionWindow(start=0, end=1, frames=(0, 1), curve=np.zeros(2)),
+        window=PerfusionWindow(start=0, end=1, spans=((0, 1), (1, 2)), curve=np.zeros(2)),
         engine=EngineInfo(backend="none", device="none", precision="fp32"),
         seconds={},
     )

@@ -38,6 +38,15 @@ def test_best_checkpoint_is_the_epoch_with_the_highest_dice(finished: Path) -> N
     assert state == {"epoch": int(np.argmax(dice)) + 1, "best_epoch": int(np.argmax(dice)) + 1, "best_score": max(dice)}
 
 
+def test_the_last_epoch_is_kept_where_the_run_says_so(data: Path, tmp_path: Path, config: TrainConfig) -> None:
+    out = tmp_path / "run"
+    summary = train(data, out, replace(config, epochs=3, keep="last", optimiser=OptimiserConfig(learning_rate=1e-9)))
+    assert summary.best_epoch == 3  # though no epoch is better than the first
+    kept, last = (tensors(out / "checkpoints" / name) for name in ("best", "last"))
+    assert kept.keys() <= last.keys()
+    assert all((kept[name] == last[name]).all() for name in kept)
+
+
 def test_patients_stay_on_one_side(data: Path, tmp_path: Path, config: TrainConfig) -> None:
     table = tmp_path / "patients.csv"
     table.write_text("case,patient\ncase_1,a\ncase_2,a\ncase_3,b\ncase_4,b\n", encoding="utf-8")

@@ -69,6 +69,7 @@ CODES: Final[dict[str, Code]] = {
     "slice-without-brain": Code(
         "serious", "a slice shows less than half of the brain of the one beside it, as where the skull is open"
     ),
+    "brain-beyond-field": Code("serious", "the brain reaches over 4 mm beyond the field that the networks see"),
     "lesion-outside-tissue": Code("serious", "over 10 % of the lesion lies in air, fat or bone"),
     "sides-not-stated": Code("serious", "no form code of a header is set; where it is the series', no side is named"),
     "sides-contradict": Code(

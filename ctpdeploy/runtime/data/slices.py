@@ -19,16 +19,22 @@ class PerfusionWindow:
     Attributes:
         start: T_s, index of the first frame.
         end: T_e, index of the last frame.
-        frames: the C_e frames handed to the feature extractor, ascending, T_s and T_e included.
+        spans: first frame and the one after the last of each of the C_e images handed to the feature extractor,
+            ascending: one frame each, T_s and T_e among them, or the frames that it is the mean of.
         curve: q(t), float64 ``(T,)``, in HU summed over all voxels.
         findings: which fallback was taken, and why.
     """
 
     start: int
     end: int
-    frames: tuple[int, ...]
+    spans: tuple[tuple[int, int], ...]
     curve: FloatArray
     findings: tuple[Finding, ...] = ()
+
+    @property
+    def frames(self) -> tuple[int, ...]:
+        """The frame in the middle of each of these images: itself, or the one that stands for its mean."""
+        return tuple((first + end - 1) // 2 for first, end in self.spans)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,13 +27,14 @@ def accumulated_intensity(series: NDArray[Any]) -> FloatArray:
     return summarise(series).curve
 
 
-def perfusion_window(curve: FloatArray, *, run_length: int, frames: int) -> PerfusionWindow:
+def perfusion_window(curve: FloatArray, *, run_length: int, frames: int, means: bool = False) -> PerfusionWindow:
     """Find T_s and T_e in q(t) and choose the frames.
 
     Args:
         curve: q(t), ``(T,)`` with T >= 2, finite.
         run_length: K, the number of steps that must rise or fall without a break.
         frames: C_e, how many frames to take, uniformly from T_s to T_e.
+        means: take the mean of each C_e-th of the frames from T_s to T_e instead.
 
     Where no run is found, T_s is the first and T_e the last frame; where fewer than C_e frames lie between them,
     the whole series is taken, with repeated frames if even that is too short. Each fallback is a finding.
@@ -63,9 +64,25 @@ def perfusion_window(curve: FloatArray, *, run_length: int, frames: int) -> Perf
     if last + 1 < frames:
         sentence = f"The series has {last + 1} frames: some of the {frames} are repeated."
         found.append(finding("frames-repeated", sentence))
-    # floor(x + 0.5), not numpy's banker's rounding, so that C++ and CUDA choose the same frames
-    chosen = np.floor(np.linspace(start, end, frames) + 0.5).astype(int)
-    return PerfusionWindow(start=start, end=end, frames=tuple(chosen.tolist()), curve=curve, findings=tuple(found))
+    spans = _shares(start, end, frames) if means else _single(start, end, frames)
+    return PerfusionWindow(start=start, end=end, spans=spans, curve=curve, findings=tuple(found))
+
+
+def _single(start: int, end: int, count: int) -> tuple[tuple[int, int], ...]:
+    """Frames uniformly from the first to the last, each by itself."""
+    return tuple((t, t + 1) for t in _rounded(np.linspace(start, end, count)))
+
+
+def _shares(start: int, end: int, count: int) -> tuple[tuple[int, int], ...]:
+    """All frames from the first to the last in equal shares, of at least one frame."""
+    edges = _rounded(np.linspace(start, end + 1, count + 1))
+    firsts = [min(edge, end) for edge in edges[:-1]]
+    return tuple((first, max(edge, first + 1)) for first, edge in zip(firsts, edges[1:], strict=True))
+
+
+def _rounded(places: FloatArray) -> list[int]:
+    """The nearest frames; halves go up, not to the even one as numpy's do, so that C++ and CUDA choose the same."""
+    return [int(place) for place in np.floor(places + 0.5)]
 
 
 def _run_starts(condition: NDArray[np.bool_], length: int) -> NDArray[np.int64]:

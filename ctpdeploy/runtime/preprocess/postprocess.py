@@ -11,7 +11,7 @@ from ctpdeploy.runtime.data.case import BoolArray, Case
 from ctpdeploy.runtime.data.prediction import Component, Side
 from ctpdeploy.runtime.data.slices import SliceOutputs, require_outputs
 from ctpdeploy.runtime.perfusion.brain import brain_mask
-from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, from_network_grid
+from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, network_grid
 
 __all__ = ["postprocess"]
 
@@ -40,11 +40,12 @@ def postprocess(
             )
     if outputs.probability.min() < 0.0 or outputs.probability.max() > _ONE:
         raise BackendError(f"The engine returned probabilities outside 0 to 1 for {case.identifier}: take another one.")
-    probability = from_network_grid(outputs.probability, case, config)
+    grid = network_grid(case, config)
+    probability = grid.restore(outputs.probability)
     mask = probability > config.threshold
     if outputs.pseudo_dwi is None:
         return mask, probability, None
-    return mask, probability, from_network_grid(outputs.pseudo_dwi[:, 0], case, config)
+    return mask, probability, grid.restore(outputs.pseudo_dwi[:, 0])
 
 
 def components_of(mask: BoolArray, case: Case) -> tuple[Component, ...]:

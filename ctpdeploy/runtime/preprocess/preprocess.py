@@ -2,7 +2,7 @@
 
 Training and deployment both call :func:`preprocess`; its constants travel inside the bundle. In order: the
 perfusion window from q(t) (equations 2, 3), C_e frames, the temporal maximum F_l (equation 1), scaling to [0, 1],
-and resampling of each slice to the networks' grid where the case has another.
+and resampling of each slice to the networks' grid (:mod:`ctpdeploy.runtime.preprocess.network_grid`).
 
 Scaling: the source states it for DWI alone (minimum to 99th percentile of the volume). The same rule serves CBF and
 CBV, whose units differ between vendors; MTT and Tmax are seconds, CT is HU, and keep fixed windows.
@@ -18,19 +18,18 @@ from numpy.typing import NDArray
 from ctpdeploy.config import merge
 from ctpdeploy.runtime.data.case import Case, FloatArray
 from ctpdeploy.runtime.data.slices import PerfusionWindow, SliceBatch
+from ctpdeploy.runtime.preprocess.network_grid import NetworkGrid
 from ctpdeploy.runtime.preprocess.perfusion_window import perfusion_window
 from ctpdeploy.runtime.preprocess.temporal_summary import summarise
 
 __all__ = [
     "FEATURE_NAMES",
     "PreprocessConfig",
-    "from_network_grid",
-    "pixel_steps",
+    "network_grid",
     "preprocess",
     "scale_dwi",
     "stored_config",
-    "to_network_grid",
-    "triangle",
+    "window_of",
 ]
 
 FEATURE_NAMES = ("cbf", "cbv", "mtt", "tmax", "mip")
@@ -43,8 +42,12 @@ class PreprocessConfig:
 
     Attributes:
         slice_shape: rows and columns of the networks' grid; normalisation statistics span all of it.
+        pixel_mm: side of a pixel of that grid, which then is a field of fixed size around the head; 0 for the whole
+            slice, whatever the size of its pixels, as in the source.
         run_length: K of equations 2 and 3.
         frames: C_e, frames given to the feature extractor.
+        frame_means: whether each of these is the mean of its share of the window; one frame of it, as in the source, if
+            not.
         cta_window: HU that become 0 and 1 in the frames and in the MIP.
         flow_percentile: percentile of a CBF or CBV volume that becomes 1.
         time_window: seconds of MTT and Tmax that become 1.
@@ -56,8 +59,10 @@ class PreprocessConfig:
     """
 
     slice_shape: tuple[int, int] = (256, 256)
+    pixel_mm: float = 0.0
     run_length: int = 5
     frames: int = 6
+    frame_means: bool = False
     cta_window: tuple[float, float] = (0.0, 200.0)
     flow_percentile: float = 99.0
     time_window: float = 20.0
@@ -78,8 +83,9 @@ def stored_config(values: Mapping[str, object], where: str) -> PreprocessConfig:
 def preprocess(case: Case, config: PreprocessConfig) -> tuple[SliceBatch, PerfusionWindow]:
     """The network input of a case, and the perfusion window that its frames were taken from."""
     summary = summarise(case.series)
-    window = perfusion_window(summary.curve, run_length=config.run_length, frames=config.frames)
-    frames = (_clip_to_window(case.series[t], *config.cta_window) for t in window.frames)
+    window = window_of(summary.curve, config)
+    grid, slices = network_grid(case, config), case.series.shape[1]
+    frames = (_clip_to_window(_mean(case.series[first:end]), *config.cta_window) for first, end in window.spans)
     features = (
         _to_percentile(case.maps["cbf"], config.flow_percentile),
         _to_percentile(case.maps["cbv"], config.flow_percentile),
@@ -88,20 +94,20 @@ def preprocess(case: Case, config: PreprocessConfig) -> tuple[SliceBatch, Perfus
         _clip_to_window(summary.maximum, *config.cta_window),
     )
     batch = SliceBatch(
-        frames=_channels(frames, config.frames, case, config),
-        features=_channels(features, len(features), case, config),
-        dwi=None if case.dwi is None else to_network_grid(scale_dwi(case.dwi, config), case, config)[:, None],
+        frames=_channels(frames, slices, config.frames, grid),
+        features=_channels(features, slices, len(features), grid),
+        dwi=None if case.dwi is None else grid.resample(scale_dwi(case.dwi, config))[:, None],
     )
     return batch, window
 
 
 def _channels(
-    volumes: Iterable[NDArray[np.float32]], count: int, case: Case, config: PreprocessConfig
+    volumes: Iterable[NDArray[np.float32]], slices: int, count: int, grid: NetworkGrid
 ) -> NDArray[np.float32]:
-    """Volumes of a case side by side on the networks' grid, ``(D, count, *slice_shape)``."""
-    joined = np.empty((case.series.shape[1], count, *config.slice_shape), dtype=np.float32)
+    """Volumes of a case side by side on the networks' grid, ``(slices, count, *slice_shape)``."""
+    joined = np.empty((slices, count, *grid.shape), dtype=np.float32)
     for channel, volume in enumerate(volumes):
-        joined[:, channel] = to_network_grid(volume, case, config)
+        joined[:, channel] = grid.resample(volume)
     return joined
 
 
@@ -110,47 +116,21 @@ def scale_dwi(dwi: FloatArray, config: PreprocessConfig) -> NDArray[np.float32]:
     return _to_percentile(dwi, config.dwi_percentile, clip=config.dwi_clipped)
 
 
-def to_network_grid(volume: NDArray[np.float32], case: Case, config: PreprocessConfig) -> NDArray[np.float32]:
-    """Resample ``(D, H, W)`` of a case to ``(D, *slice_shape)``: centred, square pixels, cropping nothing.
-
-    Outside the source the result is 0, the scaled value of air. Where the grids agree the input itself is returned.
-    """
-    return _resize(volume, config.slice_shape, pixel_steps(case, config))
+def window_of(curve: FloatArray, config: PreprocessConfig) -> PerfusionWindow:
+    """The perfusion window of q(t) ``(T,)``."""
+    return perfusion_window(curve, run_length=config.run_length, frames=config.frames, means=config.frame_means)
 
 
-def from_network_grid(volume: NDArray[np.float32], case: Case, config: PreprocessConfig) -> NDArray[np.float32]:
-    """The way back of :func:`to_network_grid`: ``(D, *slice_shape)`` to the voxels of the case."""
-    rows, columns = pixel_steps(case, config)
-    height, width = case.series.shape[2:]
-    return _resize(volume, (height, width), (1 / rows, 1 / columns))
+def network_grid(case: Case, config: PreprocessConfig) -> NetworkGrid:
+    """The networks' grid among the pixels of a case."""
+    if config.pixel_mm:
+        return NetworkGrid.of_head(case, config.slice_shape, config.pixel_mm)
+    return NetworkGrid.of_slice(case, config.slice_shape)
 
 
-def pixel_steps(case: Case, config: PreprocessConfig) -> tuple[float, float]:
-    """Size of a network pixel in rows and columns of the case."""
-    (height, width), (rows, columns) = case.series.shape[2:], config.slice_shape
-    _, dy, dx = case.geometry.spacing
-    pixel = max(height * dy / rows, width * dx / columns)
-    return round(pixel / dy, 9), round(pixel / dx, 9)  # 1 but for rounding is 1: then nothing is resampled
-
-
-def _resize(volume: NDArray[np.float32], shape: tuple[int, int], steps: tuple[float, float]) -> NDArray[np.float32]:
-    """``rows @ slice @ columns.T`` for each slice; the volume itself where that changes nothing."""
-    if volume.shape[1:] == shape and steps == (1.0, 1.0):
-        return volume
-    rows, columns = (triangle(*sizes) for sizes in zip(volume.shape[1:], shape, steps, strict=True))
-    return np.asarray(rows @ volume @ columns.T, dtype=np.float32)
-
-
-def triangle(size_in: int, size_out: int, step: float) -> NDArray[np.float32]:
-    """Linear interpolation as a ``(size_out, size_in)`` matrix, widened to a low-pass filter when it shrinks.
-
-    ``step`` is the size of an output pixel in input pixels; both grids share their centre.
-    """
-    centre = (np.arange(size_out) - (size_out - 1) / 2) * step + (size_in - 1) / 2
-    distance = np.abs(np.arange(size_in)[None, :] - centre[:, None])
-    weight = np.clip(1.0 - distance / max(step, 1.0), 0.0, None)
-    total = weight.sum(axis=1, keepdims=True)
-    return np.divide(weight, total, out=np.zeros_like(weight), where=total > 0).astype(np.float32)
+def _mean(frames: NDArray[Any]) -> NDArray[Any]:
+    """Mean of ``(T, D, H, W)`` over time, float64; a single frame as it is."""
+    return frames[0] if len(frames) == 1 else np.asarray(frames.mean(axis=0, dtype=np.float64))
 
 
 def _clip_to_window(volume: NDArray[Any], low: float, high: float) -> NDArray[np.float32]:

@@ -31,7 +31,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return json.loads((folder / "bundle.json").read_text())
 
 
-LATER = {"dwi_clipped", "least_slice_mm", "threshold"}
+LATER = {"dwi_clipped", "frame_means", "least_slice_mm", "pixel_mm", "threshold"}
 """Constants that bundles of the same schema may lack."""
 
 

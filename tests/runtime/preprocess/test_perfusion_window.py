@@ -85,3 +85,18 @@ def test_accumulated_intensity_sums_in_float64():
     expected = series.astype(np.float64).sum(axis=(1, 2, 3))
     assert_array_equal(accumulated_intensity(series), expected)
     assert accumulated_intensity(np.full((2, 1, 300, 300), 3000, dtype=np.int16))[0] == 3000 * 300 * 300
+
+
+@pytest.mark.parametrize("length", [2, 5, 6, 7, 11, 40])
+@pytest.mark.parametrize("count", [1, 6, 9])
+def test_means_take_every_frame_of_the_window_once(length: int, count: int):
+    window = perfusion_window(np.arange(float(length)), run_length=1, frames=count, means=True)
+    assert len(window.spans) == count
+    assert all(window.start <= first < end <= window.end + 1 for first, end in window.spans)
+    taken = [t for first, end in window.spans for t in range(first, end)]
+    assert set(taken) == set(range(window.start, window.end + 1))
+    sizes = [end - first for first, end in window.spans]
+    assert max(sizes) - min(sizes) <= 1
+    if length >= count:
+        assert len(taken) == len(set(taken))
+    assert window.frames == tuple((first + end - 1) // 2 for first, end in window.spans)

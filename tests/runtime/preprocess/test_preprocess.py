@@ -3,8 +3,6 @@ import dataclasses
 import nibabel as nib
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from ctpdeploy.config import to_dict
@@ -13,11 +11,9 @@ from ctpdeploy.runtime.data.case import Case, Geometry
 from ctpdeploy.runtime.preprocess.preprocess import (
     FEATURE_NAMES,
     PreprocessConfig,
-    from_network_grid,
     preprocess,
     scale_dwi,
     stored_config,
-    to_network_grid,
 )
 
 
@@ -99,50 +95,12 @@ def test_constants_that_say_nothing_of_clipping_are_of_a_time_when_all_clipped()
         stored_config({"dwi_clip": True}, "x")
 
 
-@given(pixel=st.floats(0.3, 3.0))
-def test_the_networks_own_grid_is_left_as_it_is(pixel: float):
-    case, config = make_case(spacing=(5.0, pixel, pixel)), PreprocessConfig(slice_shape=(32, 48))
-    volume = case.maps["cbf"]
-    assert to_network_grid(volume, case, config) is volume
-    assert from_network_grid(volume, case, config) is volume
-
-
-@settings(max_examples=30)
-@given(
-    height=st.integers(17, 90),
-    width=st.integers(17, 90),
-    dy=st.floats(0.4, 2.0),
-    dx=st.floats(0.4, 2.0),
-    grid=st.sampled_from([(32, 32), (64, 64), (48, 96)]),
-)
-def test_resampling_keeps_places_and_the_way_back_returns(
-    height: int, width: int, dy: float, dx: float, grid: tuple[int, int]
-):
-    """A linear ramp in mm stays that ramp on the other grid, and comes back as it was, away from the borders."""
-    case = make_case((1, height, width), (5.0, dy, dx))
-    config = PreprocessConfig(slice_shape=grid)
-    y = (np.arange(height) - (height - 1) / 2) * dy
-    x = (np.arange(width) - (width - 1) / 2) * dx
-    ramp = (500 + 2 * y[:, None] - x[None, :])[None].astype(np.float32)
-    there = to_network_grid(ramp, case, config)
-    assert there.shape == (1, *grid)
-    pixel = max(height * dy / grid[0], width * dx / grid[1])
-    v = (np.arange(grid[0]) - (grid[0] - 1) / 2) * pixel
-    u = (np.arange(grid[1]) - (grid[1] - 1) / 2) * pixel
-    margin = 2 * max(pixel, dy, dx)
-    tolerance = 0.1 * 3 * max(pixel, dy, dx)  # the ramp climbs by 3 per mm at most
-    rows, columns = np.abs(v) < height * dy / 2 - margin, np.abs(u) < width * dx / 2 - margin
-    expected = 500 + 2 * v[:, None] - u[None, :]
-    assert_allclose(there[0][np.ix_(rows, columns)], expected[np.ix_(rows, columns)], atol=tolerance)
-    back = from_network_grid(there, case, config)
-    assert back.shape == ramp.shape
-    rows, columns = np.abs(y) < height * dy / 2 - 2 * margin, np.abs(x) < width * dx / 2 - 2 * margin
-    assert_allclose(back[0][np.ix_(rows, columns)], ramp[0][np.ix_(rows, columns)], atol=tolerance)
-
-
-def test_outside_the_source_there_is_air():
-    case = make_case((1, 20, 40))
-    there = to_network_grid(np.ones((1, 20, 40), dtype=np.float32), case, PreprocessConfig(slice_shape=(64, 64)))
-    assert not there[0, :15].any()
-    assert not there[0, -15:].any()
-    assert_allclose(there[0, 20:44], 1.0, rtol=1e-6)
+def test_frames_may_be_means_of_their_share_of_the_window():
+    case, config = make_case(), PreprocessConfig(slice_shape=(32, 48), frame_means=True)
+    batch, window = preprocess(case, config)
+    assert [end for _, end in window.spans[:-1]] == [first for first, _ in window.spans[1:]]
+    shares = [case.series[first:end].astype(np.float64).mean(axis=0) for first, end in window.spans]
+    assert_allclose(batch.frames, np.clip(np.stack(shares, axis=1) / 200, 0, 1), atol=2e-7)
+    single = preprocess(case, PreprocessConfig(slice_shape=(32, 48)))[0]
+    assert np.abs(batch.frames - single.frames).max() > 1e-3
+    assert_array_equal(batch.features, single.features)

@@ -32,7 +32,7 @@ def prediction(phantom_case: Case) -> Prediction:
     frames = tuple(range(4, 14, 2))
     outputs = replace(
         predicted(mask).outputs,
-        window=PerfusionWindow(start=4, end=12, frames=frames, curve=np.arange(20.0)),
+        window=PerfusionWindow(start=4, end=12, spans=tuple((t, t + 1) for t in frames), curve=np.arange(20.0)),
         seconds={"networks": 0.0},
     )
     return Prediction(outputs=outputs, components=(), volume_ml=1.0, threshold=0.5)

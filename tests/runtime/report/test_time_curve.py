@@ -20,7 +20,9 @@ FRAME = Frame(left=20, top=30, width=600, height=215)
 def drawn(case: Case, curve: NDArray[np.float64], start: int, end: int) -> NDArray[np.uint8]:
     """The frame, around which nothing is drawn."""
     frames = tuple(np.linspace(start, end, 6).round().astype(int).tolist())
-    window = PerfusionWindow(start=start, end=end, frames=frames, curve=curve * case.series[0].size)
+    window = PerfusionWindow(
+        start=start, end=end, spans=tuple((t, t + 1) for t in frames), curve=curve * case.series[0].size
+    )
     canvas = Canvas(275, 640)
     draw_curve(canvas, FRAME, replace(case, times=np.arange(len(curve)) * 2.0), window)
     page = np.array(canvas.image)

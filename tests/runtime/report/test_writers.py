@@ -18,7 +18,7 @@ from ctpdeploy.runtime import Case, PerfusionConfig, Pipeline, read_case, write_
 from ctpdeploy.runtime.data.model_card import ModelCard
 from ctpdeploy.runtime.data.prediction import Provenance
 from ctpdeploy.runtime.io.nifti_case import read_nifti_case
-from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, from_network_grid, to_network_grid
+from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, network_grid
 from ctpdeploy.runtime.report.writers import write_volume
 
 SOURCE = Provenance(
@@ -103,8 +103,8 @@ def test_a_mask_lies_on_the_voxels_of_any_orientation(tmp_path: Path):
     write_volume(tmp_path / "tmax.nii.gz", case.maps["tmax"], case)
     assert_allclose(nifti_cases.load(tmp_path / "tmax.nii.gz"), nifti_cases.maps()["CT_Tmax"], rtol=1e-6)
     assert_allclose(nib.load(tmp_path / "tmax.nii.gz").affine, affine, atol=1e-6)
-    assert to_network_grid(case.maps["tmax"], case, CONFIG).shape == (3, 64, 64)
-    assert from_network_grid(np.zeros((3, 64, 64), np.float32), case, CONFIG).shape == case.maps["tmax"].shape
+    assert network_grid(case, CONFIG).resample(case.maps["tmax"]).shape == (3, 64, 64)
+    assert network_grid(case, CONFIG).restore(np.zeros((3, 64, 64), np.float32)).shape == case.maps["tmax"].shape
 
 
 def test_the_report_says_what_was_found_and_what_ran(tmp_path: Path, phantom_case: Case):

@@ -1,4 +1,4 @@
-"""Banded matrices: those of :mod:`ctpdeploy.runtime.preprocess.preprocess` between grids, without their zeros."""
+"""Banded matrices: those of :mod:`ctpdeploy.runtime.preprocess.network_grid`, without their zeros."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -6,8 +6,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ctpdeploy.runtime.data.case import Case
-from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, pixel_steps, triangle
+from ctpdeploy.runtime.preprocess.network_grid import Axis, NetworkGrid
 
 __all__ = ["Bands", "from_network", "to_network"]
 
@@ -42,18 +41,18 @@ class Bands:
         )
 
 
-def to_network(case: Case, config: PreprocessConfig) -> tuple[Bands, Bands]:
-    """Rows and columns of :func:`ctpdeploy.runtime.preprocess.preprocess.to_network_grid`."""
-    (height, width), (rows, columns) = case.series.shape[2:], pixel_steps(case, config)
-    return _bands(height, config.slice_shape[0], rows), _bands(width, config.slice_shape[1], columns)
+def to_network(grid: NetworkGrid) -> tuple[Bands, Bands]:
+    """Rows and columns of :meth:`NetworkGrid.resample`."""
+    rows, columns = grid.rows_and_columns
+    return _bands(rows), _bands(columns)
 
 
-def from_network(case: Case, config: PreprocessConfig) -> tuple[Bands, Bands]:
-    """Rows and columns of :func:`ctpdeploy.runtime.preprocess.preprocess.from_network_grid`."""
-    (height, width), (rows, columns) = case.series.shape[2:], pixel_steps(case, config)
-    return _bands(config.slice_shape[0], height, 1 / rows), _bands(config.slice_shape[1], width, 1 / columns)
+def from_network(grid: NetworkGrid) -> tuple[Bands, Bands]:
+    """Rows and columns of :meth:`NetworkGrid.restore`."""
+    rows, columns = grid.rows_and_columns
+    return _bands(rows.back), _bands(columns.back)
 
 
 @lru_cache(maxsize=16)
-def _bands(size_in: int, size_out: int, step: float) -> Bands:
-    return Bands.of(triangle(size_in, size_out, step))
+def _bands(axis: Axis) -> Bands:
+    return Bands.of(axis.matrix())

@@ -259,9 +259,10 @@ select_digit(unsigned* histograms, int shift, unsigned* prefixes, unsigned* rank
 
 // ---- Scaling to [0, 1], and resampling -----------------------------------------------------------------------------
 
-// What becomes of a row of a source: its values low .. low + range become 0 .. 1 of a channel.
+// What becomes of the mean of `rows` rows of a source from `row` on: its values low .. low + range become 0 .. 1 of a
+// channel.
 struct Channel {
-    int row;
+    int row, rows;
     float low, range;
 };
 
@@ -275,18 +276,37 @@ __device__ inline float scaled(float value, const Channel& channel) {
     return fminf(fmaxf((value - channel.low) / channel.range, 0.0f), 1.0f);
 }
 
-// x: fours of pixels, y: slices, z: channels. For grids that agree and slices of a multiple of four pixels.
+// Mean over rows that lie `pitch` numbers apart, added in double and in their order; a single row as it is.
+template <class Stored>
+__device__ float mean(const Stored* at, long long pitch, int rows, double slope, double intercept) {
+    if (rows == 1) return rescaled(*at, slope, intercept);
+    double sum = 0.0;
+#pragma unroll 1
+    for (int i = 0; i < rows; ++i) sum += static_cast<double>(rescaled(at[i * pitch], slope, intercept));
+    return static_cast<float>(sum / rows);
+}
+
+// x: fours of pixels, y: slices, z: channels. For grids that agree and slices of a multiple of four pixels. A warp reads
+// and writes fours; only of the mean of several rows it reads number by number.
 template <class Stored, class Four>
 __device__ void scale(const Stored* source, long long pitch, double slope, double intercept, const Channel* channels,
                       long long pixels, float* result, int of_channels, int first) {
     const long long four = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
     if (four >= pixels / 4) return;
     const Channel channel = channels[blockIdx.z];
-    const Four stored = reinterpret_cast<const Four*>(source + channel.row * pitch + blockIdx.y * pixels)[four];
-    float* slice = result + (static_cast<long long>(blockIdx.y) * of_channels + first + blockIdx.z) * pixels;
-    reinterpret_cast<float4*>(slice)[four] = {
-        scaled(rescaled(stored.x, slope, intercept), channel), scaled(rescaled(stored.y, slope, intercept), channel),
-        scaled(rescaled(stored.z, slope, intercept), channel), scaled(rescaled(stored.w, slope, intercept), channel)};
+    const Stored* slice = source + channel.row * pitch + blockIdx.y * pixels;
+    float* target = result + (static_cast<long long>(blockIdx.y) * of_channels + first + blockIdx.z) * pixels;
+    float value[4];
+    if (channel.rows == 1) {
+        const Four stored = reinterpret_cast<const Four*>(slice)[four];
+        value[0] = rescaled(stored.x, slope, intercept), value[1] = rescaled(stored.y, slope, intercept);
+        value[2] = rescaled(stored.z, slope, intercept), value[3] = rescaled(stored.w, slope, intercept);
+    } else {
+#pragma unroll 1
+        for (int i = 0; i < 4; ++i) value[i] = mean(slice + 4 * four + i, pitch, channel.rows, slope, intercept);
+    }
+    reinterpret_cast<float4*>(target)[four] = {scaled(value[0], channel), scaled(value[1], channel),
+                                               scaled(value[2], channel), scaled(value[3], channel)};
 }
 
 extern "C" __global__ void scale_short(const short* source, long long pitch, double slope, double intercept,
@@ -309,7 +329,7 @@ struct Bands {
 };
 
 // x: rows of the result. One row of `rows @ slice @ columns.T`, in that order, as the reference multiplies; what a
-// matrix leaves out is a zero there. `value` turns a stored number into a pixel.
+// matrix leaves out is a zero there. `value` turns the place of a stored number into a pixel.
 template <class Stored, class Value>
 __device__ void resampled_row(const Stored* slice, int width, Bands rows, Bands columns, int result_width, Value value,
                               float* result) {
@@ -318,7 +338,7 @@ __device__ void resampled_row(const Stored* slice, int width, Bands rows, Bands 
     const float* down = rows.weights + static_cast<long long>(blockIdx.x) * rows.taps;
     for (int x = threadIdx.x; x < width; x += blockDim.x) {
         float sum = 0.0f;
-        for (int k = 0; k < rows.taps; ++k) sum += down[k] * value(top[static_cast<long long>(k) * width + x]);
+        for (int k = 0; k < rows.taps; ++k) sum += down[k] * value(top + static_cast<long long>(k) * width + x);
         row[x] = sum;
     }
     __syncthreads();
@@ -338,7 +358,8 @@ __device__ void scale_resampled(const Stored* source, long long pitch, double sl
     const long long pixels = static_cast<long long>(gridDim.x) * result_width;
     resampled_row(
         source + channel.row * pitch + static_cast<long long>(blockIdx.y) * height * width, width, rows, columns,
-        result_width, [=](Stored stored) { return scaled(rescaled(stored, slope, intercept), channel); },
+        result_width,
+        [=](const Stored* at) { return scaled(mean(at, pitch, channel.rows, slope, intercept), channel); },
         result + (static_cast<long long>(blockIdx.y) * of_channels + first + blockIdx.z) * pixels);
 }
 
@@ -364,7 +385,7 @@ extern "C" __global__ void resample(const float* source, int height, int width, 
                                     const float* column_weights, int column_taps, int result_width, float* result) {
     resampled_row(
         source + static_cast<long long>(blockIdx.y) * height * width, width, {first_rows, row_weights, row_taps},
-        {first_columns, column_weights, column_taps}, result_width, [](float value) { return value; },
+        {first_columns, column_weights, column_taps}, result_width, [](const float* at) { return *at; },
         result + static_cast<long long>(blockIdx.y) * gridDim.x * result_width);
 }
 

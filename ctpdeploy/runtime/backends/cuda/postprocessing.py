@@ -20,7 +20,7 @@ from ctpdeploy.runtime.backends.cuda.nan_check import flag_nonfinite
 from ctpdeploy.runtime.backends.cuda.resample import band_arguments, row_bytes
 from ctpdeploy.runtime.backends.cuda.workspace import Workspace
 from ctpdeploy.runtime.data.case import BoolArray, Case
-from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
+from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, network_grid
 
 __all__ = ["CudaPostprocessor", "QueuedFinding"]
 
@@ -100,7 +100,7 @@ class CudaPostprocessor:
 
     def _in_voxels(self, outputs: dict[str, DeviceArray], case: Case) -> dict[str, DeviceArray]:
         """Outputs in the voxels of the case, ``(D, H, W)``; themselves where the grids agree."""
-        grid = banded_matrices.from_network(case, self._config)
+        grid = banded_matrices.from_network(network_grid(case, self._config))
         if all(band.identity for band in grid):
             return outputs
         tables = band_arguments(self._workspace, "case", grid)

@@ -33,8 +33,7 @@ from ctpdeploy.runtime.backends.cuda.series_upload import (
 from ctpdeploy.runtime.backends.cuda.workspace import Workspace
 from ctpdeploy.runtime.data.case import MAP_NAMES, Case
 from ctpdeploy.runtime.data.slices import PerfusionWindow, SliceBatch
-from ctpdeploy.runtime.preprocess.perfusion_window import perfusion_window
-from ctpdeploy.runtime.preprocess.preprocess import FEATURE_NAMES, PreprocessConfig
+from ctpdeploy.runtime.preprocess.preprocess import FEATURE_NAMES, PreprocessConfig, network_grid, window_of
 
 __all__ = ["CudaPreprocessor", "DeviceBatch"]
 
@@ -96,7 +95,7 @@ class CudaPreprocessor:
 
         _require_finite(case, series.sums, flags)
         curve = series.sums * rescale.slope + rescale.intercept * voxels
-        window = perfusion_window(curve, run_length=self._config.run_length, frames=self._config.frames)
+        window = window_of(curve, self._config)
         flows = [(float(low), percentile.between(*neighbours)) for low, *neighbours in values_of(keys)]
         flows = [(low, high if high > low else math.inf) for low, high in flows]  # a constant volume becomes 0
         batch = self._scale(case, window, maps, flows, series, rescale)
@@ -138,9 +137,10 @@ class CudaPreprocessor:
         features = self._workspace.array(
             "features", (slices, len(FEATURE_NAMES), *self._config.slice_shape), np.float32
         )
-        sampler = Sampler(self._workspace, (slices, grid[0], grid[1]), banded_matrices.to_network(case, self._config))
+        bands = banded_matrices.to_network(network_grid(case, self._config))
+        sampler = Sampler(self._workspace, (slices, grid[0], grid[1]), bands)
         times = [(0.0, self._config.time_window)] * (len(MAP_NAMES) - len(flows))
-        of_frames = [Channel(row=frame, low=low, high=high) for frame in window.frames]
+        of_frames = [Channel(row=start, rows=end - start, low=low, high=high) for start, end in window.spans]
         of_maps = [Channel(row=i, low=a, high=b) for i, (a, b) in enumerate(flows + times)]
         of_maximum = [Channel(row=0, low=low, high=high)]
         for_frames, for_maps, for_maximum = sampler.tables(of_frames, of_maps, of_maximum)

@@ -18,21 +18,29 @@ from ctpdeploy.runtime.backends.cuda.workspace import Workspace
 __all__ = ["Channel", "Sampler"]
 
 _FOUR = 4
-_CHANNEL = np.dtype([("row", np.int32), ("low", np.float32), ("range", np.float32)])
+_CHANNEL = np.dtype([("row", np.int32), ("rows", np.int32), ("low", np.float32), ("range", np.float32)])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Channel:
-    """A channel: its row in the source, and the values there that become 0 and 1."""
+    """A channel.
+
+    Attributes:
+        row: of the source, the first that it is the mean of.
+        low: the value there that becomes 0.
+        high: the value there that becomes 1.
+        rows: how many it is the mean of.
+    """
 
     row: int
     low: float
     high: float
+    rows: int = 1
 
     @property
-    def entry(self) -> tuple[int, float, float]:
+    def entry(self) -> tuple[int, int, float, float]:
         """As the kernels take it."""
-        return self.row, self.low, self.high - self.low
+        return self.row, self.rows, self.low, self.high - self.low
 
 
 class Sampler:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.data.slices import PerfusionWindow
-from ctpdeploy.runtime.preprocess.perfusion_window import accumulated_intensity, perfusion_window
-from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
+from ctpdeploy.runtime.preprocess.perfusion_window import accumulated_intensity
+from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, window_of
 from ctpdeploy.train.reproduction.figures.page import LIGHT, Page
 
 if TYPE_CHECKING:
@@ -32,10 +32,7 @@ def draw_curves(cases: Sequence[Case], config: PreprocessConfig, *, heading: str
         heading: title of the page.
         synthetic: whether the patients are.
     """
-    windows = [
-        perfusion_window(accumulated_intensity(case.series), run_length=config.run_length, frames=config.frames)
-        for case in cases
-    ]
+    windows = [window_of(accumulated_intensity(case.series), config) for case in cases]
     width = max(_WIDTH, _NARROWEST / len(cases))
     page = Page(
         width * len(cases),

@@ -120,6 +120,21 @@ def test_a_series_of_any_strides(workspace: Workspace, make_case: MakeCase, view
     assert_twins(run(workspace, case, config), preprocess(case, config), case.series)
 
 
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+@pytest.mark.parametrize("grid", [(8, 12), (16, 16)], ids=["same grid", "resampled"])
+def test_frames_that_are_means(workspace: Workspace, make_case: MakeCase, grid: tuple[int, int], dtype: type):
+    case = make_case((2, 8, 12), 30, dtype)
+    config = PreprocessConfig(slice_shape=grid, frame_means=True)
+    rtol = {} if grid == (8, 12) else {"rtol": 1e-6}
+    assert_twins(run(workspace, case, config), preprocess(case, config), case.series, **rtol)
+
+
+@pytest.mark.parametrize("pixel_mm", [1.0, 1.7, 4.0])
+def test_the_grid_around_the_head(workspace: Workspace, phantom_case: Case, pixel_mm: float):
+    config = PreprocessConfig(slice_shape=(64, 48), pixel_mm=pixel_mm, frame_means=True)
+    assert_twins(run(workspace, phantom_case, config), preprocess(phantom_case, config), phantom_case.series, rtol=1e-6)
+
+
 @pytest.mark.parametrize("run_length", [1, 3])
 @pytest.mark.parametrize("frames", [1, 4, 9])
 def test_the_constants_are_those_of_the_configuration(
