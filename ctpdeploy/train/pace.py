@@ -54,7 +54,7 @@ def lengthened(begun: TrainConfig, config: TrainConfig, done: int) -> str:
     """A sentence on the pace of a run that gets more epochs.
 
     It is that of the new length from where that stands, as if the run had been begun with it: a cosine that had come to
-    its end rises again by a step and falls anew, and the best epoch so far stays the best until one is better.
+    its end rises again by a step and falls anew.
 
     Args:
         begun: what the run was begun with.
