@@ -4,10 +4,10 @@ Networks trained with weighted losses, on few patients, are not calibrated: the 
 probability than 0.5. Which, the validation patients say, as well as so few can::
 
     D(t) = mean over the cases of Dice(p > t)                     t = 0.05, 0.10 .. 0.95
-    plateau = the t around the best on which D(t) >= max D - 0.005
-    threshold = the middle of the plateau
+    plateau = the t around the best on which max D - D(t) <= max(0.005, its standard error over the cases)
+    threshold = the one nearest to 0.5 on the plateau
 
-The best itself may be a spike of one patient; the middle of all that are as good is not.
+The best itself may be a spike of one patient. The fewer they are, the wider is the plateau; of a single one 0.5 stays.
 """
 
 from collections.abc import Sequence
@@ -25,12 +25,12 @@ from ctpdeploy.train.dataset import LabelledCase
 from ctpdeploy.train.networks.chain import Chain
 from ctpdeploy.train.torch_engine import TorchEngine
 
-__all__ = ["THRESHOLDS", "Calibration", "calibrate", "middle_of_plateau"]
+__all__ = ["THRESHOLDS", "Calibration", "calibrate", "nearest_on_plateau"]
 
 THRESHOLDS: Final = tuple(percent / 100 for percent in range(5, 100, 5))
 
 _AS_GOOD: Final = 0.005
-"""Mean Dice given away for a threshold that rests on more than the best one's own neighbourhood: half a point."""
+"""Mean Dice given away for a threshold nearer to 0.5, whatever the number of cases: half a point."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,11 +60,11 @@ def calibrate(chain: Chain, cases: Sequence[LabelledCase]) -> Calibration:
         cases: this process's share of the validation cases.
     """
     engine, device = TorchEngine(chain), next(chain.parameters()).device
-    rows = [[*_dice(engine, case), 1.0] for case in cases]
-    empty = np.zeros((0, len(THRESHOLDS) + 1))
-    *sums, count = batch_sum(torch.from_numpy(np.array(rows or empty).sum(axis=0)).to(device)).tolist()
-    dice = np.array(sums) / count
-    chosen, low, high = middle_of_plateau(dice)
+    rows = np.array([[*_dice(engine, case), 1.0] for case in cases]).reshape(-1, len(THRESHOLDS) + 1)
+    moments = batch_sum(torch.from_numpy(rows.T @ rows).to(device)).cpu().numpy()
+    count = moments[-1, -1]
+    dice = moments[-1, :-1] / count
+    chosen, low, high = nearest_on_plateau(dice, _standard_error(moments))
     return Calibration(
         threshold=THRESHOLDS[chosen],
         dice=float(dice[chosen]),
@@ -74,17 +74,29 @@ def calibrate(chain: Chain, cases: Sequence[LabelledCase]) -> Calibration:
     )
 
 
-def middle_of_plateau(dice: NDArray[np.float64]) -> tuple[int, int, int]:
-    """Index of the middle of the plateau, of two the one nearer to that of 0.5, and of the plateau's ends.
+def nearest_on_plateau(dice: NDArray[np.float64], error: NDArray[np.float64]) -> tuple[int, int, int]:
+    """Index of the threshold nearest to 0.5 on the plateau, and of the plateau's ends.
 
     Args:
         dice: mean at each of ``THRESHOLDS``.
+        error: standard error of its difference from the best.
     """
-    good, best = dice >= dice.max() - _AS_GOOD, int(dice.argmax())
+    good, best = dice.max() - dice <= np.maximum(error, _AS_GOOD), int(dice.argmax())
     low = best - int(np.append(~good[best::-1], True).argmax()) + 1
     high = best + int(np.append(~good[best:], True).argmax()) - 1
-    half = (len(THRESHOLDS) - 1) / 2
-    return min({(low + high) // 2, -(-(low + high) // 2)}, key=lambda i: abs(i - half)), low, high
+    return int(np.clip(THRESHOLDS.index(PreprocessConfig.threshold), low, high)), low, high
+
+
+def _standard_error(moments: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of the mean difference between the best threshold and each other one; infinite for a single case.
+
+    ``moments`` are ``(n + 1, n + 1)`` sums over the cases of the products of their Dice, and of a 1 at the end.
+    """
+    count, sums, products = moments[-1, -1], moments[-1, :-1], moments[:-1, :-1]
+    best, squares = int(sums.argmax()), np.diag(products)
+    difference = (sums[best] - sums) / count
+    variance = (squares + squares[best] - 2 * products[best]) / count - difference**2
+    return np.sqrt(np.maximum(variance, 0.0) / (count - 1)) if count > 1 else np.full(len(sums), np.inf)
 
 
 def _dice(engine: TorchEngine, case: LabelledCase) -> list[float]:
