@@ -23,7 +23,7 @@ def demo(
 
     Takes a few minutes on two cores. Patients are synthetic: scores show that everything works, and nothing clinical.
     """
-    from ctpdeploy.cli.evaluate import evaluate_with_progress, print_scores
+    from ctpdeploy.cli.evaluate import evaluate_with_progress, print_main_scores
     from ctpdeploy.cli.export import export_bundle
     from ctpdeploy.cli.infer import infer_with_progress, print_reports
     from ctpdeploy.cli.phantom import make_cases
@@ -51,6 +51,7 @@ def demo(
     say("5/5  scores of the test patients")
     with Pipeline.open(bundle, signer=ANYONE) as pipeline:
         summary = evaluate_with_progress(pipeline, cases, out / "evaluation")
-    print_scores(summary)
+    print_main_scores(summary)
+    say(f"All scores: ctpdeploy evaluate {bundle} {out / 'test'}, and in {out / 'evaluation'}.")
     say("", f"Done in {time.perf_counter() - start:.0f} s. Look at {out / 'results'}/*/overview.png.")
     say(f"Synthetic patients: these scores are not clinical. {INTENDED_USE}")

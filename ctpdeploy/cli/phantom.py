@@ -1,5 +1,6 @@
 """``ctpdeploy phantom``: a synthetic data set."""
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +12,7 @@ from ctpdeploy.cli.terminal import print_table, progress, say
 if TYPE_CHECKING:
     from ctpdeploy.phantom import PhantomConfig
 
-__all__ = ["make_cases", "phantom"]
+__all__ = ["make_cases", "more_cases", "phantom"]
 
 
 def _list_layouts(layout: str | None) -> str | None:
@@ -97,3 +98,34 @@ def make_cases(
             workers=min(os.cpu_count() or 1, cases),
             on_case=lambda folder: display.update(task, advance=1, text=folder.name),
         )
+
+
+def more_cases(data: Path, out: Path, cases: int) -> Path:
+    """Phantoms of the settings of those in ``data`` and of another seed, in ``out``; those there already are kept.
+
+    Returns:
+        ``out``.
+
+    Raises:
+        InputError: the data are no phantoms.
+    """
+    from ctpdeploy.config import merge
+    from ctpdeploy.errors import InputError
+    from ctpdeploy.phantom import PhantomConfig
+    from ctpdeploy.runtime import find_cases
+
+    known = find_cases(data)
+    try:
+        made = [json.loads((case.folder / "truth.json").read_text(encoding="utf-8")) for case in known]
+        seed = 1 + max(truth["seed"] for truth in made)
+        settings = merge(PhantomConfig(), made[0]["config"], where=f"{known[0].folder / 'truth.json'}")
+        first = 1 + max(truth["case"] for truth in made)
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise InputError(
+            f"The cases of {data} are no phantoms, or not all ({error!r}): put a folder of test cases in the place of "
+            "--test-cases, as --test FOLDER."
+        ) from error
+    there = [number for number in range(first, first + cases) if (out / f"case_{number}").is_dir()]
+    if len(there) < cases:
+        make_cases(out, cases=cases - len(there), seed=seed, config=settings, first=first + len(there))
+    return out

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from ctpdeploy.runtime.bundle.bundle import Bundle
     from ctpdeploy.runtime.bundle.trust import ANYONE
-    from ctpdeploy.runtime.cohort.evaluation import score_case
+    from ctpdeploy.runtime.cohort.case_score import score_case
     from ctpdeploy.runtime.cohort.run import infer_cases
     from ctpdeploy.runtime.data.case import Case
     from ctpdeploy.runtime.data.finding import Finding
@@ -59,7 +59,7 @@ _MODULES: Final = {
     "infer_cases": "ctpdeploy.runtime.cohort.run",
     "perfusion_maps": "ctpdeploy.runtime.perfusion.maps",
     "read_case": "ctpdeploy.runtime.io.cases",
-    "score_case": "ctpdeploy.runtime.cohort.evaluation",
+    "score_case": "ctpdeploy.runtime.cohort.case_score",
     "threshold_rule": "ctpdeploy.runtime.perfusion.threshold_rule",
     "write_prediction": "ctpdeploy.runtime.report.writers",
 }

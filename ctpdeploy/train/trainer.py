@@ -70,6 +70,7 @@ def train(
     *,
     resume: bool = False,
     patients: Path | None = None,
+    split: Split | None = None,
     on_progress: OnProgress | None = None,
     device: str | None = None,
     cache: CaseCache | None = None,
@@ -84,6 +85,7 @@ def train(
         config: the whole configuration.
         resume: take up the run in ``out`` where it stopped.
         patients: CSV table ``case,patient``; without it every case counts as a patient.
+        split: of the cases, where it is not to be drawn; those that it does not name are not read.
         on_progress: called at every step.
         device: of the networks, in PyTorch's words; CUDA where there is one, else the CPU.
         cache: of preprocessed cases.
@@ -99,7 +101,7 @@ def train(
     found = by_name(find_cases(data))
     _check_dwi(list(found.values()), config.system)
     table = read_patients(patients) if patients else None
-    split = split_cases(
+    split = split or split_cases(
         list(found), table, share=config.validation_share, test_share=config.test_share, seed=config.split_seed
     )
     run, longer = RunFolder(out), tuple[str, ...]()

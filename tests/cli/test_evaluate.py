@@ -42,8 +42,10 @@ def cases(phantom_folder: Path) -> list[CaseRef]:
 def test_the_files_agree_with_the_summary(cases: list[CaseRef], tmp_path: Path):
     summary = evaluate_with_progress(Oracle(misses=("case_2",)), cases, tmp_path)
     assert json.loads((tmp_path / "summary.json").read_text()) == summary
-    assert summary["networks"]["dice"] == pytest.approx({"mean": 0.75, "std": 3**0.5 / 4, "n": 4, "undefined": 0})
-    assert summary["networks"]["hd_mm"] == {"mean": 0.0, "std": 0.0, "n": 3, "undefined": 1}
+    assert summary["networks"]["dice"] == pytest.approx(
+        {"mean": 0.75, "std": 3**0.5 / 4, "median": 1.0, "n": 4, "undefined": 0}
+    )
+    assert summary["networks"]["hd_mm"] == {"mean": 0.0, "std": 0.0, "median": 0.0, "n": 3, "undefined": 1}
     assert summary["networks"]["hd_or_diagonal_mm"]["n"] == 4
     with (tmp_path / "scores.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["method"] == "networks"]
@@ -69,9 +71,18 @@ def test_the_tables_can_be_read(cases: list[CaseRef], tmp_path: Path, capsys: py
         "under 10 ml",
         "10 to 50 ml",
         "over 50 ml",
+        "AP",
+        "|dV| in ml",
+        "bias in ml",
+        "(median)",
+        "Dice < 10 ml",
+        "the same of a flat image",
+        "false a patient",
+        "expected calibration error",
+        "Mean rank as in ISLES 2018",
     ):
         assert word in text
-    assert sum(line.startswith("Tmax > 6 s and rCBF < 30 %") for line in lines) == 2
+    assert sum(line.startswith("Tmax > 6 s and rCBF < 30 %") for line in lines) == 3
     gaps = next(line for line in lines if line.startswith("Left out of the means of networks"))
     assert "hd_mm in 1, assd_mm in 1 cases" in gaps
     assert "hd_or_diagonal_mm" not in gaps
@@ -90,8 +101,8 @@ def test_without_scikit_image_only_ssim_is_missing(cases: list[CaseRef], tmp_pat
     said = capsys.readouterr().err
     assert "SSIM was not measured: run pip install 'ctpdeploy[evaluate]'." in said
     changed = {name for name, figure in whole["networks"].items() if without["networks"][name] != figure}
-    assert changed == {"global_ssim", "local_ssim"}
-    assert without["networks"]["global_ssim"] == {"mean": None, "std": None, "n": 0, "undefined": 4}
+    assert changed == {"global_ssim", "local_ssim", "brain_ssim", "flat_ssim"}
+    assert without["networks"]["global_ssim"] == {"mean": None, "std": None, "median": None, "n": 0, "undefined": 4}
     assert without["threshold_rule"] == whole["threshold_rule"]
     print_scores(without)
     assert "whole slices" in capsys.readouterr().out

@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,8 @@ def test_a_reproduction_prints_published_measured_and_difference_and_goes_on(
     assert "59.37 ± " in first.out, "the printed Dice of F_o"
     assert "measured, 1 scans" in first.out
     assert "not clinical" in first.err
+    assert "median volume error" in first.out
+    assert max(len(line) for line in first.out.splitlines() if line.startswith(("row", "cta", "Fo"))) < 80
     assert (out / "table-5.csv").is_file()
     assert run([*command, "--json"]) == ExitCode.DONE
     second = capsys.readouterr()
@@ -67,11 +70,45 @@ def test_a_reproduction_prints_published_measured_and_difference_and_goes_on(
     assert "another configuration" in capsys.readouterr().err
 
 
+def test_phantoms_are_made_for_the_test_and_claims_are_judged(
+    phantom_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    out = tmp_path / "reproduction"
+    command = ["reproduce", "4", str(phantom_folder), "--rows", "ce,wce_hgd", "--out", str(out), *SMALL]
+    assert run([*command, "--test-cases", "2"]) == ExitCode.DONE
+    printed = capsys.readouterr().out
+    assert "measured, 2 scans" in printed
+    truths = [json.loads(file.read_text()) for file in sorted((out / "test").glob("*/truth.json"))]
+    known = json.loads((phantom_folder / "case_1/truth.json").read_text())
+    assert [truth["case"] for truth in truths] == [5, 6]
+    assert {truth["seed"] for truth in truths} == {known["seed"] + 1}
+    assert all(truth["config"] == known["config"] for truth in truths)
+    claim = next(line for line in printed.splitlines() if line.startswith("wce_hgd - ce"))
+    assert "+4.92" in claim
+    assert claim.endswith(("within noise", "holds", "fails"))
+    assert run([*command, "--test-cases", "2", "--json", "--score", "abs_dv_ml"]) == ExitCode.DONE
+    table = json.loads(capsys.readouterr().out)
+    assert table["claims"]["score"] == "abs_dv_ml"
+    assert [(of["row"], of["other"]) for of in table["claims"]["judged"]] == [("wce_hgd", "ce")]
+    assert table["rows"]["ce"]["beside"]["abs_dv_ml"] > 0
+
+
+def test_no_phantoms_are_made_beside_other_cases(
+    phantom_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    data = Path(shutil.copytree(phantom_folder, tmp_path / "data", ignore=shutil.ignore_patterns("truth.json")))
+    assert run(["reproduce", "4", str(data), "--test-cases", "2", "--out", str(tmp_path / "out")]) == ExitCode.INPUT
+    assert "are no phantoms" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["reproduce"], "Name a table and a folder"),
         (["reproduce", "5"], "Name a table and a folder"),
+        (["reproduce", "5", "DATA", "--folds", "2", "--test", "DATA"], "give one of them"),
+        (["reproduce", "5", "DATA", "--score", "dise"], "did you mean 'dice'"),
         (["reproduce", "6", "DATA"], "Table 6 has no systems"),
         (["reproduce", "5", "DATA", "--rows", "Fo,dwi"], "Unknown key 'dwi' in table 5"),
         (["reproduce", "5", "DATA", "--preset", "large"], "Unknown key 'large'"),

@@ -1,4 +1,4 @@
-"""Agreement of a mask with the truth by counting voxels: Dice (equation 16), precision, recall and volume error."""
+"""Agreement of a mask with the truth by counting voxels: Dice (equation 16), precision, recall and volumes."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,9 @@ class Agreement:
         dice: 2 TP / (2 TP + FP + FN); 1 if both are empty.
         precision: TP / (TP + FP); 0 if the mask is empty and the truth is not, 1 if both are.
         recall: TP / (TP + FN); 1 if the truth is empty.
-        rve: relative volume error ``abs(V - V_true) / V_true``, a fraction; NaN if the truth is empty.
+        rve: relative volume error ``abs(V - V_true) / V_true``, 1 for 100 %; NaN if the truth is empty.
+        dv_ml: signed volume difference ``V - V_true``, positive where too much is drawn.
+        abs_dv_ml: the same without its sign.
         volume_ml: volume of the mask.
         true_volume_ml: volume of the truth.
     """
@@ -26,6 +28,8 @@ class Agreement:
     precision: float
     recall: float
     rve: float
+    dv_ml: float
+    abs_dv_ml: float
     volume_ml: float
     true_volume_ml: float
 
@@ -45,6 +49,8 @@ def agreement(mask: BoolArray, truth: BoolArray, voxel_ml: float) -> Agreement:
         precision=true_positive / predicted if predicted else float(actual == 0),
         recall=true_positive / actual if actual else 1.0,
         rve=abs(predicted - actual) / actual if actual else float("nan"),
+        dv_ml=(predicted - actual) * voxel_ml,
+        abs_dv_ml=abs(predicted - actual) * voxel_ml,
         volume_ml=predicted * voxel_ml,
         true_volume_ml=actual * voxel_ml,
     )

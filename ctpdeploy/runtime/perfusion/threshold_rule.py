@@ -16,18 +16,20 @@ RULE = f"Tmax > {TMAX_ABOVE_S:g} s and rCBF < {100 * RCBF_BELOW:g} %"
 """The rule in words."""
 
 
-def threshold_rule(case: Case) -> BoolArray:
+def threshold_rule(case: Case, tmax_above_s: float = TMAX_ABOVE_S, rcbf_below: float = RCBF_BELOW) -> BoolArray:
     """Core by Tmax > 6 s and CBF < 30 % of the median CBF of tissue with Tmax <= 6 s.
 
     Args:
         case: its maps are used, its series is not.
+        tmax_above_s: threshold of Tmax in s, 6 as published.
+        rcbf_below: threshold of CBF as a fraction of normal, 0.3 as published.
 
     Returns:
         Mask, bool ``(D, H, W)``; empty where all tissue is late, as then nothing is normal.
     """
     brain = tissue(case)
-    late = case.maps["tmax"] > TMAX_ABOVE_S
+    late = case.maps["tmax"] > tmax_above_s
     normal = case.maps["cbf"][brain & ~late]
     if not normal.size:
         return np.zeros(brain.shape, dtype=bool)
-    return brain & late & (case.maps["cbf"] < RCBF_BELOW * np.median(normal))
+    return brain & late & (case.maps["cbf"] < rcbf_below * np.median(normal))

@@ -10,7 +10,7 @@ import numpy as np
 
 from ctpdeploy.paper.published import Cell, published_table
 
-__all__ = ["Measured", "compare", "comparison_csv", "measure"]
+__all__ = ["Measured", "beside", "compare", "comparison_csv", "measure"]
 
 PERCENT = {"dice_pct": "dice", "precision_pct": "precision", "recall_pct": "recall"}
 """Columns in percent and the fractions behind them; all other columns have the name of their score."""
@@ -47,7 +47,7 @@ def measure(table: int, summaries: Sequence[Mapping[str, Any]], parameters: int)
 
     Args:
         table: its number, which determines the columns.
-        summaries: of each run, as of :func:`ctpdeploy.runtime.cohort.evaluation.summarise`.
+        summaries: of each run, as of :func:`ctpdeploy.runtime.cohort.score_summary.summarise`.
         parameters: number of weights of the segmenter.
     """
     cells: dict[str, Cell | None] = {}
@@ -64,6 +64,30 @@ def measure(table: int, summaries: Sequence[Mapping[str, Any]], parameters: int)
         cells[column] = Cell(mean=float(np.mean(means)), std=float(np.mean(deviations))) if means else None
         spread[column] = float(np.std(means)) if len(means) > 1 else None
     return Measured(cells=cells, scans=summaries[0]["cases"], seeds=len(summaries), spread=spread)
+
+
+def beside(summaries: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+    """What the source does not print of a row, means over its runs: how an expert and a clinician judge it.
+
+    Args:
+        summaries: of each run, one a seed; those of an earlier version lack some of it.
+
+    Returns:
+        ``ap``; ``abs_dv_ml``, and ``bias_ml`` with its sign; ``median_rve``, 1 for 100 %; ``dice_small``, Dice of
+        lesions under 10 ml. None where it is undefined in every run.
+    """
+    found = [
+        {
+            "ap": of["networks"].get("ap", {}).get("mean"),
+            "abs_dv_ml": of["networks"].get("abs_dv_ml", {}).get("mean"),
+            "bias_ml": of.get("volumes", {}).get("networks", {}).get("bias_ml"),
+            "median_rve": of["networks"]["rve"].get("median"),
+            "dice_small": of["groups"]["small"]["networks"]["dice"]["mean"],
+        }
+        for of in summaries
+    ]
+    columns = {name: [of[name] for of in found if of[name] is not None] for name in found[0]}
+    return {name: float(np.mean(values)) if values else None for name, values in columns.items()}
 
 
 def compare(table: int, measured: Mapping[str, Measured]) -> tuple[list[str], list[list[str]]]:

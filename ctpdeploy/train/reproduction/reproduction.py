@@ -4,14 +4,15 @@
 
     OUT/SYSTEM/seed-0/               run folder
     OUT/SYSTEM/seed-0/evaluation/    scores of the test cases
+    OUT/SYSTEM/seed-0/fold-1/        with folds, a run folder for each
+    OUT/folds.json                   their splits
     OUT/table-5.csv                  published beside measured
 
 A system that stands in several tables is trained once. What is there already is not done again; a run that was stopped
 is resumed.
 """
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,16 +21,20 @@ import torch
 
 from ctpdeploy.errors import InputError, UnknownKeyError, UsageError
 from ctpdeploy.paper.systems import CONTROLS, SYSTEMS, TABLES, system_named
-from ctpdeploy.runtime.cohort.evaluation import SUMMARY, evaluate_cases
+from ctpdeploy.runtime.cohort.evaluation import evaluate_cases
+from ctpdeploy.runtime.cohort.score_summary import summarise
 from ctpdeploy.runtime.io.case_ref import CaseRef
 from ctpdeploy.runtime.io.cases import find_cases, take_inventory
 from ctpdeploy.train.cache import CaseCache
 from ctpdeploy.train.device import default_device
 from ctpdeploy.train.learner import make_chain
 from ctpdeploy.train.progress import OnProgress
-from ctpdeploy.train.reproduction.comparison import Measured, comparison_csv, measure
+from ctpdeploy.train.reproduction.comparison import Measured, beside, comparison_csv, measure
+from ctpdeploy.train.reproduction.folds import fold_splits, read_folds, write_folds
+from ctpdeploy.train.reproduction.run_scores import EVALUATION, fold_folders, read_scores, read_summary
 from ctpdeploy.train.run_folder import RunFolder, open_run
 from ctpdeploy.train.settings import TrainConfig
+from ctpdeploy.train.split import Split, read_patients
 from ctpdeploy.train.trainer import train
 
 __all__ = ["Reproduction"]
@@ -48,7 +53,9 @@ class Reproduction:
         config: of every run; its system and seed are replaced. Where it puts no cases aside for testing and there is
             no ``test``, they are split as in the source, 65 to 6 to 23.
         test: folder of test cases; None to put some of ``data`` aside.
-        seeds: of the runs of each system; all share one split.
+        folds: of a cross-validation (:mod:`ctpdeploy.train.reproduction.folds`), so that every case of ``data`` is
+            tested; 0 for one split. Not together with ``test``.
+        seeds: of the runs of each system; all share one split, or its folds.
         patients: CSV table ``case,patient``.
         cache: of preprocessed cases.
         device: where to train and to evaluate, as for :func:`ctpdeploy.train.train`.
@@ -58,6 +65,7 @@ class Reproduction:
     out: Path
     config: TrainConfig
     test: Path | None = None
+    folds: int = 0
     seeds: Sequence[int] = (0,)
     patients: Path | None = None
     cache: CaseCache | None = None
@@ -106,10 +114,20 @@ class Reproduction:
             InputError, UsageError, GuardError: as :func:`ctpdeploy.train.train` and
                 :func:`ctpdeploy.runtime.cohort.evaluation.evaluate_cases`.
         """
-        folder = self.folder(system, seed)
-        config = self.run_config(system, seed)
+        for folder, split in self._runs(system, seed):
+            self._run(folder, split, self.run_config(system, seed), on_progress, on_case)
+
+    def _run(
+        self,
+        folder: Path,
+        split: Split | None,
+        config: TrainConfig,
+        on_progress: OnProgress | None,
+        on_case: Callable[[int, int], None] | None,
+    ) -> None:
+        """One run folder, as far as that is still to do."""
         run = RunFolder(folder)
-        if self.summary(system, seed) is not None:
+        if read_summary(folder) is not None:
             if run.config() != config:
                 raise UsageError(f"{folder} was made with another configuration: name another --out folder.")
             return
@@ -120,12 +138,13 @@ class Reproduction:
             config,
             resume=run.begun,
             patients=self.patients,
+            split=split,
             on_progress=on_progress,
             device=device,
             cache=self.cache,
         )
         tested = find_cases(self.test) if self.test else self._of(summary.split.test)
-        scores = evaluate_cases(open_run(folder, device=device), tested, folder / "evaluation", on_case=on_case)
+        scores = evaluate_cases(open_run(folder, device=device), tested, folder / EVALUATION, on_case=on_case)
         for name, reason in scores["refused"].items():  # a row is of all test cases, or of none
             raise InputError(f"The test case {name} cannot be scored. {reason}")
         for name in scores["known"]:
@@ -134,7 +153,7 @@ class Reproduction:
     def run_config(self, system: str, seed: int) -> TrainConfig:
         """The configuration of a run."""
         config = replace(self.config, system=system, seed=seed)
-        if self.test is None and config.test_share == 0.0:
+        if self.test is None and not self.folds and config.test_share == 0.0:
             config = replace(config, validation_share=VALIDATION_SHARE, test_share=TEST_SHARE)
         return config
 
@@ -143,23 +162,63 @@ class Reproduction:
         return self.out / system / f"seed-{seed}"
 
     def summary(self, system: str, seed: int) -> dict[str, Any] | None:
-        """Summary of the evaluation of a run; None if it is not evaluated yet, not in all cases, or in known ones."""
-        file = self.folder(system, seed) / "evaluation" / SUMMARY
-        summary = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
-        return None if summary is None or summary.get("refused") or summary.get("known") else summary
+        """Summary of the test cases, of all folds together; None if one is not evaluated yet, or not in all cases."""
+        folder = self.folder(system, seed)
+        if not self.folds:
+            return read_summary(folder)
+        scores = read_scores(folder, self.folds)
+        return None if scores is None else summarise(scores)
 
     def measured(self, table: int) -> dict[str, Measured]:
         """Measured rows of a table, from its finished runs; also written to ``table-N.csv``."""
         found = {}
         for row, system in TABLES[table].items():
-            summaries = [summary for seed in self.seeds if (summary := self.summary(system, seed)) is not None]
-            if summaries:
+            if summaries := self._summaries(system):
                 with torch.device("meta"):  # counted, not made
                     chain = make_chain(system_named(system), self.run_config(system, self.seeds[0]))
                 weights = sum(p.numel() for p in chain.get_submodule("segmenter").parameters())
                 found[row] = measure(table, summaries, weights)
         (self.out / f"table-{table}.csv").write_text(comparison_csv(table, found), encoding="utf-8")
         return found
+
+    def beside(self, table: int) -> dict[str, dict[str, float | None]]:
+        """Of the same rows what the source does not print (:func:`ctpdeploy.train.reproduction.comparison.beside`)."""
+        found = {row: self._summaries(system) for row, system in TABLES[table].items()}
+        return {row: beside(summaries) for row, summaries in found.items() if summaries}
+
+    def _summaries(self, system: str) -> list[dict[str, Any]]:
+        """Summaries of the finished runs of a system, one a seed."""
+        return [summary for seed in self.seeds if (summary := self.summary(system, seed)) is not None]
+
+    def _runs(self, system: str, seed: int) -> Iterator[tuple[Path, Split | None]]:
+        """The run folders of a system and a seed, with their splits where these are not drawn.
+
+        Raises:
+            UsageError: the folder was begun with another number of folds, or there is a folder of test cases as well.
+        """
+        if self.folds and self.test:
+            raise UsageError("Folds test every case of DATA: leave --test or --folds out.")
+        if self.folds != len(read_folds(self.out)) and self.out.is_dir() and any(self.out.iterdir()):
+            raise UsageError(f"{self.out} was begun with another number of folds: name another --out folder.")
+        splits = self._fold_splits() if self.folds else (None,)
+        yield from zip(fold_folders(self.folder(system, seed), self.folds), splits, strict=True)
+
+    def _fold_splits(self) -> tuple[Split, ...]:
+        """The splits of the folds: those kept, or drawn by the lesion volumes of all cases, which are read for that."""
+        if kept := read_folds(self.out):
+            return kept
+        volumes = {}
+        for ref in find_cases(self.data):
+            case = ref.read(self.config.perfusion)
+            if case.lesion is None:
+                raise InputError(f"{ref.name} has no lesion mask, by which folds are stratified: leave the case out.")
+            volumes[ref.name] = case.geometry.volume_ml(case.lesion)
+        patients = read_patients(self.patients) if self.patients else None
+        share, seed = self.config.validation_share, self.config.split_seed
+        splits = fold_splits(volumes, patients, folds=self.folds, share=share, seed=seed)
+        self.out.mkdir(parents=True, exist_ok=True)
+        write_folds(self.out, splits)
+        return splits
 
     def _of(self, names: Sequence[str]) -> list[CaseRef]:
         return [case for case in find_cases(self.data) if case.name in names]

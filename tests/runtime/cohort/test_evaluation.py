@@ -1,7 +1,6 @@
-"""Scores of cases and their averages: gaps are counted, groups are by size, both methods stand side by side."""
+"""Evaluation of cases: one refused stops no other, and its files are whole or not there."""
 
 import csv
-import dataclasses
 import io
 import json
 import math
@@ -13,159 +12,15 @@ import numpy as np
 import pytest
 from support.nifti_cases import only_case
 from support.predictions import predicted
+from support.scores import IMAGE, MASK, scored
 
 from ctpdeploy.errors import BatchError, InputError, UsageError
 from ctpdeploy.runtime import Case, CaseRef, Prediction, find_cases
-from ctpdeploy.runtime.cohort.evaluation import (
-    GROUPS,
-    METRICS,
-    SUMMARY,
-    CaseScore,
-    as_csv,
-    as_json,
-    evaluate_cases,
-    score_case,
-    summarise,
-)
-from ctpdeploy.runtime.metrics.image_quality import image_quality
-from ctpdeploy.runtime.metrics.overlap import agreement
-from ctpdeploy.runtime.metrics.surface_distance import surface_distance
-from ctpdeploy.runtime.perfusion.threshold_rule import threshold_rule
-from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, scale_dwi
+from ctpdeploy.runtime.cohort.evaluation import SUMMARY, as_csv, as_json, evaluate_cases
+from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 
 CONFIG = PreprocessConfig(slice_shape=(64, 64))
-MASK = ("dice", "precision", "recall", "rve", "hd_mm", "hd_or_diagonal_mm", "assd_mm")
-IMAGE = ("global_ssim", "local_ssim", "global_psnr", "local_psnr")
-NAMES = MASK + IMAGE
-
-
-def scored(case: str = "case_1", volume: float = 5.0, **figures: float) -> CaseScore:
-    """A score whose figures are 0.5 but for those given, of the networks."""
-    everything = {"volume_ml": 1.0} | dict.fromkeys(NAMES, 0.5)
-    rule = dict.fromkeys(("volume_ml", *MASK), 0.25)
-    return CaseScore(case=case, true_volume_ml=volume, networks=everything | figures, threshold_rule=rule)
-
-
-def test_the_scores_go_by_the_names_of_the_source():
-    assert METRICS["networks"] == NAMES
-    assert METRICS["threshold_rule"] == MASK
-
-
-def test_each_figure_is_that_of_its_module(phantom_case: Case):
-    lesion, dwi = phantom_case.lesion, phantom_case.dwi
-    assert lesion is not None
-    assert dwi is not None
-    mask = np.roll(lesion, 3, axis=2)
-    image = np.roll(dwi, 3, axis=2)
-    score = score_case(phantom_case, predicted(mask, image), CONFIG)
-    voxel, spacing = phantom_case.geometry.voxel_ml, phantom_case.geometry.spacing
-    quality = image_quality(image, scale_dwi(dwi, CONFIG), lesion)
-    for method, found in (("networks", mask), ("threshold_rule", threshold_rule(phantom_case))):
-        figures = vars(agreement(found, lesion, voxel)) | vars(surface_distance(found, lesion, spacing))
-        assert score.true_volume_ml == pytest.approx(figures.pop("true_volume_ml"))
-        expected = figures | (vars(quality) if method == "networks" else {})
-        assert getattr(score, method) == pytest.approx(expected)
-        assert all(math.isfinite(value) for value in expected.values())
-    assert score.case == "case_1"
-
-
-def test_the_dwi_is_scaled_as_the_configuration_says(phantom_case: Case):
-    mask = np.zeros_like(phantom_case.lesion)
-    other = dataclasses.replace(CONFIG, dwi_percentile=80.0)
-    image = scale_dwi(phantom_case.dwi, other)
-    assert math.isnan(score_case(phantom_case, predicted(mask, image), other).networks["global_psnr"])  # no error
-    assert score_case(phantom_case, predicted(mask, image), CONFIG).networks["global_psnr"] < 40
-
-
-def test_where_the_dwi_is_clipped_so_is_the_image(phantom_case: Case):
-    mask, clipped = np.zeros_like(phantom_case.lesion), dataclasses.replace(CONFIG, dwi_clipped=True)
-    image = scale_dwi(phantom_case.dwi, CONFIG)
-    assert image.max() > 1
-    assert math.isnan(score_case(phantom_case, predicted(mask, image), clipped).networks["global_psnr"])  # no error
-
-
-@pytest.mark.parametrize("lacks", ["the case", "the prediction"])
-def test_without_an_image_there_is_no_image_quality(phantom_case: Case, lacks: str):
-    image = None if lacks == "the prediction" else phantom_case.dwi
-    case = dataclasses.replace(phantom_case, dwi=None) if lacks == "the case" else phantom_case
-    score = score_case(case, predicted(phantom_case.lesion, image), CONFIG)
-    assert all(math.isnan(score.networks[name]) for name in IMAGE)
-    assert score.networks["dice"] == 1.0
-    assert score.networks["hd_mm"] == 0.0
-
-
-def test_ssim_can_be_left_out(phantom_case: Case):
-    prediction = predicted(phantom_case.lesion, np.zeros_like(phantom_case.dwi))
-    without = score_case(phantom_case, prediction, CONFIG, ssim=False).networks
-    with_ssim = score_case(phantom_case, prediction, CONFIG).networks
-    assert math.isnan(without["global_ssim"])
-    assert math.isnan(without["local_ssim"])
-    rest = [name for name in NAMES if "ssim" not in name]
-    assert [without[name] for name in rest] == [with_ssim[name] for name in rest]
-
-
-def test_a_case_without_lesion_mask_is_refused(phantom_case: Case):
-    unlabelled = dataclasses.replace(phantom_case, lesion=None)
-    with pytest.raises(InputError, match="no lesion mask"):
-        score_case(unlabelled, predicted(phantom_case.lesion), CONFIG)
-
-
-def test_a_missed_lesion_and_a_healthy_case(phantom_case: Case):
-    nothing = np.zeros_like(phantom_case.lesion)
-    missed = score_case(phantom_case, predicted(nothing), CONFIG).networks
-    assert (missed["dice"], missed["precision"], missed["recall"], missed["rve"]) == (0.0, 0.0, 0.0, 1.0)
-    assert math.isnan(missed["hd_mm"])
-    assert missed["hd_or_diagonal_mm"] > 60
-    healthy = score_case(dataclasses.replace(phantom_case, lesion=nothing), predicted(nothing), CONFIG)
-    assert healthy.networks["dice"] == 1.0
-    assert math.isnan(healthy.networks["rve"])
-    assert math.isnan(healthy.networks["hd_or_diagonal_mm"])
-    assert healthy.group == "small"
-
-
-def test_means_and_standard_deviations_leave_gaps_out_and_count_them():
-    scores = [
-        scored("a", dice=0.2, hd_mm=10.0, rve=math.nan),
-        scored("b", dice=0.4, hd_mm=math.nan, rve=math.nan),
-        scored("c", dice=0.9, hd_mm=13.0, rve=math.nan),
-    ]
-    summary = summarise(scores)
-    assert summary["cases"] == 3
-    deviation = math.sqrt(((0.5 - 0.2) ** 2 + (0.5 - 0.4) ** 2 + (0.5 - 0.9) ** 2) / 3)
-    assert summary["networks"]["dice"] == pytest.approx({"mean": 0.5, "std": deviation, "n": 3, "undefined": 0})
-    assert summary["networks"]["hd_mm"] == pytest.approx({"mean": 11.5, "std": 1.5, "n": 2, "undefined": 1})
-    assert summary["networks"]["rve"] == {"mean": None, "std": None, "n": 0, "undefined": 3}
-    assert summary["threshold_rule"]["dice"] == {"mean": 0.25, "std": 0.0, "n": 3, "undefined": 0}
-    assert set(summary["networks"]) == set(NAMES)
-    assert set(summary["threshold_rule"]) == set(MASK)
-    json.dumps(summary, allow_nan=False)
-
-
-@pytest.mark.parametrize(
-    ("volume", "group"),
-    [
-        (0.0, "small"),
-        (9.999, "small"),
-        (10.0, "medium"),
-        (10.0 - 1e-12, "medium"),
-        (50.0, "medium"),
-        (50.0 + 1e-12, "medium"),
-        (50.001, "large"),
-    ],
-)
-def test_ten_and_fifty_millilitres_are_medium(volume: float, group: str):
-    assert scored(volume=volume).group == group
-
-
-def test_groups_are_summaries_of_their_own_cases():
-    scores = [scored("a", 3.0, dice=0.1), scored("b", 4.0, dice=0.3), scored("c", 60.0, dice=0.9, rve=math.nan)]
-    groups = summarise(scores)["groups"]
-    assert tuple(groups) == GROUPS
-    assert [groups[name]["cases"] for name in GROUPS] == [2, 0, 1]
-    assert groups["small"]["networks"]["dice"] == pytest.approx({"mean": 0.2, "std": 0.1, "n": 2, "undefined": 0})
-    assert groups["medium"]["networks"]["dice"]["mean"] is None
-    assert groups["large"]["networks"]["rve"] == {"mean": None, "std": None, "n": 0, "undefined": 1}
-    assert groups["large"]["threshold_rule"]["dice"]["mean"] == 0.25
+NAMES = (*MASK, "ap", *IMAGE)
 
 
 def test_csv_has_a_line_for_each_case_and_method():

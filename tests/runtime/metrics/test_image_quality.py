@@ -155,5 +155,55 @@ def test_without_scikit_image(image: np.ndarray, real: np.ndarray, lesion: np.nd
     assert math.isnan(found.local_ssim)
 
 
+@pytest.fixture
+def brain() -> np.ndarray:
+    """A disk in each slice but the last."""
+    rows, columns = np.mgrid[: SHAPE[1], : SHAPE[2]]
+    mask = np.zeros(SHAPE, dtype=bool)
+    mask[:2] = (rows - 20) ** 2 + (columns - 24) ** 2 < 15**2
+    return mask
+
+
+def test_the_brain_by_the_formulas(image: np.ndarray, real: np.ndarray, lesion: np.ndarray, brain: np.ndarray):
+    found = image_quality(image, real, lesion, brain)
+    flat = np.full(SHAPE, real[brain].mean(dtype=float))
+    inner = np.s_[:, 5:-5, 5:-5]  # where the formula has a window; the brain lies within
+    assert not brain.sum() - brain[inner].sum()
+    for shown, ssim, psnr in ((image, found.brain_ssim, found.brain_psnr), (flat, found.flat_ssim, found.flat_psnr)):
+        pairs = zip(shown * brain, real * brain, strict=True)
+        expected = np.stack([ssim_by_formula(a, b) for a, b in pairs])[brain[inner]].mean()
+        assert ssim == pytest.approx(expected, rel=1e-6)
+        error = (shown[brain].astype(float) - real[brain]) ** 2
+        assert psnr == pytest.approx(-10 * np.log10(error.mean()), rel=1e-6)
+    assert found.brain_psnr > found.flat_psnr
+
+
+def test_what_is_outside_the_brain_is_not_of_the_brain(
+    image: np.ndarray, real: np.ndarray, lesion: np.ndarray, brain: np.ndarray
+):
+    before = image_quality(image, real, lesion, brain)
+    image[~brain], real[~brain] = 0.3, 0.9
+    after = image_quality(image, real, lesion, brain)
+    for name in ("brain_ssim", "brain_psnr", "flat_ssim", "flat_psnr"):
+        assert getattr(after, name) == pytest.approx(getattr(before, name), rel=1e-9)
+    assert after.global_psnr != before.global_psnr
+
+
+def test_a_brain_that_is_right_empty_or_not_given(
+    image: np.ndarray, real: np.ndarray, lesion: np.ndarray, brain: np.ndarray
+):
+    right = image_quality(np.where(brain, real, image), real, lesion, brain)
+    assert right.brain_ssim == pytest.approx(1.0)
+    assert math.isnan(right.brain_psnr)
+    assert right.flat_ssim < 1
+    for found in (image_quality(image, real, lesion), image_quality(image, real, lesion, np.zeros_like(brain))):
+        assert all(math.isnan(value) for name, value in vars(found).items() if name.startswith(("brain", "flat")))
+        assert math.isfinite(found.global_psnr)
+    without = image_quality(image, real, lesion, brain, ssim=False)
+    assert math.isnan(without.brain_ssim)
+    assert math.isnan(without.flat_ssim)
+    assert without.brain_psnr == image_quality(image, real, lesion, brain).brain_psnr
+
+
 def test_nothing_measured_is_nan():
     assert all(math.isnan(value) for value in vars(ImageQuality()).values())

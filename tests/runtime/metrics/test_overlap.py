@@ -23,7 +23,10 @@ def test_agreement_counts(mask: np.ndarray, truth: np.ndarray):
     assert got.volume_ml == pytest.approx(0.5 * mask.sum())
     assert got.true_volume_ml == pytest.approx(0.5 * truth.sum())
     assert got.rve == pytest.approx(abs(fp - fn) / (tp + fn) if tp + fn else math.nan, nan_ok=True)
+    assert got.dv_ml == pytest.approx(0.5 * (int(fp) - int(fn))), "positive where too much is drawn"
+    assert got.abs_dv_ml == abs(got.dv_ml)
     swapped = agreement(truth, mask, 0.5)
+    assert swapped.dv_ml == -got.dv_ml
     assert swapped.dice == pytest.approx(got.dice)
 
 

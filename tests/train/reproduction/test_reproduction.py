@@ -16,7 +16,8 @@ from ctpdeploy.paper.published import Cell, published_table
 from ctpdeploy.paper.systems import SYSTEMS, TABLES
 from ctpdeploy.train import TrainConfig, open_run, train
 from ctpdeploy.train.reproduction import Reproduction
-from ctpdeploy.train.reproduction.comparison import compare
+from ctpdeploy.train.reproduction.comparison import beside, compare
+from ctpdeploy.train.reproduction.folds import read_folds
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +167,37 @@ def test_a_test_case_that_was_trained_on_is_refused_by_any_name(
     assert work.summary("fcn", 0) is None
 
 
+def test_folds_test_every_case_once(data: Path, tmp_path: Path, config: TrainConfig) -> None:
+    work = Reproduction(data=data, out=tmp_path / "out", config=replace(config, epochs=1), folds=2)
+    with pytest.raises(StopError):
+        work.run("fcn", 0, on_case=stop)  # the first fold is trained
+    assert work.summary("fcn", 0) is None
+    work.run("fcn", 0)
+    splits = read_folds(work.out)
+    assert sorted(case for split in splits for case in split.test) == [f"case_{number}" for number in range(1, 5)]
+    for fold, split in enumerate(splits, start=1):
+        run = work.folder("fcn", 0) / f"fold-{fold}"
+        assert json.loads((run / "split.json").read_text())["train"] == list(split.train)
+        scores = json.loads((run / "evaluation/scores.json").read_text())
+        assert sorted(score["case"] for score in scores) == sorted(split.test)
+    summary = work.summary("fcn", 0)
+    assert summary is not None
+    assert summary["cases"] == 4
+    assert work.measured(3)["fcn"].scans == 4
+    beside = work.beside(3)["fcn"]
+    assert beside["ap"] == summary["networks"]["ap"]["mean"]
+    assert beside["bias_ml"] == summary["volumes"]["networks"]["bias_ml"]
+    before = {file: file.stat().st_mtime_ns for file in work.out.rglob("*.json")}
+    work.run("fcn", 0)
+    assert before == {file: file.stat().st_mtime_ns for file in work.out.rglob("*.json")}
+    with pytest.raises(UsageError, match="another number of folds"):
+        replace(work, folds=3).run("fcn", 0)
+    with pytest.raises(UsageError, match="another number of folds"):
+        replace(work, folds=0).run("fcn", 0)
+    with pytest.raises(UsageError, match="leave --test or --folds out"):
+        replace(work, test=data).run("fcn", 0)
+
+
 def test_without_dwi_the_rows_that_need_one_are_left_out_and_named(
     data: Path, tmp_path: Path, config: TrainConfig
 ) -> None:
@@ -179,6 +211,21 @@ def test_without_dwi_the_rows_that_need_one_are_left_out_and_named(
     with pytest.raises(InputError, match="without it these can be: fcn, unet"):
         train(bare, tmp_path / "run", config)
     assert train(bare, tmp_path / "cta", replace(config, system="cta", epochs=1)).epochs == 1
+
+
+def test_summaries_of_an_earlier_version_have_less_beside_them() -> None:
+    earlier = {
+        "networks": {"rve": {"mean": 1.0}, "dice": {"mean": 0.5}},
+        "groups": {"small": {"networks": {"dice": {"mean": 0.2}}}},
+    }
+    now = {
+        "networks": {"rve": {"median": 0.4}, "ap": {"mean": 0.7}, "abs_dv_ml": {"mean": 12.0}},
+        "volumes": {"networks": {"bias_ml": -3.0}},
+        "groups": {"small": {"networks": {"dice": {"mean": 0.4}}}},
+    }
+    expected = {"ap": 0.7, "abs_dv_ml": 12.0, "bias_ml": -3.0, "median_rve": 0.4, "dice_small": pytest.approx(0.3)}
+    assert beside([earlier, now]) == expected
+    assert beside([earlier]) == dict.fromkeys(expected) | {"dice_small": 0.2}
 
 
 def test_unknown_tables_and_rows_are_refused(data: Path, tmp_path: Path, config: TrainConfig) -> None:

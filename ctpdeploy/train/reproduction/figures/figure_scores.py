@@ -1,15 +1,13 @@
 """The runs in a reproduction folder that are trained and evaluated."""
 
 import json
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ctpdeploy.errors import InputError
 from ctpdeploy.paper.systems import SYSTEMS
-from ctpdeploy.runtime.cohort.evaluation import METRICS, SUMMARY, CaseScore
+from ctpdeploy.runtime.cohort.case_score import CaseScore
+from ctpdeploy.runtime.cohort.evaluation import SUMMARY
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 from ctpdeploy.train.run_folder import RunFolder
@@ -61,7 +59,7 @@ def _open(folder: Path) -> EvaluatedRun:
         return EvaluatedRun(
             folder=folder,
             seen=frozenset([*split.train, *split.validation]),
-            scores=tuple(_score(score) for score in scores),
+            scores=tuple(CaseScore.from_json(score) for score in scores),
             preprocess=config.preprocess,
             perfusion=config.perfusion,
         )
@@ -69,12 +67,3 @@ def _open(folder: Path) -> EvaluatedRun:
         raise InputError(
             f"The run in {folder} cannot be read ({error!r}): remove it and have it made again."
         ) from error
-
-
-def _score(written: Mapping[str, Any]) -> CaseScore:
-    """The way back of :func:`ctpdeploy.runtime.cohort.evaluation.as_json`."""
-    methods = {
-        method: {name: math.nan if value is None else value for name, value in written[method].items()}
-        for method in METRICS
-    }
-    return CaseScore(case=written["case"], true_volume_ml=written["true_volume_ml"], **methods)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from ctpdeploy.errors import InputError, UnknownKeyError
-from ctpdeploy.runtime.cohort.evaluation import GROUPS, CaseScore
+from ctpdeploy.runtime.cohort.case_score import GROUPS, CaseScore
 from ctpdeploy.runtime.io.case_ref import CaseRef
 from ctpdeploy.runtime.io.cases import take_inventory
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ctpdeploy.runtime.cohort.evaluation import GROUPS, LARGE_ABOVE_ML, SMALL_BELOW_ML, CaseScore
+from ctpdeploy.runtime.cohort.case_score import GROUPS, LARGE_ABOVE_ML, SMALL_BELOW_ML, CaseScore
 from ctpdeploy.train.reproduction.figures.labels import row_label
 from ctpdeploy.train.reproduction.figures.page import LIGHT, Page, swatch
 

@@ -12,7 +12,8 @@ from support.predictions import predicted
 
 from ctpdeploy.paper.systems import SYSTEMS
 from ctpdeploy.runtime import Case, read_case
-from ctpdeploy.runtime.cohort.evaluation import METRICS, SUMMARY, CaseScore, as_json
+from ctpdeploy.runtime.cohort.case_score import METRICS, CaseScore
+from ctpdeploy.runtime.cohort.evaluation import SUMMARY, as_json
 from ctpdeploy.train import TrainConfig
 from ctpdeploy.train.learner import make_chain
 from ctpdeploy.train.networks.checkpoint import save_networks

@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from ctpdeploy.paper.systems import TABLES
-from ctpdeploy.runtime.cohort.evaluation import METRICS, CaseScore
+from ctpdeploy.runtime.cohort.case_score import METRICS, CaseScore
 from ctpdeploy.train.reproduction.figures.drawing import HEADINGS
 from ctpdeploy.train.reproduction.figures.labels import row_label
 from ctpdeploy.train.reproduction.figures.size_groups import COLOURS, draw_size_groups
