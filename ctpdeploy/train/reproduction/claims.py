@@ -34,7 +34,7 @@ CLAIMS: Final = (
     (5, "dwi_olh", "features_frames"),
     (5, "features_frames", "Fo"),
 )
-"""Table and two rows, its own or of ``CONTROLS``; which is the better one the published Dice says, where there is one."""
+"""Table and two rows, its own or of ``CONTROLS``; which is the better one the published Dice says, if any."""
 
 SCORES_JUDGED: Final = {"dice": 1.0, "ap": 1.0, "abs_dv_ml": -1.0}
 """Scores by which a claim can be judged, with 1 where larger is better and -1 where smaller is."""
