@@ -113,7 +113,7 @@ TOGETHER: dict[str, tuple[str, ...]] = {
     "train/test_cache.py": ("train/prepared_case.py",),
     # a run, stopped, resumed and finished
     "train/test_run_folder.py": ("train/tensorboard.py",),
-    "train/test_trainer.py": ("train/optimiser_state.py", "train/progress.py", "train/validation.py"),
+    "train/test_trainer.py": ("train/optimiser_state.py", "train/progress.py"),
 }
 """Files of tests, and the modules without a file of their own that each tests."""
 

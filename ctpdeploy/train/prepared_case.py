@@ -5,6 +5,7 @@ As a file it is safetensors, with a digest of its own content: what a disk or a 
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,12 +33,14 @@ class PreparedCase:
         identifier: name of the case.
         inputs: of the networks, with the DWI where there is one.
         lesion: bool ``(N, H, W)``.
+        voxel_ml: volume of a voxel of that grid.
         facts: of the case, for the model card.
     """
 
     identifier: str
     inputs: SliceBatch
     lesion: BoolArray
+    voxel_ml: float
     facts: CaseFacts
 
 
@@ -49,10 +52,12 @@ def prepare(case: Case, config: PreprocessConfig) -> PreparedCase:
     """
     if case.lesion is None:
         raise InputError(f"{case.identifier} has no lesion mask, the target of segmentation: leave the case out.")
+    grid = network_grid(case, config)
     return PreparedCase(
         identifier=case.identifier,
         inputs=preprocess(case, config)[0],
-        lesion=network_grid(case, config).resample(case.lesion.astype(np.float32)) >= 0.5,
+        lesion=grid.resample(case.lesion.astype(np.float32)) >= 0.5,
+        voxel_ml=case.geometry.voxel_ml * math.prod(grid.steps),
         facts=CaseFacts.of(case),
     )
 
@@ -64,7 +69,8 @@ def pack(case: PreparedCase) -> bytes:
     if inputs.dwi is not None:
         arrays["dwi"] = inputs.dwi
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    text = json.dumps({"identifier": case.identifier, "facts": asdict(case.facts)})
+    about = {"identifier": case.identifier, "voxel_ml": case.voxel_ml, "facts": asdict(case.facts)}
+    text = json.dumps(about)
     # one entry of metadata: safetensors writes several in random order
     return save(arrays, metadata={"case": json.dumps([text, _digest(text, arrays)])})
 
@@ -83,6 +89,7 @@ def unpack(file: Path) -> PreparedCase | None:
     facts = about["facts"]
     return PreparedCase(
         identifier=about["identifier"],
+        voxel_ml=about["voxel_ml"],
         inputs=SliceBatch(frames=arrays["frames"], features=arrays["features"], dwi=arrays.get("dwi")),
         lesion=arrays["lesion"],
         facts=CaseFacts(**facts | {"spacing": tuple(facts["spacing"])}),

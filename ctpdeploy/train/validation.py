@@ -1,13 +1,16 @@
 """Validation: scores of the networks on cases that they do not learn from, for the choice of the best epoch."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ctpdeploy.errors import GuardError
 from ctpdeploy.paper.systems import Role, System
+from ctpdeploy.runtime.metrics.average_precision import average_precision
 from ctpdeploy.runtime.metrics.overlap import agreement
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 from ctpdeploy.train.all_reduce import batch_mean
@@ -25,12 +28,16 @@ class Validation:
 
     Attributes:
         dice: mean Dice of whole volumes on the networks' grid; None as long as no network draws a lesion.
+        ap: mean average precision of the same voxels, which no threshold enters; None also where no case has lesion.
+        abs_dv_ml: mean absolute difference of the volumes on that grid, in ml.
         loss: where dice is None, l_l of the image that is learnt over all validation slices (equation 7, as the system
             defines it; the mean square for a system without). The context and adversarial losses are left out: their
             own networks learn too, so that their values cannot be compared between epochs.
     """
 
     dice: float | None = None
+    ap: float | None = None
+    abs_dv_ml: float | None = None
     loss: float | None = None
 
     @property
@@ -53,16 +60,25 @@ def validate(chain: Chain, cases: Sequence[LabelledCase], system: System, learns
     """
     if "segmenter" in learns:
         engine = TorchEngine(chain)
-        dice = torch.tensor([_dice(engine, case) for case in cases], dtype=torch.float64, device=_device(chain))
-        return Validation(dice=float(batch_mean(dice)))
+        scores = torch.tensor([_scores(engine, case) for case in cases], dtype=torch.float64).view(-1, 3)
+        means = [_defined_mean(column.to(_device(chain))) for column in scores.unbind(dim=1)]
+        return Validation(dice=means[0], ap=means[1], abs_dv_ml=means[2])
     return Validation(loss=_loss(chain, cases, system, learns[-1]))
 
 
-def _dice(engine: TorchEngine, case: LabelledCase) -> float:
+def _defined_mean(values: Tensor) -> float | None:
+    """Mean over all processes of what is not NaN; None of nothing."""
+    mean = float(batch_mean(values[~values.isnan()]))
+    return None if math.isnan(mean) else mean
+
+
+def _scores(engine: TorchEngine, case: LabelledCase) -> tuple[float, float, float]:
+    """Dice, average precision and absolute volume difference of a case."""
     probability = engine.run(case.inputs).probability
     if not np.isfinite(probability).all():
         raise GuardError(f"The networks return NaN or infinity for {case.identifier}: lower the learning rate.")
-    return agreement(probability > PreprocessConfig.threshold, case.lesion, voxel_ml=1.0).dice  # which no volume enters
+    found = agreement(probability > PreprocessConfig.threshold, case.lesion, case.voxel_ml)
+    return found.dice, average_precision(probability, case.lesion), found.abs_dv_ml
 
 
 def _loss(chain: Chain, cases: Sequence[LabelledCase], system: System, role: Role) -> float:
