@@ -139,6 +139,11 @@ def with_surroundings(volume: NDArray[np.float32], patient: Patient) -> NDArray[
     return np.concatenate([volume, *(ndimage.gaussian_filter(volume, width) for width in widths)], axis=-1)
 
 
+def channels(patient: Patient) -> NDArray[np.float32]:
+    """The same as nnU-Net takes them, ``(11, D, H, W)``."""
+    return np.ascontiguousarray(np.moveaxis(patient.inputs, -1, 0))
+
+
 def rule(tmax_above_s: float, rcbf_below: float) -> Method:
     """The threshold rule."""
     return lambda patient: (threshold_rule(patient.case, tmax_above_s, rcbf_below), None)
@@ -279,6 +284,7 @@ def main() -> None:
     parser.add_argument("--cases", type=int, help="train on as many, the first ones; default: all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--nnunet", type=int, metavar="EPOCHS", help="also train nnU-Net")
+    parser.add_argument("--nnunet-steps", type=int, default=250, help="mini-batches of each; 250 as nnU-Net has it")
     parser.add_argument("--json", type=Path, help="file for the result")
     options = parser.parse_args()
     refs = find_cases(options.train)[: options.cases]
@@ -291,10 +297,12 @@ def main() -> None:
     if options.nnunet:
         from nnunet_training import train_nnunet
 
-        name, start = f"nnU-Net 2D, {options.nnunet} epochs", time.perf_counter()
-        with train_nnunet(known, epochs=options.nnunet) as method:
+        name, start = f"nnU-Net 2D, {options.nnunet} epochs of {options.nnunet_steps}", time.perf_counter()
+        material = [(channels(patient), patient.lesion, patient.case.geometry.spacing) for patient in known]
+        settings = {"epochs": options.nnunet, "steps": options.nnunet_steps, "seed": options.seed}
+        with train_nnunet(material, **settings) as predict:
             seconds[name] = time.perf_counter() - start
-            found[name] = scores(method, unseen)
+            found[name] = scores(lambda one: predict(channels(one), one.case.geometry.spacing), unseen)
     ranks = mean_ranks(
         {name: {score: np.array(of["cases"][score]) for score in LARGER_IS_BETTER} for name, of in found.items()}
     )
