@@ -122,7 +122,7 @@ def _results(folder: Path) -> Timed:
         write_dicom,
         out / "dicom",
         case,
-        Prediction(outputs=outputs, components=(), volume_ml=0.0),
+        Prediction(outputs=outputs, components=(), volume_ml=0.0, threshold=0.5),
         out / "overview.png",
     )
     write()  # the first time, highdicom is imported

@@ -37,7 +37,7 @@ from ctpdeploy.benchmark.processes import run_infer
 from ctpdeploy.benchmark.quantiles import Quantiles
 from ctpdeploy.benchmark.subsample import middle_slices
 from ctpdeploy.errors import BackendError, CtpdeployError, ExitCode, GuardError
-from ctpdeploy.runtime import Bundle, Case, Pipeline, read_case
+from ctpdeploy.runtime import Bundle, Case, Pipeline, find_cases, read_case
 from ctpdeploy.runtime.backends.packages import versions_of
 from ctpdeploy.runtime.backends.registry import BACKENDS, open_engine
 from ctpdeploy.runtime.data.slices import SliceBatch
@@ -240,7 +240,7 @@ class Evidence:
             labels = reference_of(opened).outputs[CHAIN].size
         self.contestants[called] = Contestant(
             run=lambda batch: pipeline.engine.run(batch).probability,
-            predict=lambda case: pipeline.predict(case).seconds["networks"],
+            predict=lambda case: pipeline.predict(case).outputs.seconds["networks"],
             check={"rms_error": trial.checks[0].rms_error, "labels_flipped": trial.flips / labels, "open_s": open_s},
         )
 
@@ -289,7 +289,7 @@ class Evidence:
 
     def _process(self, called: str) -> None:
         _, name, precision = called.split()
-        self.processes[called] = run_infer(self.bundles[precision], self._folder(), name)
+        self.processes[called] = run_infer(self.bundles[precision], find_cases(self._folder())[0], name)
 
 
 def _repeated(case: Case, slices: int) -> Case:

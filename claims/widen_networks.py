@@ -16,6 +16,7 @@ from torch import nn
 from ctpdeploy.errors import UsageError
 from ctpdeploy.phantom import PhantomConfig, write_dataset
 from ctpdeploy.runtime import read_case
+from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 from ctpdeploy.train import PRESETS, train
 from ctpdeploy.train.networks import Network, load_chain, save_networks
 from ctpdeploy.train.networks.chain import Chain
@@ -34,7 +35,8 @@ def wide_bundle(folder: Path, *, width: int, size: int, run: Path | None = None)
     Args:
         folder: where to.
         width: of the bundle, a multiple of the run's.
-        size: rows and columns. Networks run at any size; trained at half of it, they still draw lesions.
+        size: rows and columns of a whole slice. Networks run at any size; trained at half of it, they still draw
+            lesions. Of a run with a field around the head, the field stays, in pixels that are as much smaller.
         run: trained on phantoms; by default one that is trained here, in a few minutes.
 
     Raises:
@@ -42,14 +44,15 @@ def wide_bundle(folder: Path, *, width: int, size: int, run: Path | None = None)
         MissingPackageError: a package that exports is not installed.
         GateError: the export differs from the networks.
     """
-    from ctpdeploy.export import export_run
+    from ctpdeploy.export import ExportOptions, export_run
 
     bundle = folder / f"widened-{width}-{size}-fp32.ctpbundle"
     if not bundle.exists():
         wide = folder / f"widened-{width}-{size}"
         if not wide.exists():
             widen_run(run or _trained(folder), wide, width=width, size=size)
-        export_run(wide, bundle, [read_case(case_folder(folder, size=size, slices=_SLICES, frames=_FRAMES))])
+        sample = read_case(case_folder(folder, size=size, slices=_SLICES, frames=_FRAMES))
+        export_run(wide, bundle, [sample], options=ExportOptions(allow_poor=True))
     return bundle
 
 
@@ -65,11 +68,19 @@ def widen_run(narrow: Path, wide: Path, *, width: int, size: int) -> None:
     if rest:
         raise UsageError(f"The width {width} is no multiple of {config.width}, that of the run in {narrow}.")
     chain = widen_chain(load_chain(source.checkpoint("best")), factor)
-    constants = replace(config.preprocess, slice_shape=(size, size), pixel_mm=0.0)
+    constants = _finer(config.preprocess, size)
     RunFolder(wide).begin(replace(config, width=width, preprocess=constants), source.split(), "widened")
     checkpoint = wide / "checkpoints" / "best"
     checkpoint.mkdir()
     save_networks(checkpoint, dict(chain.named_children()), chain.wiring)
+
+
+def _finer(constants: PreprocessConfig, size: int) -> PreprocessConfig:
+    """The grid of whole slices of that many pixels, or the same field around the head in pixels as much smaller."""
+    if not constants.pixel_mm:
+        return replace(constants, slice_shape=(size, size))
+    rows, columns = (size * pixels // _SIZE for pixels in constants.slice_shape)
+    return replace(constants, slice_shape=(rows, columns), pixel_mm=constants.pixel_mm * _SIZE / size)
 
 
 def widen_chain(chain: Chain, factor: int) -> Chain:

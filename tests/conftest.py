@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from support.learned import as_if_learned
 from support.shared import made_once
 
 from ctpdeploy.config import merge
@@ -49,10 +50,14 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory, phantom_folder: Path) 
     """A run of two epochs at width 4, one for all workers: no test may change it."""
     from ctpdeploy.train import PRESETS, train
 
-    config = merge(
-        PRESETS["tiny"], {"width": 4, "epochs": 2, "preprocess": {"slice_shape": [SIZE, SIZE], "pixel_mm": 0.0}}
-    )
-    return made_once(tmp_path_factory, "trained_run", lambda run: train(phantom_folder, run, config))
+    whole = {"slice_shape": [SIZE, SIZE], "pixel_mm": 0.0}
+    config = merge(PRESETS["tiny"], {"width": 4, "epochs": 2, "preprocess": whole})
+
+    def make(run: Path) -> None:
+        train(phantom_folder, run, config)
+        as_if_learned(run)
+
+    return made_once(tmp_path_factory, "trained_run", make)
 
 
 @pytest.fixture(scope="session")

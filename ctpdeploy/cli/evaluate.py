@@ -44,7 +44,6 @@ def evaluate(
     say_found(len(cases), data)
     require_writable(out)
     with _open(model, backend, signer_of(require_signature, no_require_signature)) as pipeline:
-        _warn_of_training_cases(model, cases)
         summary = evaluate_with_progress(pipeline, cases, out)
     if as_json:
         print_json(summary)
@@ -68,18 +67,6 @@ def _open(model: Path, backend: str, signer: "Signer") -> "Pipeline":
     return open_run(model)
 
 
-def _warn_of_training_cases(model: Path, cases: "list[CaseRef]") -> None:
-    """Warn if cases have the names of those that a run was trained on: such scores flatter."""
-    if not (model / "split.json").is_file():  # a bundle
-        return
-    from ctpdeploy.train.run_folder import RunFolder
-
-    known = sorted({case.name for case in cases} & set(RunFolder(model).split().train))
-    if known:
-        have = "case has the name" if len(known) == 1 else "cases have the names"
-        say(f"Warning: {len(known)} {have} of training cases, {known[0]} among them: such scores flatter.")
-
-
 def evaluate_with_progress(pipeline: "Pipeline", cases: "list[CaseRef]", out: Path) -> dict[str, Any]:
     """Score the cases and write ``scores.csv``, ``scores.json`` and ``summary.json`` into ``out``; the summary.
 
@@ -98,6 +85,10 @@ def evaluate_with_progress(pipeline: "Pipeline", cases: "list[CaseRef]", out: Pa
         summary = evaluate_cases(pipeline, cases, out, ssim=ssim, on_case=show)
     for name, reason in summary["refused"].items():
         say(f"Error: {name}: {reason}")
+    if known := summary["known"]:
+        are = "case is a scan" if len(known) == 1 else "cases are scans"
+        words = f"{len(known)} {are} that the networks were trained or validated on"
+        say(f"Warning: {words}, {known[0]} among them: such scores flatter.")
     if not ssim and summary["networks"]["global_psnr"]["n"]:
         say("SSIM was not measured: run pip install 'ctpdeploy[evaluate]'.")
     return summary

@@ -47,6 +47,10 @@ def export(
     licence: Annotated[
         str | None, typer.Option(help="Terms of the trained weights, best as an SPDX expression; kept in the bundle.")
     ] = None,
+    allow_poor: Annotated[
+        bool,
+        typer.Option("--allow-poor", help="Seal networks under the validation floor too; each result says so."),
+    ] = False,
     triton: Annotated[
         Path | None,
         typer.Option(help="Also write a model repository for NVIDIA Triton into this folder, with a client."),
@@ -57,7 +61,8 @@ def export(
 
     The gate compares torch in float64 with the exported graphs, network by network and end to end. If a limit does
     not hold, nothing is published and the exit code is 6. In fp16 and int8 the masks decide; layers that cost too much
-    are found by measuring and stay in float32.
+    are found by measuring and stay in float32. Networks whose mean validation Dice is under 0.2 are not exported
+    (exit code 6) unless --allow-poor marks them.
 
     Example: ctpdeploy export runs/first --out first.ctpbundle
     """
@@ -79,6 +84,7 @@ def export(
         key=sign,
         password=_checked_password(sign) if sign else None,
         licence=licence,
+        allow_poor=allow_poor,
     )
     verification = export_bundle(run, out, cases, calibrate, options)
     if triton is not None:

@@ -202,7 +202,12 @@ def print_reports(reports: list[dict[str, Any]], out: Path) -> None:
         for found in report.get("findings", ()):
             if found["severity"] == "serious":
                 say(f"{report['case']}: {found['sentence']}")
-    say(f"Masks, reports and overview.png are in {out}. {INTENDED_USE}")
+    say(f"Masks, reports and overview.png are in {out}. {_notices(reports)}")
+
+
+def _notices(reports: list[dict[str, Any]]) -> str:
+    """What every result says; an earlier version's report says what it is for."""
+    return " ".join(dict.fromkeys(text for report in reports for text in report.get("notices", [INTENDED_USE])))
 
 
 def _file_to_mask(report: dict[str, Any]) -> float:

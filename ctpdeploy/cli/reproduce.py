@@ -178,7 +178,7 @@ def print_claims(claims: "Sequence[JudgedClaim]", score: str) -> None:
         lines.append(
             [
                 difference,
-                f"{claim.published:+.2f}",
+                "" if claim.published is None else f"{claim.published:+.2f}",
                 f"{factor * of.mean:+.2f}",
                 interval,
                 *p_values,
@@ -193,7 +193,7 @@ def print_claims(claims: "Sequence[JudgedClaim]", score: str) -> None:
 def _print_rows(as_json: bool) -> None:
     """Every row of tables 1 to 5 with what it trains; lines of 80 columns at most."""
     from ctpdeploy.paper.published import published_table
-    from ctpdeploy.paper.systems import SYSTEMS, TABLES
+    from ctpdeploy.paper.systems import CONTROLS, SYSTEMS, TABLES
 
     rows = [(str(table), row, SYSTEMS[name], name) for table, names in TABLES.items() for row, name in names.items()]
     printed = [published_table(int(table)).rows[row].name for table, row, *_ in rows]
@@ -212,7 +212,14 @@ def _print_rows(as_json: bool) -> None:
     first, rule, *lines = table_lines(header, cells, words=len(header))
     print_lines(first, rule)
     for line, (_, _, system, _) in zip(lines, rows, strict=True):
-        print_lines(line, *textwrap.wrap(_sentence(system), WIDTH, initial_indent=INDENT, subsequent_indent=INDENT))
+        print_lines(line, *_wrapped(system))
+    print_lines("", "Of no table, and trained beside the rows of any where --rows names it:")
+    for row, name in CONTROLS.items():
+        print_lines(f"       {row}", *_wrapped(SYSTEMS[name]))
+
+
+def _wrapped(system: "System") -> list[str]:
+    return textwrap.wrap(_sentence(system), WIDTH, initial_indent=INDENT, subsequent_indent=INDENT)
 
 
 def _facts(system: "System") -> dict[str, str]:

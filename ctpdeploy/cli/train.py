@@ -41,8 +41,8 @@ def train(
 ) -> None:
     """Train a system: by default feature extractor, pseudo-DWI generator and SLNet end to end.
 
-    The run folder holds configuration, split, metrics of every epoch and the last and the best checkpoint. A run
-    that was stopped goes on with --resume as if it had not been.
+    The run folder holds configuration, split, model card, metrics of every epoch and the last and the best checkpoint.
+    A run that was stopped goes on with --resume as if it had not been; with --set epochs=N it gets more epochs.
 
     Example: ctpdeploy train data --out runs/first --preset tiny --set epochs=20
     """
@@ -60,6 +60,12 @@ def train(
     for warning in summary.warnings[len(summary.split.warnings) :]:  # the others were printed before the training
         say(f"Warning: {warning}")
     say(f"Best validation Dice {summary.best_dice:.3f} in epoch {summary.best_epoch} of {summary.epochs}: {out}.")
+    found = summary.calibration
+    cases = "case" if found.cases == 1 else "cases"
+    say(
+        f"Lesion is drawn above a probability of {found.threshold:.2f}, where the mean Dice of {found.cases} "
+        f"validation {cases} is {found.dice:.3f} ({found.uncalibrated_dice:.3f} at 0.5)."
+    )
 
 
 def preset_config(preset: str, file: Path | None, overrides: list[str]) -> "TrainConfig":

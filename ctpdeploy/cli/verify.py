@@ -52,11 +52,35 @@ def verify(
     else:
         rows = [[name, file["sha256"][:16], f"{file['bytes']:,}"] for name, file in findings["files"].items()]
         print_table(["file", "SHA-256", "bytes"], rows, words=2)
+        say(_card(findings))
         say(f"SHA-256 of the bundle, as reports name it: {findings['sha256']}")
         say(f"{bundle} is whole, and {findings['gate_checks']} checks of its gate held. {_signature(findings)}")
         if passed is not None:
             print_trials(passed.trials)
             say(_raw_case(passed))
+
+
+def _card(findings: dict[str, Any]) -> str:
+    """Sentences on what the networks were trained on and reached."""
+    card, drawn = findings["card"], f"Lesion is drawn above a probability of {findings['threshold']:.2f}"
+    if card is None:
+        return f"{drawn}. No model card is in the bundle: export it again."
+    kinds = {"phantom": "synthetic patients", "patients": "patients", "mixed": "synthetic patients among others"}
+    counts = ", ".join(f"{count} {part}" for part, count in card["patients"].items()) or "numbers not recorded"
+    facts = [f"Trained on {kinds.get(card['kind'], 'data of a kind that nobody stated')} ({counts})"]
+    if volumes := card["lesion_ml"].get("train"):
+        facts.append(f"lesions of {volumes[0]:.4g} to {volumes[4]:.4g} ml, median {volumes[2]:.4g}")
+    ranges = {"slice_mm": "slices of {} mm", "pixel_mm": "pixels of {} mm", "frame_interval_s": "frames every {} s"}
+    facts += [words.format(_range(card[name])) for name, words in ranges.items() if card[name]]
+    dice = card["validation_dice"]
+    reached = "not validated" if dice is None else f"mean validation Dice {dice:.3f}"
+    warning = "" if card["reaches_floor"] else ", which is of no use"
+    found = f", found on {card['threshold_from']} cases" if card["threshold_from"] else ""
+    return f"{'; '.join(facts)}. {drawn}{found}: {reached}{warning}."
+
+
+def _range(values: list[float]) -> str:
+    return " to ".join(dict.fromkeys(f"{value:.3g}" for value in values))
 
 
 def _figures(passed: "Repeated | None") -> dict[str, Any]:

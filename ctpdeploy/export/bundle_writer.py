@@ -10,7 +10,7 @@ import numpy as np
 
 from ctpdeploy import __version__
 from ctpdeploy.atomic import atomic_folder
-from ctpdeploy.errors import InputError, UsageError
+from ctpdeploy.errors import GuardError, InputError, UsageError
 from ctpdeploy.export.gate import make_reference
 from ctpdeploy.export.graph_builder import Workbench
 from ctpdeploy.export.precision import Progress
@@ -27,6 +27,7 @@ from ctpdeploy.runtime.gate.reference import FILE as REFERENCE
 from ctpdeploy.runtime.gate.verification import Verification
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, preprocess, stored_config
 from ctpdeploy.train.networks import load_chain
+from ctpdeploy.train.run_record import RunRecord
 
 __all__ = ["ExportOptions", "export_run"]
 
@@ -44,6 +45,7 @@ class ExportOptions:
         key: private key to sign it with.
         password: of the key.
         licence: terms of the trained weights, written into the manifest.
+        allow_poor: seal networks under the validation floor too; every result of theirs says so.
     """
 
     precision: str = "fp32"
@@ -52,6 +54,7 @@ class ExportOptions:
     key: Path | None = None
     password: str | None = None
     licence: str | None = None
+    allow_poor: bool = False
 
     @property
     def calibrates(self) -> bool:
@@ -85,6 +88,7 @@ def export_run(
         InputError: ``run`` is no run folder.
         UsageError: ``out`` exists, the system sees the real DWI, the key is none, or there is no such precision.
         MissingPackageError: a key is given and model signing is not installed.
+        GuardError: validation did not reach the floor, and that is not allowed.
         GateError: the export differs from the trained networks; nothing was published.
     """
     options = options or ExportOptions()
@@ -95,7 +99,11 @@ def export_run(
         raise UsageError(
             f"The system {config['system']} sees the real DWI, which nobody has in time: export one that does not."
         )
+    record = RunRecord.of(run)
+    if record.card.poor and not options.allow_poor:
+        raise GuardError(f"{record.card.shortfall}: train {run} longer or on more cases, or mark it with --allow-poor.")
     constants = stored_config(config["preprocess"], str(run / "config.json"))  # type: ignore[arg-type]
+    constants = replace(constants, threshold=record.threshold)
     approximation = Approximation(
         precision=options.precision,
         static_norm=options.static_norm,
@@ -106,7 +114,7 @@ def export_run(
     with whole_archive(out) if options.archive else atomic_folder(out) as folder:
         raw = make_raw_case(samples[0], constants, perfusion)
         travelling = [*samples, raw.case]
-        reference = make_reference(chain, _slices([*travelling, *cases], constants))
+        reference = make_reference(chain, _slices([*travelling, *cases], constants), constants.threshold)
         bench = Workbench(chain=chain, constants=constants, reference=reference)
         graphs, verification = prove(bench, approximation, _names([*travelling, *cases]), progress)
         progress("sealing", 0.97)
@@ -125,6 +133,7 @@ def export_run(
             perfusion=perfusion,
             provenance=_provenance(run, config),
             licence=options.licence,
+            card=record.card,
         ).write_manifest()
         _open_as_received(folder)
         if options.key is not None:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ctpdeploy.runtime.data.slices import SliceBatch
 from ctpdeploy.runtime.gate.reference import CHAIN, Reference, network_sources
 from ctpdeploy.runtime.gate.verification import LIMITS, Comparison, compare
-from ctpdeploy.runtime.preprocess.postprocess import THRESHOLD
+from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 from ctpdeploy.train.networks.chain import OUTPUTS, Chain, joined
 
 __all__ = ["first_difference", "make_reference", "try_folded"]
@@ -25,23 +25,25 @@ __all__ = ["first_difference", "make_reference", "try_folded"]
 Arrays = Mapping[str, NDArray[np.floating[Any]]]
 
 
-def make_reference(chain: Chain, batch: SliceBatch) -> Reference:
+def make_reference(chain: Chain, batch: SliceBatch, threshold: float = PreprocessConfig.threshold) -> Reference:
     """Run a trained chain in float64, and in float32 beside it, in evaluation.
 
     Args:
         chain: as trained.
         batch: slices of real cases.
+        threshold: probability above which lesion will be drawn.
     """
     sources = network_sources(batch.frames, batch.features)
     truth = _run(copy.deepcopy(chain).double().eval(), sources)
     eager = _run(copy.deepcopy(chain).float().eval(), sources, truth)
-    flipped = (eager[CHAIN] > THRESHOLD) != (truth[CHAIN] > THRESHOLD)
+    flipped = (eager[CHAIN] > threshold) != (truth[CHAIN] > threshold)
     return Reference(
         frames=batch.frames,
         features=batch.features,
         outputs=truth,
         eager={name: _errors(eager[name] - truth[name]) for name in truth},
         eager_flips=flipped.sum(axis=(1, 2)),
+        threshold=threshold,
     )
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
-from ctpdeploy.runtime.gate.raw_case import RawCase, geometry_of, slabs_of_thin
+from ctpdeploy.runtime.gate.raw_case import RawCase, geometry_of, ramp_mask, slabs_of_thin
 from ctpdeploy.runtime.perfusion.frames import resample_frames
 from ctpdeploy.runtime.perfusion.maps import perfusion_maps
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, preprocess
@@ -47,7 +47,12 @@ def make_raw_case(sample: Case, constants: PreprocessConfig, perfusion: Perfusio
         case = _coarse_case(sample, block, constants, perfusion)
     except InputError:
         case = _coarse_case(sample, 1, constants, perfusion)
-    return RawCase(case=case, expected=preprocess(case, constants)[0], slabs=slabs_of_thin(perfusion))
+    return RawCase(
+        case=case,
+        expected=preprocess(case, constants)[0],
+        slabs=slabs_of_thin(perfusion),
+        mask=ramp_mask(case, constants)[0],
+    )
 
 
 def _coarse_case(sample: Case, block: int, constants: PreprocessConfig, perfusion: PerfusionConfig) -> Case:

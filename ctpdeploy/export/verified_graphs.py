@@ -66,7 +66,7 @@ def prove(
     folded = fold(bench.chain)
     trials = [_try_fold(folded, bench)]
     seen = approximation.calibration
-    calibration = None if seen is None else make_reference(bench.chain, seen)
+    calibration = None if seen is None else make_reference(bench.chain, seen, bench.constants.threshold)
     bounds: dict[str, float] = {}
     if approximation.static_norm and calibration:
         folded, bounds = make_static(folded, calibration)

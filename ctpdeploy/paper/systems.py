@@ -13,7 +13,7 @@ from typing import Literal
 
 from ctpdeploy.errors import UnknownKeyError
 
-__all__ = ["SYSTEMS", "TABLES", "Synthesis", "System", "system_named"]
+__all__ = ["CONTROLS", "SYSTEMS", "TABLES", "Synthesis", "System", "system_named"]
 
 Role = Literal["extractor", "generator", "segmenter"]
 """Role of a network in a system: Phi_e, Phi_g or Phi_s."""
@@ -179,6 +179,9 @@ TABLES: dict[int, dict[str, str]] = {
     },
 }
 """The system behind each row, rows by their names in ``published.json``. Table 6 is a leaderboard."""
+
+CONTROLS: dict[str, str] = {"features_frames": "features_frames"}
+"""Rows of no table that can be trained beside those of any, and their systems."""
 
 
 def system_named(name: str) -> System:

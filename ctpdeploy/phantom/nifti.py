@@ -11,12 +11,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ctpdeploy.runtime.data.origin import PHANTOM
+
 __all__ = ["write_nifti"]
 
-_HEADER: Final = struct.Struct("=i 36x 8h 14x 2h 2x 8f 2f 138x h 24x 12f 16x 4s 4x")
-"""sizeof_hdr; dim; datatype, bitpix; pixdim; vox_offset, scl_slope; sform_code; srow_x, _y, _z; magic, no extension."""
+_HEADER: Final = struct.Struct("=i 36x 8h 14x 2h 2x 8f 2f 32x 80s 26x h 24x 12f 16x 4s 4x")
+"""sizeof_hdr; dim; datatype, bitpix; pixdim; vox_offset, scl_slope; descrip; sform_code; srow_x, _y, _z; magic, no
+extension."""
 
 _DATATYPES: Final = {"uint8": 2, "int32": 8, "float32": 16, "float64": 64, "uint16": 512}
+_DESCRIPTION: Final = f"{PHANTOM}: synthetic, no patient".encode("ascii")
 _ALIGNED: Final = 2
 _IDENTITY: Final = (1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0)
 
@@ -37,6 +41,7 @@ def write_nifti(path: Path, volume: NDArray[Any], spacing: tuple[float, float, f
         *(_DATATYPES[volume.dtype.name], 8 * volume.itemsize),
         *(1, *spacing[::-1], interval, 1, 1, 1),
         *(_HEADER.size, 1),
+        _DESCRIPTION,
         _ALIGNED,
         *_IDENTITY,
         b"n+1",

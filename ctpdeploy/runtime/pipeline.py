@@ -14,6 +14,8 @@ from ctpdeploy.runtime.bundle.bundle import Bundle
 from ctpdeploy.runtime.bundle.trust import Signer
 from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.data.finding import by_severity
+from ctpdeploy.runtime.data.model_card import ModelCard
+from ctpdeploy.runtime.data.origin import fingerprint
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.data.prediction import Prediction, Provenance
 from ctpdeploy.runtime.gate.preprocessing import require_preprocessing
@@ -36,6 +38,7 @@ class Pipeline:
         config: the preprocessing constants that the networks were trained with.
         provenance: of the networks, for the report; None where they come from no bundle.
         perfusion: how maps are to be computed where a case has none; defaults to ``PerfusionConfig()``.
+        card: of the networks, for findings and the report.
     """
 
     def __init__(
@@ -44,11 +47,13 @@ class Pipeline:
         config: PreprocessConfig,
         provenance: Provenance | None = None,
         perfusion: PerfusionConfig | None = None,
+        card: ModelCard | None = None,
     ) -> None:
         self.engine = engine
         self.config = config
         self.provenance = provenance
         self.perfusion = perfusion or PerfusionConfig()
+        self.card = card
 
     @classmethod
     def open(cls, bundle: Path | str, backend: str = AUTO, signer: Signer = None) -> "Pipeline":
@@ -80,7 +85,7 @@ class Pipeline:
                 backend_because=choice.because,
             )
             engine = open_engine(opened, choice.backend)
-            pipeline = cls(engine, opened.preprocess, provenance, opened.perfusion)
+            pipeline = cls(engine, opened.preprocess, provenance, opened.perfusion, opened.card)
             signed_by = opened.signed_by
             _log.info(
                 "bundle %s, signature %s, opened on %s: %s",
@@ -126,10 +131,13 @@ class Pipeline:
         doubts = (*implausible(case), *inspect_field(case, self.config), *inspect_lesion(outputs.mask, case))
         looking = time.perf_counter() - start
         seconds = {**outputs.seconds, "postprocess": outputs.seconds["postprocess"] + looking}
+        known = () if self.card is None else self.card.findings(fingerprint(case.series))
         return Prediction(
             outputs=replace(outputs, seconds=seconds),
             components=components,
             volume_ml=case.geometry.volume_ml(outputs.mask),
-            findings=by_severity((*case.findings, *outputs.window.findings, *doubts, *outputs.findings)),
+            findings=by_severity((*case.findings, *outputs.window.findings, *doubts, *outputs.findings, *known)),
             provenance=self.provenance,
+            threshold=self.config.threshold,
+            card=self.card,
         )

@@ -26,7 +26,7 @@ from ctpdeploy.train.prepared_case import PreparedCase, pack, prepare, unpack
 
 __all__ = ["CaseCache", "default_cache"]
 
-PREPARATION: Final = 6
+PREPARATION: Final = 7
 """Version of all that lies between the files of a case and its entry: reading, perfusion maps, preprocessing, and the
 layout of the entry. To be raised with any change after which the same files may give another entry, be it in a last
 bit: once too often costs a preparation, once too seldom trains on what no longer holds."""

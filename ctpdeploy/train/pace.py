@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ctpdeploy.train.settings import OptimiserConfig, TrainConfig
 
-__all__ = ["Pace", "learning_rate"]
+__all__ = ["Pace", "learning_rate", "lengthened"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,3 +48,21 @@ def learning_rate(config: OptimiserConfig, step: int, steps: int) -> float:
     if config.schedule == "one_cycle":
         return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rising) / (steps - rising)))
     return config.learning_rate * (config.drop_factor if step >= config.drop_after * steps else 1.0)
+
+
+def lengthened(begun: TrainConfig, config: TrainConfig, done: int) -> str:
+    """A sentence on the pace of a run that gets more epochs.
+
+    It is that of the new length from where that stands, as if the run had been begun with it: a cosine that had come to
+    its end rises again by a step and falls anew.
+
+    Args:
+        begun: what the run was begun with.
+        config: what it goes on with.
+        done: epochs of its last stage.
+    """
+    before, now = (learning_rate(c.optimiser, done, max(c.epochs, done)) for c in (begun, config))
+    return (
+        f"The run has {config.epochs} epochs now and not {begun.epochs}: after {done} of them its learning rate goes "
+        f"on from {now:.2g}, where {config.epochs} epochs stand then, instead of {before:.2g}."
+    )

@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.case import BoolArray, Case
 from ctpdeploy.runtime.data.slices import SliceBatch
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, network_grid, preprocess
+from ctpdeploy.train.case_facts import CaseFacts
 
 __all__ = ["PreparedCase", "pack", "prepare", "unpack"]
 
@@ -33,12 +34,14 @@ class PreparedCase:
         inputs: of the networks, with the DWI where there is one.
         lesion: bool ``(N, H, W)``.
         voxel_ml: volume of a voxel of that grid.
+        facts: of the case, for the model card.
     """
 
     identifier: str
     inputs: SliceBatch
     lesion: BoolArray
     voxel_ml: float
+    facts: CaseFacts
 
 
 def prepare(case: Case, config: PreprocessConfig) -> PreparedCase:
@@ -55,6 +58,7 @@ def prepare(case: Case, config: PreprocessConfig) -> PreparedCase:
         inputs=preprocess(case, config)[0],
         lesion=grid.resample(case.lesion.astype(np.float32)) >= 0.5,
         voxel_ml=case.geometry.voxel_ml * math.prod(grid.steps),
+        facts=CaseFacts.of(case),
     )
 
 
@@ -65,7 +69,8 @@ def pack(case: PreparedCase) -> bytes:
     if inputs.dwi is not None:
         arrays["dwi"] = inputs.dwi
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    text = json.dumps({"identifier": case.identifier, "voxel_ml": case.voxel_ml})
+    about = {"identifier": case.identifier, "voxel_ml": case.voxel_ml, "facts": asdict(case.facts)}
+    text = json.dumps(about)
     # one entry of metadata: safetensors writes several in random order
     return save(arrays, metadata={"case": json.dumps([text, _digest(text, arrays)])})
 
@@ -80,10 +85,14 @@ def unpack(file: Path) -> PreparedCase | None:
         return None
     if digest != _digest(text, arrays):
         return None
+    about = json.loads(text)
+    facts = about["facts"]
     return PreparedCase(
-        **json.loads(text),
+        identifier=about["identifier"],
+        voxel_ml=about["voxel_ml"],
         inputs=SliceBatch(frames=arrays["frames"], features=arrays["features"], dwi=arrays.get("dwi")),
         lesion=arrays["lesion"],
+        facts=CaseFacts(**facts | {"spacing": tuple(facts["spacing"])}),
     )
 
 

@@ -4,11 +4,12 @@
 
     config.json           the configuration
     split.json            the cases of each part
+    card.json             what these are, for the model card
     data.json             digest of what is trained on
     tensorboard/          the same figures for TensorBoard
     metrics.jsonl         one line an epoch: stage, learning rate, loss terms, validation score, seconds
     checkpoints/last/     the networks, optimiser.safetensors, state.json
-    checkpoints/best/     the same without the optimiser, of the best epoch of the last stage
+    checkpoints/best/     the same without the optimiser, of the best epoch of the last stage, and its calibration.json
     checkpoints/stage-1/  likewise of an earlier stage, for systems that are trained one part after another
 
 Files and checkpoint folders are written under a temporary name and then renamed.
@@ -25,12 +26,16 @@ from typing import Any, Literal
 from ctpdeploy.atomic import atomic_folder, atomic_replace
 from ctpdeploy.config import merge, to_dict
 from ctpdeploy.errors import InputError, UsageError
+from ctpdeploy.runtime.data.model_card import ModelCard
 from ctpdeploy.runtime.pipeline import Pipeline
 from ctpdeploy.runtime.preprocess.preprocess import stored_config
 from ctpdeploy.scratch import sweep
+from ctpdeploy.train.calibration import Calibration
 from ctpdeploy.train.networks.checkpoint import load_chain
+from ctpdeploy.train.run_record import CALIBRATION, CARD, RunRecord
 from ctpdeploy.train.settings import TrainConfig
 from ctpdeploy.train.split import Split
+from ctpdeploy.train.stages import require_longer
 from ctpdeploy.train.torch_engine import TorchEngine
 
 __all__ = ["RunFolder", "RunState", "open_run"]
@@ -80,7 +85,7 @@ class RunFolder:
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise UsageError(f"{self.path} is not empty: resume the run in it, or name another folder.")
 
-    def begin(self, config: TrainConfig, split: Split, data_sha256: str) -> None:
+    def begin(self, config: TrainConfig, split: Split, data_sha256: str, card: ModelCard | None = None) -> None:
         """Make the folder, which is empty or not there, with the record of configuration, split and data."""
         with suppress(FileNotFoundError):
             self.path.rmdir()
@@ -90,6 +95,7 @@ class RunFolder:
                 ("config.json", to_dict(config)),
                 ("split.json", asdict(split)),
                 ("data.json", {"train_sha256": data_sha256}),
+                (CARD, to_dict(card or ModelCard())),
             ):
                 (folder / name).write_text(_json(content), encoding="utf-8")
 
@@ -99,18 +105,24 @@ class RunFolder:
         return (self.path / "config.json").is_file()
 
     def check_same(self, config: TrainConfig, split: Split) -> None:
-        """Refuse to resume another run.
+        """Refuse to resume another run; the same one may get more epochs.
 
         Raises:
             InputError: there is no run in the folder.
             UsageError: it was begun with another configuration or other cases.
         """
-        for name, same, what in (
-            ("config.json", self.config() == config, "another configuration"),
-            ("split.json", _read(self.path / "split.json") == json.loads(_json(asdict(split))), "other cases"),
-        ):
-            if not same:
-                raise UsageError(f"The run in {self.path} was begun with {what}: see its {name}, or begin elsewhere.")
+        begun = self.config()
+        if changes := _changes(to_dict(replace(begun, epochs=config.epochs)), to_dict(config)):
+            raise UsageError(
+                f"The run in {self.path} was begun with another configuration ({', '.join(changes)}): leave that as it "
+                "was, or begin elsewhere; only its epochs can be raised."
+            )
+        if config.epochs != begun.epochs:
+            require_longer(begun, config, str(self.path))
+        if _read(self.path / "split.json") != json.loads(_json(asdict(split))):
+            raise UsageError(
+                f"The run in {self.path} was begun with other cases: see its split.json, or begin elsewhere."
+            )
 
     def check_data(self, data_sha256: str) -> None:
         """Refuse to resume on material that has changed since.
@@ -159,6 +171,16 @@ class RunFolder:
         file = self.checkpoint("last") / "state.json"
         return RunState(**_read(file)) if file.exists() else RunState()
 
+    def resume(self, config: TrainConfig, card: ModelCard) -> None:
+        """Record that the run goes on: its epochs, which may be more, and a card where it has none yet."""
+        _write(self.path / "config.json", _json(to_dict(config)))
+        if not (self.path / CARD).exists():
+            _write(self.path / CARD, _json(to_dict(card)))
+
+    def keep_calibration(self, calibration: Calibration) -> None:
+        """Put a calibration beside the best checkpoint, with which it goes."""
+        _write(self.checkpoint("best") / CALIBRATION, _json(asdict(calibration)))
+
     def save(self, name: str, state: RunState, write: Callable[[Path], None]) -> None:
         """Replace a checkpoint; ``write`` puts the tensors into the folder that it is given."""
         with atomic_folder(self.path / "checkpoints" / name, replace=True) as folder:
@@ -191,7 +213,20 @@ def open_run(path: Path, *, checkpoint: str = "best", device: str | None = None)
     """
     run = RunFolder(path)
     engine, config = TorchEngine(load_chain(run.checkpoint(checkpoint)).to(device)), run.config()
-    return Pipeline(engine, config.preprocess, perfusion=config.perfusion)
+    record = RunRecord.of(path, checkpoint)
+    constants = replace(config.preprocess, threshold=record.threshold)
+    return Pipeline(engine, constants, perfusion=config.perfusion, card=record.card)
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Each setting that differs, with both values."""
+    found = list[str]()
+    for key, value in old.items():
+        if isinstance(value, Mapping):
+            found += _changes(value, new[key], f"{prefix}{key}.")
+        elif value != new[key]:
+            found.append(f"{prefix}{key} was {value} and is {new[key]}")
+    return found
 
 
 def _json(content: object) -> str:

@@ -10,6 +10,7 @@ from ctpdeploy.errors import UsageError
 from ctpdeploy.paper.systems import system_named
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
+from ctpdeploy.train.case_facts import StatedKind
 from ctpdeploy.train.losses.synthesis import PixelNorm
 from ctpdeploy.train.networks.unet import STRIDE
 
@@ -138,6 +139,8 @@ class TrainConfig:
         lesion_prior: probability of lesion in every pixel that the segmenter starts with; 0.5 as in the source.
         seed: of the initial weights and the order of slices.
         split_seed: of the split.
+        data_kind: what the cases are that do not say that they are phantoms: ``patients``, where you know it, for the
+            model card.
         loss: weights of the loss.
         optimiser: its settings.
         augment: random changes of the slices.
@@ -160,6 +163,7 @@ class TrainConfig:
     lesion_prior: float = 0.5
     seed: int = 0
     split_seed: int = 0
+    data_kind: StatedKind = "unknown"
     loss: LossConfig = field(default_factory=LossConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -179,6 +183,10 @@ class TrainConfig:
         if not 0.0 <= self.test_share < 1.0 - self.validation_share:
             raise UsageError(f"'test_share' is {self.test_share}: it must leave patients to train on.")
         system_named(self.system)
+        if self.preprocess.threshold != PreprocessConfig.threshold:
+            raise UsageError(
+                f"'threshold' is {self.preprocess.threshold}: a run finds its own at its end; leave it out."
+            )
         if any(size % STRIDE for size in self.preprocess.slice_shape):
             raise UsageError(f"'slice_shape' is {self.preprocess.slice_shape}: it must be multiples of {STRIDE}.")
 
@@ -200,13 +208,14 @@ _RECIPE = TrainConfig(
 
 PRESETS: dict[str, TrainConfig] = {
     "paper": TrainConfig(),
-    "small": replace(_RECIPE, width=16, epochs=40),
+    "small": replace(_RECIPE, width=16, epochs=40, warm_start=10),
     # Minutes on two processor cores: pixels of 2 mm, so half the decay in pixels. As a mean over pixels l_l is a
     # hundredth of L_s; in so few epochs only a larger weight makes a DWI of the pseudo-DWI.
     "tiny": replace(
         _RECIPE,
         width=8,
         epochs=8,
+        warm_start=2,
         loss=LossConfig(alpha=20.0, beta=20.0, decay=25.0),
         preprocess=replace(_RECIPE.preprocess, slice_shape=(96, 80), pixel_mm=2.0),
     ),

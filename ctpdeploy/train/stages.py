@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ctpdeploy.errors import UsageError
 from ctpdeploy.paper.systems import Role, system_named
 from ctpdeploy.train.settings import TrainConfig
 
-__all__ = ["Stage", "stages_of"]
+__all__ = ["Stage", "require_longer", "stages_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,3 +46,25 @@ def _in_turn(stages: Iterable[tuple[tuple[Role, ...], int]]) -> Iterable[Stage]:
     for learns, epochs in stages:
         yield Stage(learns=learns, begin=begin, epochs=epochs)
         begin += epochs
+
+
+def require_longer(begun: TrainConfig, config: TrainConfig, run: str) -> None:
+    """Refuse other epochs than more of a last stage: an earlier one is over, or its epochs are counted already.
+
+    Args:
+        begun: what the run was begun with.
+        config: the same with other epochs.
+        run: its name in error messages.
+
+    Raises:
+        UsageError: they are fewer, or those of an earlier stage too.
+    """
+    if config.epochs < begun.epochs:
+        raise UsageError(
+            f"The run in {run} has {begun.epochs} epochs, which can only be raised, not to {config.epochs}."
+        )
+    if stages_of(begun)[:-1] != stages_of(config)[:-1]:
+        raise UsageError(
+            f"The run in {run} trains its networks in {len(stages_of(begun))} stages of {begun.epochs} epochs each, "
+            "and only the last one could be longer: begin elsewhere."
+        )

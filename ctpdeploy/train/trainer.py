@@ -15,11 +15,14 @@ from ctpdeploy.paper.systems import SYSTEMS, system_named
 from ctpdeploy.runtime.io.case_ref import CaseRef, by_name
 from ctpdeploy.runtime.io.cases import find_cases, take_inventory
 from ctpdeploy.train.cache import CaseCache
+from ctpdeploy.train.calibration import Calibration, calibrate
+from ctpdeploy.train.case_facts import CaseFacts, card_of
 from ctpdeploy.train.dataset import LabelledCase, SliceDataset, read_labelled
 from ctpdeploy.train.distributed import Processes, join_processes
 from ctpdeploy.train.learner import Learner
 from ctpdeploy.train.loader import Loader
-from ctpdeploy.train.pace import Pace
+from ctpdeploy.train.networks import load_chain
+from ctpdeploy.train.pace import Pace, lengthened
 from ctpdeploy.train.progress import OnProgress, ProgressEvent
 from ctpdeploy.train.run_folder import RunFolder, RunState
 from ctpdeploy.train.settings import TrainConfig
@@ -44,6 +47,7 @@ class RunSummary:
         epochs: epochs completed, of all stages together.
         best_epoch: the one with the highest validation Dice, counted from 1.
         best_dice: that Dice, the mean over the validation cases.
+        calibration: of its networks.
         seconds: time of this call.
         split: of the cases, into training and validation.
         warnings: assumptions, one sentence each.
@@ -53,6 +57,7 @@ class RunSummary:
     epochs: int
     best_epoch: int
     best_dice: float
+    calibration: Calibration
     seconds: float
     split: Split
     warnings: tuple[str, ...]
@@ -99,9 +104,11 @@ def train(
     split = split or split_cases(
         list(found), table, share=config.validation_share, test_share=config.test_share, seed=config.split_seed
     )
-    run = RunFolder(out)
+    run, longer = RunFolder(out), tuple[str, ...]()
     if resume:
         run.check_same(config, split)
+        if config.epochs != (begun := run.config()).epochs:
+            longer = (lengthened(begun, config, max(run.state().epoch - stages_of(config)[-1].begin, 0)),)
     with join_processes(device) as processes:
         report = on_progress if on_progress and processes.first else _ignore
         if processes.first and not resume:
@@ -109,13 +116,18 @@ def train(
         if processes.first:
             require_writable(out)
         count = len(found)
-        report(ProgressEvent(stage="finding", step=count, steps=count, epochs=config.epochs, warnings=split.warnings))
+        warnings = (*split.warnings, *longer)
+        report(ProgressEvent(stage="finding", step=count, steps=count, epochs=config.epochs, warnings=warnings))
         cases = _read_cases({name: found[name] for name in (*split.train, *split.validation)}, config, cache, report)
+        facts = {name: case.facts for name, case in cases.items()}
+        card = card_of(facts, split, table, config.data_kind)
         dataset = SliceDataset([cases.pop(name) for name in split.train])  # which copies: no need to keep both
         if resume:
             run.check_data(dataset.sha256())
+            if processes.first:
+                run.resume(config, card)
         elif processes.first:
-            run.begin(config, split, dataset.sha256())
+            run.begin(config, split, dataset.sha256(), card)
         processes.wait()
         learner = Learner(config, processes.device)
         if run.state() == RunState():
@@ -130,14 +142,18 @@ def train(
             report=report,
         )
         state = trainer.train()
+        calibration = calibrate(load_chain(run.checkpoint("best")).to(processes.device), trainer.validation)
+        if processes.first:
+            run.keep_calibration(calibration)
     return RunSummary(
         best=run.checkpoint("best"),
         epochs=state.epoch,
         best_epoch=state.best_epoch,
         best_dice=state.best_score,
+        calibration=calibration,
         seconds=time.perf_counter() - start,
         split=split,
-        warnings=(*split.warnings, *(cache.warnings if cache else ()), *_collapse(config, run)),
+        warnings=(*split.warnings, *(cache.warnings if cache else ()), *_collapse(config, run), *_twins(facts, split)),
     )
 
 
@@ -251,6 +267,14 @@ def _collapse(config: TrainConfig, run: RunFolder) -> Iterator[str]:
             f"Phi_c has come to describe all images alike: over a mini-batch its codes spread by {spreads[-1]:.2g}, "
             f"in the first epoch by {spreads[0]:.2g}. The context loss teaches nothing then; phi_c=frozen keeps it."
         )
+
+
+def _twins(facts: Mapping[str, CaseFacts], split: Split) -> Iterator[str]:
+    """A warning for each scan that is both trained on and validated on, whatever its cases are called."""
+    trained = {facts[name].fingerprint: name for name in split.train}
+    for name in split.validation:
+        if twin := trained.get(facts[name].fingerprint):
+            yield f"{name}, which is validated on, is the same scan as {twin}, which is trained on: its Dice flatters."
 
 
 def _read_cases(

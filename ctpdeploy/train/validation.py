@@ -12,7 +12,7 @@ from ctpdeploy.errors import GuardError
 from ctpdeploy.paper.systems import Role, System
 from ctpdeploy.runtime.metrics.average_precision import average_precision
 from ctpdeploy.runtime.metrics.overlap import agreement
-from ctpdeploy.runtime.preprocess.postprocess import THRESHOLD
+from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 from ctpdeploy.train.all_reduce import batch_mean
 from ctpdeploy.train.dataset import LabelledCase
 from ctpdeploy.train.losses.synthesis import pixel_loss
@@ -77,7 +77,7 @@ def _scores(engine: TorchEngine, case: LabelledCase) -> tuple[float, float, floa
     probability = engine.run(case.inputs).probability
     if not np.isfinite(probability).all():
         raise GuardError(f"The networks return NaN or infinity for {case.identifier}: lower the learning rate.")
-    found = agreement(probability > THRESHOLD, case.lesion, case.voxel_ml)
+    found = agreement(probability > PreprocessConfig.threshold, case.lesion, case.voxel_ml)
     return found.dice, average_precision(probability, case.lesion), found.abs_dv_ml
 
 

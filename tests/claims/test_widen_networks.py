@@ -56,6 +56,17 @@ def test_every_layer_has_the_width(chain: Chain):
     assert {name: tensor.shape for name, tensor in widen_chain(chain, 3).state_dict().items()} == expected
 
 
+def test_a_field_around_the_head_stays_in_finer_pixels(chain: Chain, tmp_path: Path):
+    field = PreprocessConfig(slice_shape=(96, 80), pixel_mm=2.0)
+    narrow = RunFolder(tmp_path / "narrow")
+    narrow.begin(replace(CONFIG, preprocess=field), Split(train=("a",), validation=()), "drawn")
+    best = narrow.checkpoint("best")
+    best.mkdir()
+    save_networks(best, dict(chain.float().named_children()), chain.wiring)
+    widen_run(narrow.path, tmp_path / "wide", width=2, size=256)
+    assert RunFolder(tmp_path / "wide").config().preprocess == PreprocessConfig(slice_shape=(192, 160), pixel_mm=1.0)
+
+
 def test_a_run_becomes_one_of_another_width_and_size(chain: Chain, tmp_path: Path):
     narrow = RunFolder(tmp_path / "narrow")
     narrow.begin(CONFIG, Split(train=("a",), validation=()), "drawn")

@@ -5,6 +5,7 @@ import json
 import shutil
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from support.nifti_cases import find
@@ -13,6 +14,7 @@ from support.predictions import predicted
 from ctpdeploy.cli import run
 from ctpdeploy.cli.evaluate import evaluate_with_progress, print_scores
 from ctpdeploy.errors import ExitCode
+from ctpdeploy.phantom import PhantomConfig, write_dataset
 from ctpdeploy.runtime import Case, CaseRef, Prediction, find_cases
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, scale_dwi
 
@@ -120,7 +122,8 @@ def test_evaluate_scores_run_and_bundle_alike(
         assert run(["evaluate", str(model), str(phantom_folder), "--out", str(tmp_path), "--json"]) == ExitCode.DONE
         printed = capsys.readouterr()
         scores.append(json.loads(printed.out))
-        assert ("have the names of training cases" in printed.err) == (model == trained_run)
+        assert "4 cases are scans that the networks were trained or validated on, case_1 among them" in printed.err
+        assert scores[-1]["known"] == ["case_1", "case_2", "case_3", "case_4"]
         assert len((tmp_path / "scores.csv").read_text().splitlines()) == 1 + 2 * 4
     assert scores[0]["threshold_rule"] == scores[1]["threshold_rule"]
     assert scores[0]["networks"]["dice"]["mean"] == pytest.approx(scores[1]["networks"]["dice"]["mean"], abs=1e-3)
@@ -146,3 +149,19 @@ def test_a_case_that_cannot_be_scored_is_named_and_the_others_are_scored(
     assert json.loads((tmp_path / "out" / "summary.json").read_text()) == summary
     (tmp_path / "file").touch()
     assert run([*command[:-1], str(tmp_path / "file")]) == ExitCode.USAGE
+
+
+def test_a_scan_that_was_trained_on_is_known_by_any_name_and_another_by_none(
+    bundle_folder: Path, phantom_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    data = tmp_path / "data"
+    shutil.copytree(phantom_folder / "case_1", data / "renamed")
+    series = find(data / "renamed", "CT_4DPWI")
+    nib.save(nib.load(series, mmap=False), series.with_suffix(".nii.gz"))
+    series.unlink()
+    write_dataset(data, cases=1, seed=8, config=PhantomConfig(size=64, slices=2, frames=20))  # another case_1
+    command = ["evaluate", str(bundle_folder), str(data), "--out", str(tmp_path / "out"), "--json"]
+    assert run(command) == ExitCode.DONE
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["known"] == ["renamed"]
+    assert "Warning: 1 case is a scan that the networks were trained or validated on, renamed among" in printed.err

@@ -25,7 +25,7 @@ def test_train_resumes_with_the_configuration_of_the_run(
     assert run([*arguments, "--resume"]) == ExitCode.DONE  # all its epochs are done: nothing is left to train
     assert "epoch" in capsys.readouterr().err
     assert run([*arguments, "--resume", "--preset", "tiny"]) == ExitCode.USAGE
-    assert run([*arguments, "--resume", "--set", "epochs=5"]) == ExitCode.USAGE
+    assert run([*arguments, "--resume", "--set", "width=5"]) == ExitCode.USAGE
     assert run(arguments) == ExitCode.USAGE
 
 

@@ -13,14 +13,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import bundles
+from support.learned import as_if_learned
 
 from ctpdeploy.cli import run
-from ctpdeploy.errors import ExitCode, InputError, UsageError
+from ctpdeploy.errors import ExitCode, GateError, GuardError, InputError, UsageError
 from ctpdeploy.export import ExportOptions, export_run, graph_builder
 from ctpdeploy.runtime import Bundle, Case, PerfusionConfig, Pipeline, read_case
 from ctpdeploy.runtime.gate.gate import reference_of
+from ctpdeploy.runtime.gate.inspection import inspect_bundle, repeat_gate
 from ctpdeploy.runtime.gate.verification import LIMITS, Limits
 from ctpdeploy.runtime.preprocess.preprocess import preprocess
+from ctpdeploy.train import open_run
 
 
 @pytest.fixture
@@ -247,3 +250,58 @@ def test_a_renamed_pickle_is_no_checkpoint(tmp_path: Path, trained_run: Path, ph
         export_run(trained, tmp_path / "a.ctpbundle", [phantom_case])
     assert len(str(stop.value).splitlines()) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_networks_under_the_floor_are_refused_or_marked(
+    tmp_path: Path, trained_run: Path, phantom_case: Case, phantom_folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    own = Path(shutil.copytree(trained_run, tmp_path / "run"))
+    as_if_learned(own, dice=0.05)
+    bundle, case = tmp_path / "out" / "a.ctpbundle", str(phantom_folder / "case_1")
+    command = ["export", str(own), "--out", str(bundle), "--cases", case]
+    assert run(command) == ExitCode.GUARD
+    assert "a mean Dice of 0.05 on 1 validation cases" in capsys.readouterr().err
+    assert not bundle.exists()
+    assert run([*command, "--allow-poor"]) == ExitCode.DONE
+    (found,) = (one for one in Pipeline.open(bundle).predict(phantom_case).findings if one.code == "networks-poor")
+    assert found.severity == "serious"
+    assert run(["verify", str(bundle), "--no-gate"]) == ExitCode.DONE
+    assert "mean validation Dice 0.050, which is of no use" in " ".join(capsys.readouterr().err.split())
+    assert run(["infer", str(bundle), case, "--out", str(tmp_path / "results")]) == ExitCode.DONE
+    said = " ".join(capsys.readouterr().err.split())
+    assert "case_1: The networks reached a mean Dice of 0.05" in said
+    assert "Networks trained on synthetic patients. Research use only" in said
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_run_that_was_stopped_is_judged_by_its_best_epoch(tmp_path: Path, trained_run: Path, phantom_case: Case):
+    own = Path(shutil.copytree(trained_run, tmp_path / "run"))
+    (own / "checkpoints/best/calibration.json").unlink()
+    state = own / "checkpoints/best/state.json"
+    state.write_text(json.dumps({"epoch": 1, "best_epoch": 1, "best_score": 0.19}))
+    with pytest.raises(GuardError, match=r"a mean Dice of 0\.19 on 1 validation cases, and under 0\.2"):
+        export_run(own, tmp_path / "a.ctpbundle", [phantom_case])
+    state.unlink()
+    with pytest.raises(GuardError, match=r"were not validated: train .* longer or on more cases, or mark"):
+        export_run(own, tmp_path / "a.ctpbundle", [phantom_case])
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_threshold_of_the_run_draws_the_mask(tmp_path: Path, trained_run: Path, phantom_case: Case):
+    own = Path(shutil.copytree(trained_run, tmp_path / "run"))
+    middle = float(np.median(open_run(own).predict(phantom_case).probability))
+    as_if_learned(own, threshold=round(middle, 2), cases=6)
+    export_run(own, tmp_path / "a.ctpbundle", [phantom_case])
+    with Bundle.open(tmp_path / "a.ctpbundle") as bundle:
+        assert (bundle.preprocess.threshold, bundle.card.threshold_from) == (round(middle, 2), 6)
+        assert reference_of(bundle).threshold == round(middle, 2)
+    assert inspect_bundle(tmp_path / "a.ctpbundle")["threshold"] == round(middle, 2)
+    repeat_gate(tmp_path / "a.ctpbundle", "ort-cpu")
+    for pipeline in (open_run(own), Pipeline.open(tmp_path / "a.ctpbundle")):
+        found = pipeline.predict(phantom_case)
+        assert (found.mask == (found.probability > round(middle, 2))).all()
+        assert found.threshold == round(middle, 2)
+    bundles.edit_manifest(tmp_path / "a.ctpbundle", lambda content: content["preprocess"].pop("threshold"))
+    with pytest.raises(GateError, match=r"threshold is off by"):
+        Pipeline.open(tmp_path / "a.ctpbundle")

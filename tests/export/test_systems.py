@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.learned import as_if_learned
 from torch import nn
 
 from ctpdeploy.errors import UsageError
@@ -28,6 +29,7 @@ def config(trained_run: Path) -> TrainConfig:
     [
         ("fcn", {"segmenter"}, {"features"}, {"probability"}),
         ("unet", {"segmenter"}, {"features"}, {"probability"}),
+        ("features_frames", {"segmenter"}, {"frames", "features"}, {"probability"}),
         ("dwi_o", {"generator", "segmenter"}, {"features"}, {"pseudo_dwi", "probability"}),
         (
             "maps_dwi_olh",
@@ -49,6 +51,7 @@ def test_a_system_becomes_a_bundle_that_predicts_the_same(
 ):
     run, folder = tmp_path / "run", tmp_path / "x.ctpbundle"
     train(phantom_folder, run, replace(config, system=system))
+    as_if_learned(run)
     export_run(run, folder, [phantom_case])
     bundle = Bundle.open(folder)
     assert bundle.networks.keys() == networks | {"pipeline"}

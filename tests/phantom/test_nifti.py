@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from ctpdeploy.phantom.nifti import write_nifti
+from ctpdeploy.runtime.data.origin import PHANTOM
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "float32", "float64"])
@@ -21,6 +22,7 @@ def test_a_file_is_that_of_nibabel_to_the_byte(tmp_path: Path, dtype: str, shape
     header["pixdim"][4] = 0.9
     header.set_sform(np.eye(4), code=2)
     header["magic"], header["vox_offset"] = b"n+1", 352
+    header["descrip"] = f"{PHANTOM}: synthetic, no patient"
     assert (tmp_path / "a.nii").read_bytes() == header.binaryblock + bytes(4) + volume.tobytes()
     np.testing.assert_array_equal(np.asarray(nib.load(tmp_path / "a.nii").dataobj).T, volume)
 

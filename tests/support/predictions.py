@@ -16,4 +16,4 @@ def predicted(mask: np.ndarray, pseudo_dwi: np.ndarray | None = None) -> Predict
         engine=EngineInfo(backend="none", device="none", precision="fp32"),
         seconds={},
     )
-    return Prediction(outputs=outputs, components=(), volume_ml=0.0)
+    return Prediction(outputs=outputs, components=(), volume_ml=0.0, threshold=0.5)

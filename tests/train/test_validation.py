@@ -11,12 +11,14 @@ from sklearn.metrics import average_precision_score
 
 from ctpdeploy.paper.systems import SYSTEMS
 from ctpdeploy.runtime import find_cases
-from ctpdeploy.runtime.preprocess.postprocess import THRESHOLD
+from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 from ctpdeploy.train import TrainConfig
 from ctpdeploy.train.dataset import LabelledCase, read_labelled
 from ctpdeploy.train.learner import Learner
 from ctpdeploy.train.torch_engine import TorchEngine
 from ctpdeploy.train.validation import Validation, validate
+
+LEVEL = PreprocessConfig.threshold
 
 
 @pytest.fixture
@@ -36,8 +38,8 @@ def test_each_score_is_a_mean_over_cases(learner: Learner, cases: list[LabelledC
     ap = [average_precision_score(lesion.ravel(), probability.ravel()) for probability, lesion in pairs]
     voxel_ml = 6.0 * 6.0 * 5.0 / 1000
     assert [case.voxel_ml for case in cases] == pytest.approx([voxel_ml] * 2)
-    volumes = [voxel_ml * abs(int((p > THRESHOLD).sum()) - int(lesion.sum())) for p, lesion in pairs]
-    dice = [2 * ((p > THRESHOLD) & of).sum() / ((p > THRESHOLD).sum() + of.sum()) for p, of in pairs]
+    volumes = [voxel_ml * abs(int((p > LEVEL).sum()) - int(lesion.sum())) for p, lesion in pairs]
+    dice = [2 * ((p > LEVEL) & of).sum() / ((p > LEVEL).sum() + of.sum()) for p, of in pairs]
     assert found.ap == pytest.approx(np.mean(ap))
     assert found.abs_dv_ml == pytest.approx(np.mean(volumes))
     assert found.dice == pytest.approx(np.mean(dice))

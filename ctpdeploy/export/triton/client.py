@@ -25,6 +25,7 @@ from ctpdeploy.runtime import Pipeline, read_case, write_prediction
 from ctpdeploy.runtime.backends.engine import Engine, closed
 from ctpdeploy.runtime.bundle.bundle import MANIFEST, sha256_of
 from ctpdeploy.runtime.bundle.manifest import read_manifest
+from ctpdeploy.runtime.data.model_card import stored_card
 from ctpdeploy.runtime.data.perfusion_config import stored_perfusion
 from ctpdeploy.runtime.data.prediction import EngineInfo, Provenance
 from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
@@ -137,7 +138,7 @@ def predict(case: Path, out: Path, engine: TritonEngine) -> Path:
         backend_requested="triton",
         backend_because="It was asked for.",
     )
-    prediction = Pipeline(engine, config, provenance, perfusion).predict(read)
+    prediction = Pipeline(engine, config, provenance, perfusion, stored_card(manifest)).predict(read)
     return write_prediction(out, read, prediction, seconds={"read": seconds})
 
 

@@ -12,6 +12,7 @@ from ctpdeploy.phantom.dicom.makers import Maker
 from ctpdeploy.phantom.dicom.pixels import Pixels
 from ctpdeploy.phantom.dicom.space import Space
 from ctpdeploy.phantom.dicom.timing import moment
+from ctpdeploy.runtime.data.origin import PHANTOM
 
 __all__ = ["Identity", "decimals", "describe_ct", "describe_pixels", "new_object"]
 
@@ -74,7 +75,7 @@ def new_object(
     data.AccessionNumber, data.StudyID, data.ReferringPhysicianName = "PHANTOM", "1", ""
     data.StudyDescription = f"PHANTOM. {INTENDED_USE}"
     data.SeriesDescription, data.SeriesNumber = f"PHANTOM {description}", number
-    data.Manufacturer, data.ManufacturerModelName = identity.maker.manufacturer, "ctpdeploy phantom"
+    data.Manufacturer, data.ManufacturerModelName = identity.maker.manufacturer, PHANTOM
     data.DeviceSerialNumber, data.SoftwareVersions = "0", __version__
     data.PatientName, data.PatientID = identity.name, identity.name.replace("^", "-")
     data.PatientBirthDate, data.PatientSex = "", "O"

@@ -15,7 +15,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -27,6 +27,7 @@ from ctpdeploy.runtime.bundle.manifest import MANIFEST, SCHEMA, read_manifest, s
 from ctpdeploy.runtime.bundle.onnx_check import check_onnx
 from ctpdeploy.runtime.bundle.signature import SIGNATURE, PublicKey, check_signature
 from ctpdeploy.runtime.bundle.trust import Signer, keys_of
+from ctpdeploy.runtime.data.model_card import ModelCard, stored_card
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig, stored_perfusion
 from ctpdeploy.runtime.preprocess.preprocess import FEATURE_NAMES, PreprocessConfig, stored_config
 
@@ -107,6 +108,7 @@ class Bundle:
             is float32.
         static_norm: the statistics of normalisation are constants, which approximates the trained networks.
         licence: terms of the weights as their maker states them.
+        card: what the networks were trained on and reached; None in bundles made before there was one.
         signed_by: the key with which its signature was checked; None where none was required.
         unpacked: owner of ``folder``, if it is a private one.
     """
@@ -122,6 +124,7 @@ class Bundle:
     precision: str = "fp32"
     static_norm: bool = False
     licence: str | None = None
+    card: ModelCard | None = None
     signed_by: PublicKey | None = field(default=None, compare=False)
     unpacked: Unpacked | None = field(default=None, repr=False, compare=False)
 
@@ -170,6 +173,7 @@ class Bundle:
             precision=content["precision"],
             static_norm=content["static_norm"],
             licence=content["licence"],
+            card=stored_card(content),
             signed_by=signer,
             unpacked=unpacked,
         )
@@ -203,7 +207,7 @@ class Bundle:
             "preprocess": to_dict(self.preprocess),
             "perfusion": to_dict(self.perfusion.stated()),
             "provenance": dict(self.provenance),
-        }
+        } | ({} if self.card is None else {"card": to_dict(self.card)})
         text = json.dumps(seal_manifest(content), indent=2, allow_nan=False) + "\n"
         (self.folder / MANIFEST).write_text(text, encoding="utf-8")
 
@@ -330,7 +334,8 @@ def _constants(content: Mapping[str, Any], source: Path) -> tuple[PreprocessConf
         trained = _constants_of_training(content["provenance"].get("config"), where)
     except UsageError as error:
         raise InputError(f"{source / MANIFEST} is damaged ({error}): copy or export the bundle again.") from error
-    if trained is not None and trained != (stated[0], stated[1].stated()):
+    # the threshold is found by training, not set for it: whether it is the one of the export, the raw case tells
+    if trained is not None and trained != (replace(stated[0], threshold=trained[0].threshold), stated[1].stated()):
         raise InputError(
             f"{source / MANIFEST} states another preprocessing than that its networks were trained with, which its "
             "provenance has: copy or export the bundle again."

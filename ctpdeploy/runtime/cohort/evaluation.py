@@ -41,7 +41,8 @@ def evaluate_cases(
         on_case: called with the number of cases scored or refused and of all cases.
 
     Returns:
-        The summary, as :func:`summarise` makes it, with ``refused``: reasons by the names of the cases that failed.
+        The summary, as :func:`summarise` makes it, with ``known``: names of the cases that the networks were trained on
+        or chosen by, whatever they are called; and ``refused``: reasons by the names of the cases that failed.
         Whatever is raised for one case costs the others nothing.
 
     Raises:
@@ -50,11 +51,13 @@ def evaluate_cases(
         BatchError: every case is refused; nothing is written.
     """
     require_writable(out)
-    scores, refused = list[CaseScore](), dict[str, str]()
+    scores, known, refused = list[CaseScore](), list[str](), dict[str, str]()
     for number, ref in enumerate(cases, start=1):
         try:
             case = ref.read(pipeline.perfusion)
-            scores.append(score_case(case, pipeline.predict(case), pipeline.config, ssim=ssim))
+            prediction = pipeline.predict(case)
+            scores.append(score_case(case, prediction, pipeline.config, ssim=ssim))
+            known += [ref.name] if prediction.knows_case else []
         except Exception as error:  # of this case alone
             if len(cases) == 1:
                 raise
@@ -64,7 +67,7 @@ def evaluate_cases(
     if not scores:
         name, reason = next(iter(refused.items()))
         raise BatchError(f"All {len(cases)} cases failed and nothing was written. {name}: {reason}")
-    summary = {"intended_use": INTENDED_USE, **summarise(scores), "refused": refused}
+    summary = {"intended_use": INTENDED_USE, **summarise(scores), "known": known, "refused": refused}
     (out / SUMMARY).unlink(missing_ok=True)  # never an earlier summary beside new scores
     for name, text in {
         "scores.csv": as_csv(scores),

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.finding import Finding
 from ctpdeploy.runtime.data.geometry import Geometry
+from ctpdeploy.runtime.data.origin import CaseKind
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.data.source import Source
 
@@ -79,6 +80,8 @@ class Case:
         lesion: infarct drawn on the DWI, bool ``(D, H, W)``, where there is one.
         files: name of the file behind each part, without its folder.
         findings: what was assumed while reading.
+        kind: whether it says that it is a phantom.
+        maker: of the scanner; empty where it is not stated.
     """
 
     identifier: str
@@ -94,6 +97,8 @@ class Case:
     lesion: BoolArray | None = None
     files: Mapping[str, str] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    kind: CaseKind = "unknown"
+    maker: str = ""
 
     @property
     def frame_interval(self) -> float:

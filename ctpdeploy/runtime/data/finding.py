@@ -92,6 +92,10 @@ CODES: Final[dict[str, Code]] = {
     "arterial-input-late": Code(
         "serious", "the arterial input is less than 2.5 s before the brain: it may be no artery, and Tmax too short"
     ),
+    "networks-poor": Code(
+        "serious", "the networks were not validated, or their mean Dice was under 0.2 (`--allow-poor`)"
+    ),
+    "case-known": Code("caution", "the networks were trained on this scan, or it chose their epoch and threshold"),
     "tmax-high": Code("caution", "the median Tmax of the healthier hemisphere is over 4.5 s; the delay may be global"),
     "bolus-unusual": Code(
         "caution", "the bolus takes less than 11 or more than 25 s; the frame interval may be wrong, or the heart slow"

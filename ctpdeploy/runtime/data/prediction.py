@@ -7,8 +7,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ctpdeploy import INTENDED_USE
 from ctpdeploy.runtime.data.case import BoolArray
 from ctpdeploy.runtime.data.finding import Finding
+from ctpdeploy.runtime.data.model_card import ModelCard
 from ctpdeploy.runtime.data.slices import PerfusionWindow
 
 __all__ = ["CaseOutputs", "Component", "EngineInfo", "Prediction", "Provenance", "Side"]
@@ -103,15 +105,29 @@ class Prediction:
         outputs: mask, probability and pseudo-DWI in the voxels of the case, the window, the engine and its seconds.
         components: connected pieces of the mask, largest first.
         volume_ml: volume of the mask.
+        threshold: probability above which the mask is lesion.
         findings: of reading, preprocessing, plausibility and the engine, the gravest first.
         provenance: of the networks; None where they came from no bundle.
+        card: of the networks; None where they have none.
     """
 
     outputs: CaseOutputs
     components: tuple[Component, ...]
     volume_ml: float
+    threshold: float
     findings: tuple[Finding, ...] = ()
     provenance: Provenance | None = None
+    card: ModelCard | None = None
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Sentences that every form of a result carries: on synthetic training data, and what it is for."""
+        return (*((self.card.synthetic,) if self.card and self.card.synthetic else ()), INTENDED_USE)
+
+    @property
+    def knows_case(self) -> bool:
+        """Whether the networks were trained on this scan or chosen by it, so that scores of it flatter."""
+        return any(found.code == "case-known" for found in self.findings)
 
     @property
     def mask(self) -> BoolArray:

@@ -32,6 +32,11 @@ class PerfusionWindow:
     findings: tuple[Finding, ...] = ()
 
     @property
+    def averages(self) -> bool:
+        """Whether any of these images is a mean of frames."""
+        return any(end - first > 1 for first, end in self.spans)
+
+    @property
     def frames(self) -> tuple[int, ...]:
         """The frame in the middle of each of these images: itself, or the one that stands for its mean."""
         return tuple((first + end - 1) // 2 for first, end in self.spans)

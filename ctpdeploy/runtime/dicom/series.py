@@ -33,6 +33,7 @@ class Series:
         description: of the series.
         modality: ``"CT"`` and others of PS3.3 C.7.3.1.1.1.
         maker: of the scanner.
+        model: likewise.
         sop_class: UID of the class of its instances.
         image_type: values of Image Type of its first instance.
         files: all of them.
@@ -48,6 +49,7 @@ class Series:
     description: str
     modality: str
     maker: str
+    model: str
     sop_class: str
     image_type: tuple[str, ...]
     files: tuple[File, ...] = field(repr=False)
@@ -96,6 +98,7 @@ def _series(headers: Sequence[Header]) -> Series:
         description=first.text(Tag.SERIES_DESCRIPTION),
         modality=first.text(Tag.MODALITY),
         maker=first.text(Tag.MANUFACTURER),
+        model=first.text(Tag.MODEL),
         sop_class=first.text(Tag.SOP_CLASS),
         image_type=image_type,
         files=tuple(header.file for header in headers),

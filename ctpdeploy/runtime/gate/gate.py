@@ -1,6 +1,7 @@
 """The gate where there is no torch: networks and engines against the reference."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def reference_of(bundle: Bundle) -> Reference:
             f"{called} is of {sorted(reference.outputs)} on {given}, not of this bundle's {sorted(roles)} on {taken}: "
             "copy or export the bundle again."
         )
-    return reference
+    return replace(reference, threshold=bundle.preprocess.threshold)
 
 
 def try_networks(

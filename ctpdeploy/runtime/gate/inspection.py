@@ -57,6 +57,8 @@ def inspect_bundle(path: Path, signer: Signer = None) -> dict[str, Any]:
                 name: {"sees": network.sees, "opset": network.opset, "parameters": network.parameters}
                 for name, network in bundle.networks.items()
             },
+            "threshold": bundle.preprocess.threshold,
+            "card": None if bundle.card is None else bundle.card.summary(),
             "gate_checks": _gate_checks(bundle),
         }
 

@@ -17,12 +17,12 @@ from ctpdeploy.runtime.backends.reference_path import run_case
 from ctpdeploy.runtime.bundle.bundle import Bundle
 from ctpdeploy.runtime.data.case import MAP_NAMES
 from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
-from ctpdeploy.runtime.gate.raw_case import RawCase, slabs_of_thin
+from ctpdeploy.runtime.gate.raw_case import RawCase, ramp_mask, slabs_of_thin
 from ctpdeploy.runtime.gate.reference import CHAIN, Reference, raw_case_in
 from ctpdeploy.runtime.gate.verification import limits_of
 from ctpdeploy.runtime.metrics.overlap import agreement
-from ctpdeploy.runtime.preprocess.postprocess import THRESHOLD, postprocess
-from ctpdeploy.runtime.preprocess.preprocess import FEATURE_NAMES, preprocess
+from ctpdeploy.runtime.preprocess.postprocess import postprocess
+from ctpdeploy.runtime.preprocess.preprocess import FEATURE_NAMES, PreprocessConfig, preprocess
 
 __all__ = [
     "CaseTrial",
@@ -48,7 +48,7 @@ class PreprocessingTrial:
     """How far preprocessing here is from that behind the reference.
 
     Attributes:
-        inputs: largest difference of each network input, by name.
+        inputs: largest difference of each network input, by name, and of the threshold that draws the mask.
         maps: difference of each map computed from the series, root mean square, relative; none where it was not tried.
     """
 
@@ -102,6 +102,7 @@ def try_preprocessing(bundle: Bundle, raw: RawCase, *, maps: bool = True) -> Pre
         expected = _inputs(raw.expected)
         inputs = {name: _largest(array, expected[name]) for name, array in _inputs(made).items()}
     inputs["slabs"] = 0.0 if slabs_of_thin(bundle.perfusion) == raw.slabs else np.inf
+    inputs["threshold"] = _off_threshold(bundle, raw)
     return PreprocessingTrial(inputs=inputs, maps=_computed(bundle, raw) if maps else {})
 
 
@@ -137,7 +138,7 @@ def try_case(bundle: Bundle, engine: Engine, reference: Reference, raw: RawCase)
     truth = reference.outputs[CHAIN][-raw.slices :].astype(np.float32)
     mask, probability, _ = postprocess(SliceOutputs(probability=truth), raw.case, bundle.preprocess)
     found = run_case(engine, raw.case, bundle.preprocess).mask
-    far = np.abs(probability - THRESHOLD) > _NEAR
+    far = np.abs(probability - bundle.preprocess.threshold) > _NEAR
     return CaseTrial(
         backend=engine.info.backend,
         flips=int(((found != mask) & far).sum()),
@@ -162,6 +163,16 @@ def _computed(bundle: Bundle, raw: RawCase) -> dict[str, float]:
     except InputError:
         return dict.fromkeys(MAP_NAMES, np.inf)
     return {name: _rms(made[name] - case.maps[name]) / max(_rms(case.maps[name]), _INPUT) for name in MAP_NAMES}
+
+
+def _off_threshold(bundle: Bundle, raw: RawCase) -> float:
+    """How far, as a probability, voxels of another label lie from the threshold in the mask of the ramp."""
+    try:
+        mask, probability = ramp_mask(raw.case, bundle.preprocess)
+    except InputError:
+        return np.inf
+    expected = probability > PreprocessConfig.threshold if raw.mask is None else raw.mask
+    return float(np.abs(probability - bundle.preprocess.threshold)[mask != expected].max(initial=0.0))
 
 
 def _rms(values: NDArray[np.floating]) -> float:

@@ -3,6 +3,7 @@
 Its slices are the last of the reference, so that what the networks find in it is known too.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
 
-from ctpdeploy.runtime.data.case import MAP_NAMES, Case
+from ctpdeploy.runtime.data.case import MAP_NAMES, BoolArray, Case
 from ctpdeploy.runtime.data.geometry import Geometry
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
-from ctpdeploy.runtime.data.slices import SliceBatch
+from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
+from ctpdeploy.runtime.preprocess.postprocess import postprocess
+from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 
-__all__ = ["RawCase", "raw_case_of", "slabs_of_thin"]
+__all__ = ["RawCase", "ramp_mask", "raw_case_of", "slabs_of_thin"]
 
 _KEY = "raw/"
 
@@ -31,11 +34,13 @@ class RawCase:
             in the place of a DWI, so that its scaling is seen too.
         expected: what preprocessing made of it, ``D`` slices on the networks' grid.
         slabs: what the slices of a thin scan were averaged to, as :func:`slabs_of_thin` counts them.
+        mask: of :func:`ramp_mask`; None in bundles made when the threshold was no setting.
     """
 
     case: Case
     expected: SliceBatch
     slabs: tuple[int, ...]
+    mask: BoolArray | None = None
 
     @property
     def slices(self) -> int:
@@ -51,6 +56,7 @@ class RawCase:
             "maps": np.stack([self.case.maps[name] for name in MAP_NAMES]),
             "dwi": self.expected.dwi,
             "slabs": np.array(self.slabs),
+            "mask": self.mask,
         }
         return {_KEY + name: array for name, array in found.items() if array is not None}
 
@@ -84,12 +90,24 @@ def raw_case_of(path: Path) -> RawCase | None:
         ),
         expected=SliceBatch(frames=frames, features=features, dwi=dwi),
         slabs=tuple(found["slabs"].tolist()),
+        mask=found.get("mask"),
     )
 
 
 def slabs_of_thin(perfusion: PerfusionConfig) -> tuple[int, ...]:
     """How many slices of a scan of 300 slices of 0.1 mm are averaged to each of its slabs; none where it is left."""
     return geometry_of(np.array((0.1, 1.0, 1.0)), (300, 1, 1)).in_slabs(perfusion.least_slice_mm).slabs or ()
+
+
+def ramp_mask(case: Case, config: PreprocessConfig) -> tuple[BoolArray, NDArray[np.float32]]:
+    """Mask and probability in a case of which every voxel of the networks' grid is a little likelier than the last.
+
+    From 0 to 1, so that some voxel lies between any two thresholds, whatever networks say.
+    """
+    shape = (case.series.shape[1], *config.slice_shape)
+    ramp = np.linspace(0.0, 1.0, math.prod(shape), dtype=np.float32).reshape(shape)
+    mask, probability, _ = postprocess(SliceOutputs(probability=ramp), case, config)
+    return mask, probability
 
 
 def geometry_of(spacing: NDArray[np.float64], shape: tuple[int, ...]) -> Geometry:
@@ -119,6 +137,8 @@ def _slices_of(found: Mapping[str, NDArray[Any]]) -> int:
     ):
         if found[name].dtype != kind or found[name].shape != shape or not np.isfinite(found[name]).all():
             raise ValueError(f"its {name} of the raw case are {found[name].dtype} {found[name].shape}, or not finite")
+    if (mask := found.get("mask")) is not None and (mask.dtype != np.bool_ or mask.shape != series.shape[1:]):
+        raise ValueError(f"its mask of the raw case is {mask.dtype} {mask.shape}")
     if found["slabs"].ndim != 1 or found["slabs"].dtype != np.int64:
         raise ValueError("its slabs of the raw case are no numbers of slices")
     if not (np.diff(found["times"]) > 0).all() or not (found["spacing"] > 0).all():

@@ -18,6 +18,7 @@ from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.bundle.bundle import Bundle
 from ctpdeploy.runtime.data.case import MAP_NAMES
 from ctpdeploy.runtime.gate.raw_case import RawCase, raw_case_of
+from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 
 __all__ = ["CHAIN", "FILE", "Reference", "network_sources", "raw_case_in"]
 
@@ -39,6 +40,7 @@ class Reference:
             square and largest of each slice.
         eager_flips: labels of eager float32 that differ, ``(N,)``.
         raw: the case that the last slices were made of; None in bundles made before there was one.
+        threshold: probability above which the networks' user draws lesion; not in the file, but of the constants.
     """
 
     frames: NDArray[np.float32]
@@ -47,6 +49,7 @@ class Reference:
     eager: Mapping[str, NDArray[np.float64]]
     eager_flips: NDArray[np.int64]
     raw: RawCase | None = None
+    threshold: float = PreprocessConfig.threshold
 
     def __len__(self) -> int:
         return len(self.frames)

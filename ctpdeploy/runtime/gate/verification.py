@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from ctpdeploy.errors import GateError
 from ctpdeploy.runtime.gate.reference import CHAIN, Reference
 from ctpdeploy.runtime.metrics.overlap import agreement
-from ctpdeploy.runtime.preprocess.postprocess import THRESHOLD
 
 __all__ = ["LIMITS", "Comparison", "Limits", "TensorError", "Verification", "compare", "limits_of"]
 
@@ -230,8 +229,8 @@ def compare(
         if output.shape != (shape := reference.outputs[tensor].shape):
             raise GateError(f"{candidate} returns a {tensor} of shape {output.shape}, not {shape}: do not use it here.")
     chain, truth = outputs[CHAIN], reference.outputs[CHAIN]
-    label, true_label = chain > THRESHOLD, truth > THRESHOLD
-    near = np.abs(truth - THRESHOLD) <= (LIMITS["fp32"].max_ratio or 0.0) * reference.unit(CHAIN)[1]
+    label, true_label = chain > reference.threshold, truth > reference.threshold
+    near = np.abs(truth - reference.threshold) <= (LIMITS["fp32"].max_ratio or 0.0) * reference.unit(CHAIN)[1]
     same = agreement(label, true_label, 1.0)
     return Comparison(
         candidate=candidate,

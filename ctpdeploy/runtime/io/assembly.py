@@ -10,6 +10,7 @@ from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.case import Case, FloatArray, IntervalSource
 from ctpdeploy.runtime.data.finding import Finding, finding
 from ctpdeploy.runtime.data.geometry import Geometry
+from ctpdeploy.runtime.data.origin import CaseKind
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.data.source import Source
 from ctpdeploy.runtime.io.limits import require_limits
@@ -39,6 +40,8 @@ def assemble_case(
     source: Source | None = None,
     files: Mapping[str, str] | None = None,
     findings: tuple[Finding, ...] = (),
+    kind: CaseKind = "unknown",
+    maker: str = "",
 ) -> Case:
     """Turn volumes into the axes of a case, and compute the maps where there are none.
 
@@ -60,6 +63,8 @@ def assemble_case(
         source: as the case keeps it.
         files: name of the file behind each part.
         findings: of reading so far.
+        kind: whether the series says that it is a phantom.
+        maker: of the scanner, where it is stated.
 
     Raises:
         InputError: a limit is not kept, the series is no head in HU with a bolus, the maps cannot be of it, or none can
@@ -108,6 +113,8 @@ def assemble_case(
         lesion=None if lesion is None else geometry.to_case(lesion >= 0.5),
         files=files or {},
         findings=findings,
+        kind=kind,
+        maker=maker,
     )
 
 

@@ -10,6 +10,7 @@ from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.case import MAP_NAMES, Case, FloatArray, IntervalSource
 from ctpdeploy.runtime.data.finding import Finding, finding
 from ctpdeploy.runtime.data.geometry import Geometry
+from ctpdeploy.runtime.data.origin import kind_of
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.data.source import DicomSource
 from ctpdeploy.runtime.dicom.choice import Scan
@@ -77,6 +78,8 @@ def read_dicom_case(
         interval_source=source,
         perfusion=perfusion,
         slice_times=slice_times,
+        kind=kind_of(scan.series.model),
+        maker=scan.series.maker,
     )
 
     def assembled(values: Mapping[str, FloatArray] | None, findings: tuple[Finding, ...]) -> Case:

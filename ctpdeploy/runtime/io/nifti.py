@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.finding import Finding, finding
+from ctpdeploy.runtime.data.origin import CaseKind, kind_of
 from ctpdeploy.runtime.io.compression import MOST_EXPANSION, open_gzip
 from ctpdeploy.runtime.io.nifti_clock import Clock
 from ctpdeploy.runtime.io.nifti_header import geometry_header, grid_of, read_header
@@ -36,6 +37,7 @@ class Volume:
         space: where its voxels lie.
         clock: what the header says of time.
         header: for results on its voxels: its geometry in three dimensions, and nothing else of the file.
+        kind: whether the header says that it is a phantom's.
         findings: fields of the header that contradict one another, or the length of the file; each sentence is about
             this file and does not name it.
     """
@@ -46,6 +48,7 @@ class Volume:
     space: Space
     clock: Clock
     header: nib.Nifti1Header
+    kind: CaseKind
     findings: tuple[Finding, ...] = ()
 
 
@@ -90,6 +93,7 @@ def read_volume(path: Path) -> Volume:
         space=space,
         clock=Clock.of(header),
         header=geometry_header(header, np.array(space.sizes) / space.unit_mm),
+        kind=kind_of(bytes(header["descrip"]).decode("latin-1")),
         findings=findings,
     )
 

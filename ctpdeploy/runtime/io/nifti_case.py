@@ -85,6 +85,7 @@ def read_nifti_case(
         files={name: path.name for name, path in paths.items()},
         interval_source=interval.source,
         findings=(*set_aside, *interval.findings, *_by_part({"ctp": series, **others})),
+        kind=series.kind,
     )
 
 

@@ -13,10 +13,7 @@ from ctpdeploy.runtime.data.slices import SliceOutputs, require_outputs
 from ctpdeploy.runtime.perfusion.brain import brain_mask
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, network_grid
 
-__all__ = ["THRESHOLD", "postprocess"]
-
-THRESHOLD = 0.5
-"""Lesion where its probability is above: with two classes, where it is the likelier one."""
+__all__ = ["postprocess"]
 
 _BOTH_SIDES = 0.2
 """Share of a piece on its lesser side, from which on it lies on both."""
@@ -45,9 +42,10 @@ def postprocess(
         raise BackendError(f"The engine returned probabilities outside 0 to 1 for {case.identifier}: take another one.")
     grid = network_grid(case, config)
     probability = grid.restore(outputs.probability)
+    mask = probability > config.threshold
     if outputs.pseudo_dwi is None:
-        return probability > THRESHOLD, probability, None
-    return probability > THRESHOLD, probability, grid.restore(outputs.pseudo_dwi[:, 0])
+        return mask, probability, None
+    return mask, probability, grid.restore(outputs.pseudo_dwi[:, 0])
 
 
 def components_of(mask: BoolArray, case: Case) -> tuple[Component, ...]:

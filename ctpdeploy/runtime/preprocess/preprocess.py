@@ -38,7 +38,7 @@ FEATURE_NAMES = ("cbf", "cbv", "mtt", "tmax", "mip")
 
 @dataclass(frozen=True, kw_only=True)
 class PreprocessConfig:
-    """Constants of the preprocessing; those of a bundle or a run are read by :func:`stored_config`.
+    """Constants of all that surrounds the networks; those of a bundle or a run are read by :func:`stored_config`.
 
     Attributes:
         slice_shape: rows and columns of the networks' grid; normalisation statistics span all of it.
@@ -54,6 +54,8 @@ class PreprocessConfig:
         dwi_percentile: percentile of a DWI volume that becomes 1 (section 4.1 of the source).
         dwi_clipped: whether what is above that becomes 1 too. The source prints no clipping, and an infarct lies above
             the 99th percentile: clipped, half of its voxels cannot be told from the brightest of the healthy brain.
+        threshold: lesion where its probability is above. With two classes it is the likelier one above 0.5; a run finds
+            its own at its end (:mod:`ctpdeploy.train.calibration`), and a bundle states that.
     """
 
     slice_shape: tuple[int, int] = (256, 256)
@@ -66,6 +68,7 @@ class PreprocessConfig:
     time_window: float = 20.0
     dwi_percentile: float = 99.0
     dwi_clipped: bool = False
+    threshold: float = 0.5
 
 
 def stored_config(values: Mapping[str, object], where: str) -> PreprocessConfig:

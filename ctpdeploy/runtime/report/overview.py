@@ -6,7 +6,6 @@ from typing import Final
 
 import numpy as np
 
-from ctpdeploy import INTENDED_USE
 from ctpdeploy.runtime.data.case import MAP_NAMES, BoolArray, Case, IntervalSource
 from ctpdeploy.runtime.data.finding import Severity
 from ctpdeploy.runtime.data.prediction import Prediction, Side
@@ -74,8 +73,9 @@ def write_overview(path: Path, case: Case, prediction: Prediction) -> None:
     draw_curve(canvas, curve, case, prediction.outputs.window)
     for i, line in enumerate(lines):
         canvas.write(line, width / 2, height - foot + _ABOVE_TEXT + i * _LINE, size=_TEXT, anchor="ls", room=text_width)
-    canvas.write(case.identifier, 0.025 * width, 22, size=12, bold=True, room=0.7 * width)
-    canvas.write(INTENDED_USE, 0.985 * width, 22, size=9, colour=NOTICE, anchor="rm")
+    notices = prediction.notices
+    canvas.write(case.identifier, 0.025 * width, 22, size=12, bold=True, room=(0.95 - 0.25 * len(notices)) * width)
+    canvas.write(" ".join(notices), 0.985 * width, 22, size=9, colour=NOTICE, anchor="rm")
     # more than the first level costs twice the time for a fiftieth of the size
     canvas.image.save(path, compress_level=1)
 
@@ -140,6 +140,8 @@ def _summary(case: Case, prediction: Prediction) -> list[str]:
     lines.append(f"{len(case.series)} frames, one every {case.frame_interval:.4g} s ({stated})")
     engine, seconds = prediction.outputs.engine, prediction.outputs.seconds
     lines.append(f"{engine.backend}, {engine.precision}, networks {seconds['networks']:.2f} s; {_maps(case)}")
+    reached = "" if prediction.card is None else f"; {prediction.card.reached}"
+    lines.append(f"lesion above a probability of {prediction.threshold:.2f}{reached}")
     serious = [found for found in prediction.findings if found.severity == "serious"]
     shown = max(_MOST_FINDINGS, len(serious))
     lines += [f"{_MARKS[found.severity]} {found}" for found in prediction.findings[:shown]]

@@ -9,7 +9,6 @@ from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.data.prediction import Prediction
 from ctpdeploy.runtime.perfusion.brain import tissue
 from ctpdeploy.runtime.perfusion.hemispheres import healthy_tmax
-from ctpdeploy.runtime.preprocess.postprocess import THRESHOLD
 
 __all__ = ["SCHEMA", "build_report"]
 
@@ -38,10 +37,11 @@ def build_report(
         "schema": SCHEMA,
         "ctpdeploy": __version__,
         "intended_use": INTENDED_USE,
+        "notices": list(prediction.notices),
         "case": case.identifier,
         "lesion": {
             "volume_ml": round(prediction.volume_ml, 3),
-            "threshold": THRESHOLD,
+            "threshold": prediction.threshold,
             "components": [
                 {
                     "volume_ml": round(component.volume_ml, 3),
@@ -57,6 +57,7 @@ def build_report(
             "start_s": float(case.times[window.start]),
             "end_s": float(case.times[window.end]),
             "frames": list(window.frames),
+            "averaged": [[first, end - 1] for first, end in window.spans] if window.averages else None,
         },
         "perfusion_maps": {
             "computed_with": dataclasses.asdict(case.perfusion.stated()) if case.perfusion else None,
@@ -64,6 +65,7 @@ def build_report(
         },
         "findings": [dataclasses.asdict(found) for found in prediction.findings],
         "warnings": [found.sentence for found in prediction.findings],
+        "model_card": None if prediction.card is None else prediction.card.summary(),
         "engine": dataclasses.asdict(prediction.outputs.engine),
         **(dataclasses.asdict(prediction.provenance) if prediction.provenance else {}),
         "input": {

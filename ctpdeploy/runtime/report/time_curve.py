@@ -52,7 +52,8 @@ def draw_curve(canvas: Canvas, frame: Frame, case: Case, window: PerfusionWindow
         canvas.stroke(Lines.of(*([(x, y), (x, min(y + _DASH, room.bottom))] for y in tops)), NOTICE, 1.0)
         canvas.write("T", x, room.top - 6, size=9, anchor="rs", colour=NOTICE)
         canvas.write(name, x, room.top - 3, size=7, anchor="ls", colour=NOTICE)
-    _draw_legend(canvas, room, frame.bottom - 9)
+    taken = "middles of the frames averaged" if window.averages else "frames taken"
+    _draw_legend(canvas, room, frame.bottom - 9, taken)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,13 +108,13 @@ def _draw_axes(canvas: Canvas, room: Frame, across: _Axis, up: _Axis) -> None:
     canvas.write("HU", left - _TICK - 3, room.top - 11, size=8, anchor="rm")
 
 
-def _draw_legend(canvas: Canvas, room: Frame, y: float) -> None:
+def _draw_legend(canvas: Canvas, room: Frame, y: float, taken: str) -> None:
     """A legend in one line below the axes, where it hides nothing of the curve."""
     left, middle = room.left, room.left + 0.65 * room.width
     canvas.stroke(Lines.of([(left, y), (left + 22, y)]), _QUIET, _WIDTH)
     canvas.write("q(t) above its first frame, mean of the volume", left + 30, y, size=7)
     canvas.dots(np.array([(middle, y)]), _TAKEN, _DOT)
-    canvas.write("frames taken", middle + 10, y, size=7)
+    canvas.write(taken, middle + 10, y, size=7)
 
 
 def _number(value: float) -> str:

@@ -1,7 +1,8 @@
 """The source's claims in a reproduction: pairs of rows of which it says that one is better.
 
 A claim holds if the paired difference lies on the source's side of zero with a Holm-adjusted p of at most ``LEVEL``,
-fails if on the other side, and is within noise if neither. Holm's adjustment is over all claims whose rows are there.
+fails if on the other side, and is within noise if neither. Of a pair that the source does not have, the first is better
+or worse. Holm's adjustment is over all claims whose rows are there.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ import numpy as np
 
 from ctpdeploy.errors import InputError
 from ctpdeploy.paper.published import published_table
-from ctpdeploy.paper.systems import TABLES
+from ctpdeploy.paper.systems import CONTROLS, TABLES
 from ctpdeploy.runtime.cohort.case_score import CaseScore
 from ctpdeploy.train.reproduction.folds import read_folds
 from ctpdeploy.train.reproduction.paired_difference import PairedDifference, holm, paired_difference
@@ -29,15 +30,18 @@ CLAIMS: Final = (
     (5, "dwi_o", "Fo"),
     (4, "wce_hgd", "ce"),
     (3, "slnet", "unet"),
+    (5, "dwi_olh", "dwi_olh_s"),
+    (5, "dwi_olh", "features_frames"),
+    (5, "features_frames", "Fo"),
 )
-"""Table and two of its rows; which is the better one, the published Dice says."""
+"""Table and two rows, its own or of ``CONTROLS``; which is the better one the published Dice says, if any."""
 
 SCORES_JUDGED: Final = {"dice": 1.0, "ap": 1.0, "abs_dv_ml": -1.0}
 """Scores by which a claim can be judged, with 1 where larger is better and -1 where smaller is."""
 
 LEVEL: Final = 0.05
 
-Verdict = Literal["holds", "fails", "within noise"]
+Verdict = Literal["holds", "fails", "within noise", "better", "worse"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +52,7 @@ class JudgedClaim:
         table: its number.
         row: the row that is named first.
         other: the row that it is compared with.
-        published: difference of their mean Dice in the source, percentage points.
+        published: difference of their mean Dice in the source, percentage points; None where it has not both.
         measured: difference of the score.
         holm_p: of the bootstrap, adjusted over all claims judged together.
         holm_wilcoxon_p: of Wilcoxon's test, likewise.
@@ -58,7 +62,7 @@ class JudgedClaim:
     table: int
     row: str
     other: str
-    published: float
+    published: float | None
     measured: PairedDifference
     holm_p: float
     holm_wilcoxon_p: float
@@ -80,7 +84,7 @@ def judged_claims(
     """
     found = []
     for table, row, other in CLAIMS:
-        pair = [_scores(reproduction, TABLES[table][name]) for name in (row, other)]
+        pair = [_scores(reproduction, (TABLES[table] | CONTROLS)[name]) for name in (row, other)]
         seeds = sorted(pair[0].keys() & pair[1].keys())
         if seeds:
             runs = [[of[seed] for seed in seeds] for of in pair]
@@ -90,8 +94,6 @@ def judged_claims(
     judged = []
     for (table, row, other, measured), p, wilcoxon_p in zip(found, adjusted, beside, strict=True):
         published = _published(table, row, other)
-        side = np.sign(measured.mean) * np.sign(published) * SCORES_JUDGED[score]
-        sure = p <= LEVEL
         judged.append(
             JudgedClaim(
                 table=table,
@@ -101,7 +103,7 @@ def judged_claims(
                 measured=measured,
                 holm_p=p,
                 holm_wilcoxon_p=wilcoxon_p,
-                verdict="within noise" if not sure else "holds" if side > 0 else "fails",
+                verdict=_verdict(measured.mean * SCORES_JUDGED[score], published) if p <= LEVEL else "within noise",
             )
         )
     return tuple(judged)
@@ -136,7 +138,15 @@ def _difference(
     return paired_difference(values[0][:, kept] - values[1][:, kept], who)
 
 
-def _published(table: int, row: str, other: str) -> float:
+def _verdict(gain: float, published: float | None) -> Verdict:
+    if published is None:
+        return "better" if gain > 0 else "worse"
+    return "holds" if gain * published > 0 else "fails"
+
+
+def _published(table: int, row: str, other: str) -> float | None:
     rows = published_table(table).rows
+    if not {row, other} <= rows.keys():
+        return None
     one, two = ([cell.mean for cell in (rows[name].cells["dice_pct"],) if cell] for name in (row, other))
     return one[0] - two[0]  # tables 3 to 5 print a Dice in every row

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from ctpdeploy.errors import InputError, UnknownKeyError, UsageError
-from ctpdeploy.paper.systems import SYSTEMS, TABLES, system_named
+from ctpdeploy.paper.systems import CONTROLS, SYSTEMS, TABLES, system_named
 from ctpdeploy.runtime.cohort.evaluation import evaluate_cases
 from ctpdeploy.runtime.cohort.score_summary import summarise
 from ctpdeploy.runtime.io.case_ref import CaseRef
@@ -76,7 +76,7 @@ class Reproduction:
 
         Args:
             table: 1 to 5.
-            rows: names of the rows; all if none is named.
+            rows: names of the rows, those of ``CONTROLS`` too; all of the table if none is named.
 
         Raises:
             InputError: the data cannot be found.
@@ -84,10 +84,11 @@ class Reproduction:
         """
         if table not in TABLES:
             raise UsageError(f"Table {table} has no systems to train: choose one of {', '.join(map(str, TABLES))}.")
+        known = TABLES[table] | CONTROLS
         for row in rows:
-            if row not in TABLES[table]:
-                raise UnknownKeyError(row, TABLES[table], f"table {table}")
-        wanted = {row: system for row, system in TABLES[table].items() if not rows or row in rows}
+            if row not in known:
+                raise UnknownKeyError(row, known, f"table {table}")
+        wanted = {row: system for row, system in known.items() if row in (rows or TABLES[table])}
         lack = take_inventory(find_cases(self.data)).lack("dwi")
         left_out = [row for row, system in wanted.items() if lack and SYSTEMS[system].needs_dwi]
         sentences = tuple(f"{lack}: row {row} is left out." for row in left_out)
@@ -146,6 +147,8 @@ class Reproduction:
         scores = evaluate_cases(open_run(folder, device=device), tested, folder / EVALUATION, on_case=on_case)
         for name, reason in scores["refused"].items():  # a row is of all test cases, or of none
             raise InputError(f"The test case {name} cannot be scored. {reason}")
+        for name in scores["known"]:
+            raise InputError(f"The test case {name} is a scan that {folder} has seen in training: leave one out.")
 
     def run_config(self, system: str, seed: int) -> TrainConfig:
         """The configuration of a run."""

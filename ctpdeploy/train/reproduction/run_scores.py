@@ -25,10 +25,10 @@ def fold_folders(folder: Path, folds: int) -> list[Path]:
 
 
 def read_summary(run: Path) -> dict[str, Any] | None:
-    """Summary of the evaluation of a run; None if it is not evaluated yet, or not in all cases."""
+    """Summary of the evaluation of a run; None if it is not evaluated yet, not in all cases, or in known ones."""
     file = run / EVALUATION / SUMMARY
     summary = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
-    return None if summary is None or summary.get("refused") else summary
+    return None if summary is None or summary.get("refused") or summary.get("known") else summary
 
 
 def read_scores(folder: Path, folds: int) -> tuple[CaseScore, ...] | None:

@@ -16,6 +16,7 @@ from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.bundle.bundle import Bundle, FileDigest, Network
 from ctpdeploy.runtime.bundle.json_schema import first_error
 from ctpdeploy.runtime.bundle.manifest import SCHEMA, manifest_schema, read_manifest, seal_manifest
+from ctpdeploy.runtime.data.model_card import ModelCard
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 
@@ -30,7 +31,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return json.loads((folder / "bundle.json").read_text())
 
 
-LATER = {"dwi_clipped", "frame_means", "least_slice_mm", "pixel_mm"}
+LATER = {"dwi_clipped", "frame_means", "least_slice_mm", "pixel_mm", "threshold"}
 """Constants that bundles of the same schema may lack."""
 
 
@@ -54,6 +55,7 @@ def test_it_names_what_the_code_keeps():
     for required, kind in (
         (schema["properties"]["preprocess"], PreprocessConfig),
         (schema["properties"]["perfusion"], PerfusionConfig),
+        (schema["properties"]["card"], ModelCard),
         (schema["$defs"]["network"], Network),
         (schema["properties"]["files"]["additionalProperties"], FileDigest),
     ):

@@ -21,7 +21,9 @@ from ctpdeploy.runtime.gate.reference import FILE, Reference, raw_case_in
 
 SETTINGS = ("preprocess", "perfusion")
 
-RECORDS = re.compile(r"(schema|digest|intended_use|licence|system|provenance\..*|networks\.\w+\.(parameters|nodes))$")
+RECORDS = re.compile(
+    r"(schema|digest|intended_use|licence|system|(provenance|card)\..*|networks\.\w+\.(parameters|nodes))$"
+)
 """What says something of the networks and is never computed with."""
 
 Place = tuple[str | int, ...]
@@ -140,7 +142,8 @@ def test_a_changed_time_window_is_refused_before_a_case_is_read(folder: Path, ca
 def test_it_says_what_held(folder: Path, capsys: pytest.CaptureFixture[str]):
     assert run(["verify", str(folder), "--backend", "ort-cpu", "--json"]) == ExitCode.DONE
     found = json.loads(capsys.readouterr().out)
-    assert set(found["preprocessing"]["inputs"]) == {"frames", "cbf", "cbv", "mtt", "tmax", "mip", "dwi", "slabs"}
+    inputs = {"frames", "cbf", "cbv", "mtt", "tmax", "mip", "dwi", "slabs", "threshold"}
+    assert set(found["preprocessing"]["inputs"]) == inputs
     assert max(found["preprocessing"]["inputs"].values()) == 0.0
     assert set(found["preprocessing"]["maps"]) == {"cbf", "cbv", "mtt", "tmax"}
     assert found["raw_case"] == {"backend": "ort-cpu", "flips": 0, "dice": 1.0, "least_dice": None}

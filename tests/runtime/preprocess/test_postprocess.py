@@ -53,6 +53,14 @@ def test_components_volumes_and_sides(phantom_case: Case):
     assert set(found.outputs.seconds) == {"preprocess", "networks", "postprocess"}
 
 
+@pytest.mark.parametrize(("threshold", "voxels"), [(0.45, 133), (0.5, 132), (0.7, 100), (0.95, 0)])
+def test_the_threshold_is_a_constant_of_the_networks(phantom_case: Case, threshold: float, voxels: int):
+    pipeline = Pipeline(FixedEngine(blocks(phantom_case.series.shape[1:])), replace(GRID, threshold=threshold))
+    found = pipeline.predict(phantom_case)
+    assert found.mask.sum() == voxels
+    assert found.threshold == threshold
+
+
 @pytest.mark.parametrize("aside", [-11, 0, 11])
 def test_sides_are_those_of_the_head_wherever_it_lies_in_the_image(phantom_case: Case, aside: int):
     air = phantom_case.series.min()

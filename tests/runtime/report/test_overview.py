@@ -16,6 +16,7 @@ from support.predictions import predicted
 from ctpdeploy.runtime import Case, Prediction
 from ctpdeploy.runtime.data.case import IntervalSource
 from ctpdeploy.runtime.data.finding import Finding, by_severity, finding
+from ctpdeploy.runtime.data.model_card import ModelCard
 from ctpdeploy.runtime.data.prediction import Component
 from ctpdeploy.runtime.data.slices import PerfusionWindow
 from ctpdeploy.runtime.report.canvas import Canvas
@@ -34,7 +35,7 @@ def prediction(phantom_case: Case) -> Prediction:
         window=PerfusionWindow(start=4, end=12, spans=tuple((t, t + 1) for t in frames), curve=np.arange(20.0)),
         seconds={"networks": 0.0},
     )
-    return Prediction(outputs=outputs, components=(), volume_ml=1.0)
+    return Prediction(outputs=outputs, components=(), volume_ml=1.0, threshold=0.5)
 
 
 def overview(path: Path, case: Case, prediction: Prediction) -> NDArray[np.uint8]:
@@ -149,3 +150,16 @@ def test_who_does_not_draw_does_not_load_what_draws():
     loaded = set(json.loads(result.stdout))
     assert "ctpdeploy.runtime.report.canvas" in loaded
     assert not {"PIL.ImageDraw", "PIL.ImageFont", "contourpy", "matplotlib"} & loaded
+
+
+def test_what_the_networks_were_trained_on_and_reached_stands_on_the_page(
+    tmp_path: Path, phantom_case: Case, prediction: Prediction, words: list[str]
+):
+    card = ModelCard(kind="phantom", validation_dice=0.531, cases={"validation": 6})
+    write_overview(tmp_path / "a.png", phantom_case, replace(prediction, card=card, threshold=0.35))
+    assert "Networks trained on synthetic patients. Research use only, not for clinical use." in words
+    assert "lesion above a probability of 0.35; validation Dice 0.53 of 6 cases" in " ".join(map(str.strip, words))
+    words.clear()
+    write_overview(tmp_path / "a.png", phantom_case, prediction)
+    assert "Research use only, not for clinical use." in words
+    assert not any("synthetic" in text for text in words)

@@ -15,6 +15,7 @@ from ctpdeploy import INTENDED_USE
 from ctpdeploy.atomic import atomic_folder
 from ctpdeploy.errors import InputError, UsageError
 from ctpdeploy.runtime import Case, PerfusionConfig, Pipeline, read_case, write_prediction
+from ctpdeploy.runtime.data.model_card import ModelCard
 from ctpdeploy.runtime.data.prediction import Provenance
 from ctpdeploy.runtime.io.nifti_case import read_nifti_case
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, network_grid
@@ -68,6 +69,20 @@ def test_volumes_have_the_header_of_the_series(tmp_path: Path, phantom_folder: P
     assert_array_equal(mask, tmax / CONFIG.time_window > 0.5)
 
 
+def test_the_report_states_the_card_and_the_threshold(tmp_path: Path, phantom_case: Case):
+    card = ModelCard(kind="phantom", validation_dice=0.1, cases={"train": 4}, fingerprints={"train": ["0" * 16]})
+    pipeline = Pipeline(Threshold(), replace(CONFIG, threshold=0.35), SOURCE, card=card)
+    written = write_prediction(tmp_path, phantom_case, pipeline.predict(phantom_case))
+    found = json.loads((written / "report.json").read_text())
+    assert found["lesion"]["threshold"] == 0.35
+    assert found["notices"] == ["Networks trained on synthetic patients.", INTENDED_USE]
+    assert found["model_card"]["reaches_floor"] is False
+    assert (found["model_card"]["cases"], "fingerprints" in found["model_card"]) == ({"train": 4}, False)
+    assert "networks-poor" in [one["code"] for one in found["findings"] if one["severity"] == "serious"]
+    plain = json.loads((write(tmp_path / "plain", phantom_case) / "report.json").read_text())
+    assert (plain["lesion"]["threshold"], plain["model_card"], plain["notices"]) == (0.5, None, [INTENDED_USE])
+
+
 def test_equal_results_are_equal_files(tmp_path: Path, phantom_case: Case):
     one, other = write(tmp_path / "one", phantom_case), write(tmp_path / "other", phantom_case)
     assert len(list(one.glob("*.nii.gz"))) == 3
@@ -112,6 +127,16 @@ def test_the_report_says_what_was_found_and_what_ran(tmp_path: Path, phantom_cas
     assert list(report["seconds"]) == ["read", "preprocess", "networks", "postprocess", "write", "overview"]
     assert set(report["outputs"].values()) | {"report.json"} == {path.name for path in folder.iterdir()}
     assert report["perfusion_window"]["start_frame"] in range(20)
+    assert report["perfusion_window"]["averaged"] is None
+
+
+def test_frames_that_were_averaged_are_reported(tmp_path: Path, phantom_case: Case):
+    config = replace(CONFIG, frame_means=True)
+    prediction = Pipeline(Threshold(), config, SOURCE).predict(phantom_case)
+    report = json.loads((write_prediction(tmp_path, phantom_case, prediction) / "report.json").read_text())
+    window = report["perfusion_window"]
+    assert [(first + last) // 2 for first, last in window["averaged"]] == window["frames"]
+    assert (window["averaged"][0][0], window["averaged"][-1][1]) == (window["start_frame"], window["end_frame"])
 
 
 @pytest.mark.parametrize("settings", [None, PerfusionConfig(method="osvd")])

@@ -57,6 +57,16 @@ def test_claims_hold_fail_or_lie_within_noise(tmp_path: Path, dice: np.ndarray):
     assert tuple(claim.holm_wilcoxon_p for claim in claims) == holm([claim.measured.wilcoxon_p for claim in claims])
 
 
+def test_a_pair_that_nobody_published_is_better_or_worse(tmp_path: Path, dice: np.ndarray):
+    write(tmp_path, "dwi_olh", dice)
+    write(tmp_path, "features_frames", dice + 0.1)
+    write(tmp_path, "wce_hgd", dice - 0.1)
+    found = by_rows(judged_claims(tmp_path))
+    assert found["dwi_olh", "features_frames"].verdict == "worse"
+    assert found["features_frames", "Fo"].verdict == "better"
+    assert found["features_frames", "Fo"].published is None
+
+
 def test_less_is_better_of_volumes(tmp_path: Path, dice: np.ndarray):
     write(tmp_path, "dwi_olh", dice)
     write(tmp_path, "real_dwi", dice + 0.2)

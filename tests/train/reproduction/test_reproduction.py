@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from support.training import StopError, stop
@@ -145,13 +146,25 @@ def test_seeds_share_the_split_and_are_averaged(data: Path, tmp_path: Path, conf
 
 
 def test_test_cases_in_a_folder_of_their_own(data: Path, tmp_path: Path, config: TrainConfig) -> None:
-    (tmp_path / "test").mkdir()
     shutil.copytree(data / "case_1", tmp_path / "test/case_91")
+    (series,) = (tmp_path / "test").rglob("*4DPWI*.nii")
+    image = nib.load(series, mmap=False)
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj)[::-1].copy(), None, image.header), series)  # another head
     work = Reproduction(data=data, out=tmp_path / "out", config=replace(config, epochs=1), test=tmp_path / "test")
     work.run("fcn", 0)
     scores = json.loads((work.folder("fcn", 0) / "evaluation/scores.json").read_text())
     assert [score["case"] for score in scores] == ["case_91"]
     assert work.run_config("fcn", 0).validation_share == config.validation_share
+
+
+def test_a_test_case_that_was_trained_on_is_refused_by_any_name(
+    data: Path, tmp_path: Path, config: TrainConfig
+) -> None:
+    shutil.copytree(data / "case_1", tmp_path / "test/case_91")
+    work = Reproduction(data=data, out=tmp_path / "out", config=replace(config, epochs=1), test=tmp_path / "test")
+    with pytest.raises(InputError, match=r"The test case case_91 is a scan that .*fcn/seed-0 has seen in training"):
+        work.run("fcn", 0)
+    assert work.summary("fcn", 0) is None
 
 
 def test_folds_test_every_case_once(data: Path, tmp_path: Path, config: TrainConfig) -> None:

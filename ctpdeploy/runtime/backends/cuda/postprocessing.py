@@ -20,7 +20,6 @@ from ctpdeploy.runtime.backends.cuda.nan_check import flag_nonfinite
 from ctpdeploy.runtime.backends.cuda.resample import band_arguments, row_bytes
 from ctpdeploy.runtime.backends.cuda.workspace import Workspace
 from ctpdeploy.runtime.data.case import BoolArray, Case
-from ctpdeploy.runtime.preprocess.postprocess import THRESHOLD
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, network_grid
 
 __all__ = ["CudaPostprocessor", "QueuedFinding"]
@@ -115,9 +114,10 @@ class CudaPostprocessor:
         return volumes
 
     def _mask(self, probability: DeviceArray) -> DeviceArray:
-        """1 where the lesion is likelier than not."""
+        """1 where the probability of lesion is above the threshold."""
         count = math.prod(probability.shape)
         mask = self._workspace.array("mask", (count,), np.uint8)
         grid = (min(_BLOCKS, -(-count // THREADS)), 1, 1)
-        self._workspace.launch("mask_above", grid, (probability, np.int64(count), np.float32(THRESHOLD), mask))
+        threshold = np.float32(self._config.threshold)
+        self._workspace.launch("mask_above", grid, (probability, np.int64(count), threshold, mask))
         return mask

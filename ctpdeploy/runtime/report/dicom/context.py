@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
-from ctpdeploy import INTENDED_USE, __version__
+from ctpdeploy import __version__
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.data.prediction import Prediction
@@ -106,7 +106,7 @@ class Context:
             manufacturer_model_name=self._model,
             device_serial_number=self.digest,
             software_versions=self.versions,
-            contribution_description=INTENDED_USE,
+            contribution_description=" ".join(self.prediction.notices),
         )
 
     def frames(self, volume: NDArray[Any]) -> NDArray[Any]:

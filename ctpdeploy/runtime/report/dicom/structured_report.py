@@ -25,7 +25,7 @@ from highdicom.sr import (
 )
 from pydicom.sr.codedict import codes as dictionary
 
-from ctpdeploy import INTENDED_USE, __version__
+from ctpdeploy import __version__
 from ctpdeploy.runtime.data.prediction import Component
 from ctpdeploy.runtime.report.dicom import codes
 from ctpdeploy.runtime.report.dicom.context import Context, ascii_text, concept
@@ -115,7 +115,7 @@ def _volume(volume_ml: float) -> Measurement:
 def _sentences(context: Context) -> ContainerContentItem:
     """What the result is for, and the findings."""
     container = ContainerContentItem(concept(codes.QUALITATIVE), relationship_type=RelationshipTypeValues.CONTAINS)
-    texts = [(codes.NOTE, INTENDED_USE)]
+    texts = [(codes.NOTE, text) for text in context.prediction.notices]
     if (left := len(context.prediction.components) - _MOST_PIECES) > 0:
         texts.append((codes.NOTE, f"{left} smaller pieces have no volume of their own here."))
     texts += [(codes.FINDING, f"{found.severity}: {found.sentence}") for found in context.prediction.findings]

@@ -104,12 +104,9 @@ def draw_figures(
         cases,
         need_dwi=any("dwi" in SYSTEMS[system].sees for system in compared),
     )
-    material = _Material(
-        runs=runs,
-        shown=show_cases([found[name] for name in chosen], compared, device=device, on_prediction=on_prediction),
-        seed=seed,
-        synthetic=any((case.folder / "truth.json").is_file() for case in found.values()),
-    )
+    predicted = show_cases([found[name] for name in chosen], compared, device=device, on_prediction=on_prediction)
+    synthetic = any(one.case.kind == "phantom" for one in predicted)
+    material = _Material(runs=runs, shown=predicted, seed=seed, synthetic=synthetic)
     groups = _trained({row: TABLES[SIZE_GROUPS_TABLE][row] for row in COLOURS}, runs)
     out.mkdir(parents=True, exist_ok=True)
     drawn, remarks = {}, [*([] if cases else [_chosen(material.shown)]), *_flattered(material.shown)]

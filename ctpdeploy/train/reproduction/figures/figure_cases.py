@@ -21,7 +21,8 @@ class ShownCase:
         case: with a lesion.
         lesion: that one.
         predictions: by system.
-        seen_by: systems whose run was trained on the case or chose its best epoch by it: they flatter.
+        seen_by: systems whose run was trained on the case or chose its best epoch by it: they flatter. Runs tell it by
+            the scan itself, those made before they did by its name.
     """
 
     case: Case
@@ -75,7 +76,9 @@ def show_cases(
             case=case,
             lesion=case.lesion,
             predictions=found,
-            seen_by=frozenset(system for system, run in runs.items() if case.identifier in run.seen),
+            seen_by=frozenset(
+                system for system, run in runs.items() if found[system].knows_case or case.identifier in run.seen
+            ),
         )
         for case, found in zip(cases, predictions, strict=True)
         if case.lesion is not None

@@ -23,7 +23,6 @@ from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.data.finding import Finding
 from ctpdeploy.runtime.data.prediction import CaseOutputs
 from ctpdeploy.runtime.data.slices import SliceBatch
-from ctpdeploy.runtime.preprocess.postprocess import THRESHOLD
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, preprocess
 
 MakeCase = Callable[..., Case]
@@ -37,7 +36,7 @@ def assert_as_on_the_host(found: CaseOutputs, case: Case, *, rtol: float = 0.0) 
     expected = run_reference_path(HostTwin(), case, CONFIG)
     assert found.window.frames == expected.window.frames
     assert found.mask.dtype == np.bool_
-    assert_array_equal(found.mask, found.probability > THRESHOLD)
+    assert_array_equal(found.mask, found.probability > CONFIG.threshold)
     assert_allclose(found.probability, expected.probability, rtol=rtol, atol=rtol, strict=True)
     assert_allclose(found.pseudo_dwi, expected.pseudo_dwi, rtol=rtol, atol=2 * rtol, strict=True)
     assert 0 < found.mask.sum() < found.mask.size

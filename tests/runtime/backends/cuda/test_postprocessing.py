@@ -9,7 +9,7 @@ from ctpdeploy.errors import GuardError
 from ctpdeploy.runtime.backends.cuda import CudaPostprocessor, Workspace
 from ctpdeploy.runtime.data.case import Case
 from ctpdeploy.runtime.data.slices import SliceOutputs
-from ctpdeploy.runtime.preprocess.postprocess import THRESHOLD, postprocess
+from ctpdeploy.runtime.preprocess.postprocess import postprocess
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 
 MakeCase = Callable[..., Case]
@@ -23,10 +23,10 @@ GRIDS = {
 }
 
 
-def outputs_on(grid: tuple[int, int], slices: int) -> SliceOutputs:
+def outputs_on(grid: tuple[int, int], slices: int, threshold: float = 0.5) -> SliceOutputs:
     rng = np.random.default_rng(0)
     probability = rng.random((slices, *grid), dtype=np.float32)
-    probability[0, 0, :3] = [THRESHOLD, np.nextafter(np.float32(THRESHOLD), np.float32(1)), 1.0]
+    probability[0, 0, :3] = [threshold, np.nextafter(np.float32(threshold), np.float32(1)), 1.0]
     return SliceOutputs(probability=probability, pseudo_dwi=rng.normal(0.4, 0.5, (slices, 1, *grid)).astype(np.float32))
 
 
@@ -38,18 +38,19 @@ def run(workspace: Workspace, case: Case, config: PreprocessConfig, outputs: Sli
 
 
 @pytest.mark.parametrize("kind", GRIDS)
-@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize(("backwards", "threshold"), [(False, 0.5), (True, 0.5), (False, 0.35)])
 def test_findings_are_the_references(
-    make_workspace: Callable[..., Workspace], make_case: MakeCase, kind: str, backwards: bool
+    make_workspace: Callable[..., Workspace], make_case: MakeCase, kind: str, backwards: bool, threshold: float
 ):
     shape, grid, rtol = GRIDS[kind]
-    case, config, outputs = make_case(shape, 4), PreprocessConfig(slice_shape=grid), outputs_on(grid, shape[0])
+    case, config = make_case(shape, 4), PreprocessConfig(slice_shape=grid, threshold=threshold)
+    outputs = outputs_on(grid, shape[0], threshold)
     fast = run(make_workspace(3, backwards=backwards), case, config, outputs)
     slow = postprocess(outputs, case, config)
     assert fast[0].dtype == np.bool_
     assert 0 < fast[0].sum() < fast[0].size
-    assert_array_equal(fast[0], fast[1] > THRESHOLD)
-    near = np.abs(slow[1] - THRESHOLD) <= rtol
+    assert_array_equal(fast[0], fast[1] > threshold)
+    near = np.abs(slow[1] - threshold) <= rtol
     assert_array_equal(fast[0][~near], slow[0][~near])
     assert near.mean() <= 0.01
     for ours, reference in zip(fast[1:], slow[1:], strict=True):

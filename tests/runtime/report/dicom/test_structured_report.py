@@ -14,6 +14,7 @@ from support.predictions import predicted
 
 from ctpdeploy.runtime import Case
 from ctpdeploy.runtime.data.finding import finding
+from ctpdeploy.runtime.data.model_card import ModelCard
 from ctpdeploy.runtime.preprocess.postprocess import components_of
 from ctpdeploy.runtime.report.dicom.writer import write_dicom
 
@@ -119,6 +120,20 @@ def test_findings_stand_in_letters_that_any_character_set_has(
     report = report_of(case, lesions(case), tmp_path / "out", picture, "The head moved by 2 µm.")
     assert "serious: The head moved by 2 ?m." in texts(report)
     assert "Research use only, not for clinical use." in texts(report)
+
+
+def test_synthetic_training_data_stands_in_every_object(
+    read_layout: Callable[..., Case], tmp_path: Path, picture: Path
+):
+    case, card = read_layout("one-series"), ModelCard(kind="phantom", validation_dice=0.5)
+    written = write_dicom(tmp_path / "out", case, replace(predicted(lesions(case)), card=card), picture)
+    objects = {word: pydicom.dcmread(tmp_path / "out" / name) for word, name in written.items()}
+    assert "Networks trained on synthetic patients." in texts(objects["report"])
+    for data in objects.values():
+        described = " ".join(item.ContributionDescription for item in data.ContributingEquipmentSequence)
+        assert "trained on synthetic patients. Research" in described
+    plain = report_of(case, lesions(case), tmp_path / "plain", picture)
+    assert "synthetic" not in str(plain)
 
 
 def test_no_side_is_named_where_the_source_states_none(read_layout: Callable[..., Case], tmp_path: Path, picture: Path):
