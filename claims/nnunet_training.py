@@ -85,7 +85,8 @@ def _trained(preprocessed: Path, epochs: int, steps: int) -> Any:  # noqa: ANN40
     plan_experiments([1])
     preprocess([1], configurations=(CONFIGURATION,), num_processes=(1,))
     trainer = nnUNetTrainer(
-        plans=load_json(str(preprocessed / "nnUNetPlans.json")),
+        # the second as its own command adds it
+        plans={**load_json(str(preprocessed / "nnUNetPlans.json")), "continue_training": False},
         configuration=CONFIGURATION,
         fold="all",
         dataset_json=load_json(str(preprocessed / "dataset.json")),
@@ -95,6 +96,7 @@ def _trained(preprocessed: Path, epochs: int, steps: int) -> Any:  # noqa: ANN40
     trainer.num_val_iterations_per_epoch = min(trainer.num_val_iterations_per_epoch, steps)
     os.environ["nnUNet_n_proc_DA"] = "0"  # noqa: SIM112  augment here: there may be no core for another process
     trainer.run_training()
+    trainer.set_deep_supervision_enabled(False)  # one output, of full resolution
     return trainer
 
 
