@@ -34,7 +34,7 @@ def reproduce(
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each row, with the seeds 0, 1, and on.")] = 1,
     test: Annotated[
         Path | None,
-        typer.Option(help="Folder of test cases. Default, as the paper: of 94 patients of DATA 65 train, 6, 23 test."),
+        typer.Option(help="Folder of test cases. Default, as the paper: of 94 patients of DATA 23 test, 6 validate."),
     ] = None,
     test_cases: Annotated[
         int | None,
@@ -68,8 +68,6 @@ def reproduce(
     patients scatter by some 10 points of Dice: for the paper's 2.7 take 100 to 240 test cases and 5 seeds or more.
 
     Example: ctpdeploy reproduce 5 data --rows Fo,dwi_olh --seeds 5 --test-cases 240 --preset tiny
-
-    Example: ctpdeploy reproduce 5 data --rows Fo,dwi_olh --seeds 3 --preset tiny
     """
     from ctpdeploy.errors import UsageError
 
