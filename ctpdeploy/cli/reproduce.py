@@ -67,7 +67,7 @@ def reproduce(
     patients and seeds are drawn, its p adjusted by Holm over these claims, and Wilcoxon's beside it. Differences of
     patients scatter by some 10 points of Dice: for the paper's 2.7 take 100 to 240 test cases and 5 seeds or more.
 
-    Example: ctpdeploy reproduce 5 data --rows Fo,dwi_olh --seeds 5 --test-cases 240 --preset tiny
+    Example: ctpdeploy reproduce 5 data --rows Fo,dwi_olh --seeds 5 --test-cases 240
     """
     from ctpdeploy.errors import UsageError
 
