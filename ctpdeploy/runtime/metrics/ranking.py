@@ -12,7 +12,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 __all__ = ["LARGER_IS_BETTER", "mean_ranks"]
 
@@ -37,5 +36,12 @@ def mean_ranks(scores: Mapping[str, Mapping[str, NDArray[np.float64]]]) -> dict[
     for name, larger in LARGER_IS_BETTER.items():
         table = np.stack([of[name] for of in scores.values()])
         costs = np.where(np.isnan(table), np.inf, -table if larger else table)
-        ranks.append(stats.rankdata(costs, axis=0))
+        ranks.append(_ranks(costs))
     return dict(zip(scores, np.mean(ranks, axis=(0, 2)).tolist(), strict=True))
+
+
+def _ranks(costs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ranks within each column of ``(systems, cases)``, from 1; not SciPy's, whose statistics take long to import."""
+    less = (costs[None] < costs[:, None]).sum(axis=1)
+    equal = (costs[None] == costs[:, None]).sum(axis=1)
+    return less + (equal + 1) / 2
