@@ -12,7 +12,7 @@ from ctpdeploy.cli.terminal import say
 __all__ = ["demo"]
 
 TRAIN_SEED, TEST_SEED = 1, 2
-TRAIN_CASES, TEST_CASES = 144, 24
+TRAIN_CASES, TEST_CASES = 144, 60
 SIZE = 128
 
 
