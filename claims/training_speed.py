@@ -79,7 +79,7 @@ def _command(tree: Path, *arguments: object) -> None:
     """A command of a checkout."""
     environment = {**os.environ, "PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": "/nonexistent"}
     words = [sys.executable, "-m", "ctpdeploy", *map(str, arguments)]
-    subprocess.run(words, check=True, env=environment, stdout=subprocess.DEVNULL)
+    subprocess.run(words, check=True, cwd=tree, env=environment, stdout=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":
