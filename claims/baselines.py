@@ -48,11 +48,11 @@ from ctpdeploy.runtime.metrics.volume_bias import volume_bias
 from ctpdeploy.runtime.perfusion.threshold_rule import threshold_rule
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig, preprocess
 from ctpdeploy.train import PRESETS
+from ctpdeploy.train.calibration import THRESHOLDS
 from ctpdeploy.train.split import split_cases
 
 TMAX_S: Final = tuple(float(second) for second in range(2, 17))
 RCBF: Final = tuple(percent / 100 for percent in range(10, 105, 5))
-THRESHOLDS: Final = tuple(percent / 100 for percent in range(5, 100, 5))
 SURROUNDINGS_MM: Final = (2.0, 6.0)
 """Standard deviations of the smoothing, within the slice."""
 

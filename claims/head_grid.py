@@ -14,11 +14,11 @@ import argparse
 import json
 import math
 import tempfile
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from folder import Cost, cost_of, patients
+from folder import patients
 from rounded import rounded
 from widen_networks import wide_bundle
 
@@ -56,16 +56,17 @@ def main() -> None:
         pipelines = {
             grid: _pipeline(work / grid, runs[grid], options.backend, options.width, options.size) for grid in GRIDS
         }
+        for grid, pipeline in pipelines.items():
+            run_folder(pipeline, cases[:1], Path(scratch) / grid)  # the first time, packages are imported
         load = OtherLoad()
         sgemm = measure_ceilings().sgemm_gflops
         taken = interleave(
-            {grid: _task(pipeline, cases, Path(scratch) / grid) for grid, pipeline in pipelines.items()},
+            {grid: partial(run_folder, pipeline, cases, Path(scratch) / grid) for grid, pipeline in pipelines.items()},
             rounds=options.rounds,
             seed=0,
         )
         other = load.cores()
         scores = {grid: _dice(pipeline, cases) for grid, pipeline in pipelines.items()}
-    seconds = {grid: [cost.seconds / len(cases) for cost in costs] for grid, costs in taken.items()}
     pixels = {grid: math.prod(pipeline.config.slice_shape) for grid, pipeline in pipelines.items()}
     result = {
         "machine": describe_machine(),
@@ -74,8 +75,8 @@ def main() -> None:
         "grids": {grid: list(pipeline.config.slice_shape) for grid, pipeline in pipelines.items()},
         "cases": len(cases),
         "slices": options.slices,
-        "case_s": {grid: vars(Quantiles.of(values)) for grid, values in seconds.items()},
-        "times_faster": vars(Quantiles.of_ratio(seconds["whole"], seconds["head"])),
+        "case_s": {grid: vars(Quantiles.of(seconds)) for grid, seconds in taken.items()},
+        "times_faster": vars(Quantiles.of_ratio(taken["whole"], taken["head"])),
         "times_fewer_pixels": pixels["whole"] / pixels["head"],
         "dice": scores,
         "sgemm_gflops": sgemm,
@@ -94,16 +95,6 @@ def _pipeline(folder: Path, run: Path, backend: str, width: int, size: int) -> P
         pipeline = Pipeline(open_engine(bundle, backend), bundle.preprocess)
         require_right(bundle, {backend: pipeline})
     return pipeline
-
-
-def _task(pipeline: Pipeline, cases: list[CaseRef], out: Path) -> Callable[[], Cost]:
-    """From the files of all cases to those of their results."""
-    run_folder(pipeline, cases[:1], out)  # the first time, packages are imported
-
-    def task() -> Cost:
-        return cost_of(lambda: run_folder(pipeline, cases, out))
-
-    return task
 
 
 def _dice(pipeline: Pipeline, cases: list[CaseRef]) -> float:

@@ -19,9 +19,13 @@ import platform
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+
+from ctpdeploy.benchmark.interleave import interleave
+from ctpdeploy.benchmark.quantiles import Quantiles
 
 HERE = Path(__file__).parents[1]
 EPOCHS = 4
@@ -42,18 +46,19 @@ def main() -> None:
     options = parser.parse_args()
     trees = {"old": options.old.resolve(), "new": HERE}
     settings = {"old": [*options.set, *options.old_set], "new": [*options.set, *options.new_set]}
-    milliseconds: dict[str, list[float]] = {name: [] for name in trees}
-    order = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder, "data")
         _command(HERE, "phantom", data, "--cases", options.cases, "--size", options.size, "--seed", 1,
                  "--set", f"slices={options.slices}")  # fmt: skip
-        for turn in range(options.rounds):
-            for name in order.permutation(list(trees)):
-                run = Path(folder, f"{name}-{turn}")
-                changes = [word for setting in [f"epochs={EPOCHS}", *settings[name]] for word in ("--set", setting)]
-                _command(trees[name], "train", data, "--out", run, "--preset", options.preset, *changes)
-                milliseconds[name].append(_per_slice(run, options.slices))
+
+        def run(name: str) -> float:
+            """A run of a checkout; milliseconds a slice."""
+            out = Path(tempfile.mkdtemp(dir=folder), "run")
+            changes = [word for setting in [f"epochs={EPOCHS}", *settings[name]] for word in ("--set", setting)]
+            _command(trees[name], "train", data, "--out", out, "--preset", options.preset, *changes)
+            return _per_slice(out, options.slices)
+
+        milliseconds = interleave({name: partial(run, name) for name in trees}, rounds=options.rounds, seed=0)
     result = {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, one thread",
         "load_average": round(os.getloadavg()[0], 1),
@@ -62,7 +67,7 @@ def main() -> None:
         "cases": options.cases,
         "milliseconds_a_slice": {name: [round(value, 1) for value in taken] for name, taken in milliseconds.items()},
         "median_ms": {name: round(float(np.median(taken)), 1) for name, taken in milliseconds.items()},
-        "times_faster": round(float(np.median(np.array(milliseconds["old"]) / np.array(milliseconds["new"]))), 2),
+        "times_faster": round(Quantiles.of_ratio(milliseconds["old"], milliseconds["new"]).p50, 2),
     }
     print(f"old {result['median_ms']['old']} ms, new {result['median_ms']['new']} ms: {result['times_faster']} times")
     print(json.dumps(result))
