@@ -128,27 +128,26 @@ def score_case(case: Case, prediction: Prediction, config: PreprocessConfig, *, 
         InputError: the case has no lesion mask, or the prediction is of another case.
         MissingPackageError: SSIM is to be measured and scikit-image is not installed.
     """
-    if case.lesion is None:
-        raise InputError(f"{case.identifier} has no lesion mask (OT): it can be inferred but not evaluated.")
-    if prediction.mask.shape != case.lesion.shape:
+    lesion = _lesion_of(case)
+    if prediction.mask.shape != lesion.shape:
         raise InputError(
-            f"The prediction has the shape {prediction.mask.shape} and {case.identifier} {case.lesion.shape}: give the "
+            f"The prediction has the shape {prediction.mask.shape} and {case.identifier} {lesion.shape}: give the "
             "case that was predicted."
         )
     brain = brain_of(case)
     quality = ImageQuality()
     if case.dwi is not None and prediction.pseudo_dwi is not None:
         image = np.clip(prediction.pseudo_dwi, 0.0, 1.0) if config.dwi_clipped else prediction.pseudo_dwi
-        quality = image_quality(image, scale_dwi(case.dwi, config), case.lesion, brain, ssim=ssim)
+        quality = image_quality(image, scale_dwi(case.dwi, config), lesion, brain, ssim=ssim)
     masks = {"networks": prediction.mask, "threshold_rule": threshold_rule(case)}
-    judged = brain | case.lesion
+    judged = brain | lesion
     return CaseScore(
         case=case.identifier,
-        true_volume_ml=case.geometry.volume_ml(case.lesion),
+        true_volume_ml=case.geometry.volume_ml(lesion),
         networks=score_mask(masks["networks"], case, prediction.probability, judged) | asdict(quality),
         threshold_rule=score_mask(masks["threshold_rule"], case),
-        pieces={name: find_pieces(mask, case.lesion, case.geometry.voxel_ml) for name, mask in masks.items()},
-        reliability=Reliability.of(prediction.probability, case.lesion, judged),
+        pieces={name: find_pieces(mask, lesion, case.geometry.voxel_ml) for name, mask in masks.items()},
+        reliability=Reliability.of(prediction.probability, lesion, judged),
     )
 
 
@@ -166,12 +165,17 @@ def score_mask(
     Raises:
         InputError: the case has no lesion mask.
     """
+    lesion = _lesion_of(case)
+    counted = asdict(agreement(mask, lesion, case.geometry.voxel_ml))
+    del counted["true_volume_ml"]  # the case's, not the method's
+    ordered = {} if probability is None else {"ap": average_precision(probability, lesion, inside)}
+    return counted | ordered | asdict(surface_distance(mask, lesion, case.geometry.spacing))
+
+
+def _lesion_of(case: Case) -> BoolArray:
     if case.lesion is None:
         raise InputError(f"{case.identifier} has no lesion mask (OT): it can be inferred but not evaluated.")
-    counted = asdict(agreement(mask, case.lesion, case.geometry.voxel_ml))
-    del counted["true_volume_ml"]  # the case's, not the method's
-    ordered = {} if probability is None else {"ap": average_precision(probability, case.lesion, inside)}
-    return counted | ordered | asdict(surface_distance(mask, case.lesion, case.geometry.spacing))
+    return case.lesion
 
 
 def brain_of(case: Case) -> BoolArray:
