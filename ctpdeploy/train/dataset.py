@@ -20,7 +20,7 @@ from ctpdeploy.train.losses.weight_map import weight_map
 from ctpdeploy.train.prepared_case import PreparedCase, prepare
 from ctpdeploy.train.settings import TrainConfig
 
-__all__ = ["Batch", "LabelledCase", "SliceDataset", "label", "read_labelled"]
+__all__ = ["Batch", "LabelledCase", "SliceDataset", "label", "read_labelled", "read_prepared"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +45,23 @@ def read_labelled(case: CaseRef, config: TrainConfig, cache: CaseCache | None = 
     Raises:
         InputError: the case cannot be read, has no lesion, or has no DWI and the system needs it.
     """
+    return _weighted(read_prepared(case, config, cache), config)
+
+
+def read_prepared(case: CaseRef, config: TrainConfig, cache: CaseCache | None = None) -> PreparedCase:
+    """Read a case and preprocess it, whatever system is to learn from it.
+
+    Args:
+        case: to be read.
+        config: of the run.
+        cache: where the case is taken from if it is there, and kept if not.
+
+    Raises:
+        InputError: the case cannot be read, or has no lesion.
+    """
     if cache is None:
-        return label(case.read(config.perfusion), config)
-    return _weighted(cache.read(case, config.preprocess, config.perfusion), config)
+        return prepare(case.read(config.perfusion), config.preprocess)
+    return cache.read(case, config.preprocess, config.perfusion)
 
 
 def label(case: Case, config: TrainConfig) -> LabelledCase:

@@ -26,6 +26,7 @@ from ctpdeploy.runtime.cohort.score_summary import summarise
 from ctpdeploy.runtime.io.case_ref import CaseRef
 from ctpdeploy.runtime.io.cases import find_cases, take_inventory
 from ctpdeploy.train.cache import CaseCache
+from ctpdeploy.train.dataset import read_prepared
 from ctpdeploy.train.device import default_device
 from ctpdeploy.train.learner import make_chain
 from ctpdeploy.train.progress import OnProgress
@@ -207,12 +208,8 @@ class Reproduction:
         """The splits of the folds: those kept, or drawn by the lesion volumes of all cases, which are read for that."""
         if kept := read_folds(self.out):
             return kept
-        volumes = {}
-        for ref in find_cases(self.data):
-            case = ref.read(self.config.perfusion)
-            if case.lesion is None:
-                raise InputError(f"{ref.name} has no lesion mask, by which folds are stratified: leave the case out.")
-            volumes[ref.name] = case.geometry.volume_ml(case.lesion)
+        cases = find_cases(self.data)
+        volumes = {ref.name: read_prepared(ref, self.config, self.cache).facts.lesion_ml for ref in cases}
         patients = read_patients(self.patients) if self.patients else None
         share, seed = self.config.validation_share, self.config.split_seed
         splits = fold_splits(volumes, patients, folds=self.folds, share=share, seed=seed)
