@@ -61,9 +61,9 @@ _LONGEST_NAME: Final = 200
 MAP_UNITS = {"cbf": "ml/100g/min", "cbv": "ml/100g", "mtt": "s", "tmax": "s"}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Case:
-    """One scan, checked: shapes agree, every number is finite.
+    """One scan, checked: shapes agree, every number is finite. It equals itself alone.
 
     Attributes:
         identifier: name of the case, as its folder is called.

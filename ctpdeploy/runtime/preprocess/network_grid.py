@@ -6,7 +6,9 @@ change, by linear interpolation along each, as matrices.
 """
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final, TypeAlias
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,9 @@ middle of its outline moves by a millimetre."""
 
 Outline: TypeAlias = tuple[tuple[float, float], tuple[float, float]]
 """First and last row, first and last column."""
+
+_OUTLINES: WeakKeyDictionary[Case, Outline | None] = WeakKeyDictionary()
+"""Of the cases that there are: the way to the networks, the way back and the findings all ask for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,16 +131,20 @@ class Axis:
         return triangle(self.size_in, self.size_out, self.step, self.start)
 
 
+@lru_cache(maxsize=16)
 def triangle(size_in: int, size_out: int, step: float, start: float) -> NDArray[np.float32]:
     """Linear interpolation as a ``(size_out, size_in)`` matrix, widened to a low-pass filter when it shrinks.
 
-    ``step`` is the size of an output pixel in input pixels, ``start`` the place of the first one among them.
+    ``step`` is the size of an output pixel in input pixels, ``start`` the place of the first one among them. All
+    volumes of a case share one, which nobody can write to.
     """
     middle = start + np.arange(size_out) * step
     distance = np.abs(np.arange(size_in)[None, :] - middle[:, None])
     weight = np.clip(1.0 - distance / max(step, 1.0), 0.0, None)
     total = weight.sum(axis=1, keepdims=True)
-    return np.divide(weight, total, out=np.zeros_like(weight), where=total > 0).astype(np.float32)
+    matrix = np.divide(weight, total, out=np.zeros_like(weight), where=total > 0).astype(np.float32)
+    matrix.flags.writeable = False
+    return matrix
 
 
 def _along(volume: NDArray[np.float32], rows: Axis, columns: Axis) -> NDArray[np.float32]:
@@ -157,7 +166,13 @@ def _steps(side: float, spacing: tuple[float, float]) -> tuple[float, float]:
 
 
 def _brain_outline(case: Case) -> Outline | None:
-    """First and last row and column with brain in any slice; None where none has any."""
+    """First and last row and column with brain in any slice; None where none has any. Looked for once a case."""
+    if case not in _OUTLINES:
+        _OUTLINES[case] = _found_outline(case)
+    return _OUTLINES[case]
+
+
+def _found_outline(case: Case) -> Outline | None:
     _, spacing = _plane(case)
     thin = [max(1, int(COARSE_MM / mm)) for mm in spacing]
     image = case.series[0, :, :: thin[0], :: thin[1]].astype(np.float32)

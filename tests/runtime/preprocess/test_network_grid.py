@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from support.heads import BRAIN, case_of, head
 
 from ctpdeploy.runtime.data.case import Case
+from ctpdeploy.runtime.perfusion.brain import brain_mask
 from ctpdeploy.runtime.preprocess.network_grid import NetworkGrid, triangle
 
 
@@ -99,6 +100,20 @@ def test_pixels_of_the_same_size_are_cut_out_and_put_back_unchanged():
     assert_array_equal(back[:, max(top, 0) : top + 208, left : left + 160], there[:, max(-top, 0) :])
     assert not back[:, :, :left].any()
     assert not back[:, top + 208 :].any()
+
+
+def test_the_brain_is_looked_for_once_a_case(monkeypatch: pytest.MonkeyPatch):
+    looked = []
+
+    def look(image: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
+        looked.append(image)
+        return brain_mask(image, spacing)
+
+    monkeypatch.setattr("ctpdeploy.runtime.preprocess.network_grid.brain_mask", look)
+    case, other = head((101.0, 120.0), (230, 230), 1.0), head((115.0, 115.0), (230, 230), 1.0)
+    grids = [NetworkGrid.of_head(one, (96, 80), 2.0) for one in (case, other, case)]
+    assert grids[0] == grids[2] != grids[1]
+    assert len(looked) == 2
 
 
 def test_a_brain_that_reaches_beyond_the_field_is_known():
