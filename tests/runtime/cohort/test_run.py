@@ -319,6 +319,7 @@ def test_a_disk_that_is_full_is_said_in_one_sentence(
 KILLED = """
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 import numpy as np
 from support.kill_points import content, killed_at_each_step
@@ -340,7 +341,9 @@ case, engine = read_case(folder), Constant()
 
 def write(answer):
     engine.answer = answer
-    write_prediction(out, case, Pipeline(engine, PreprocessConfig(slice_shape=(64, 64))).predict(case))
+    prediction = Pipeline(engine, PreprocessConfig(slice_shape=(64, 64))).predict(case)
+    still = dict.fromkeys(prediction.outputs.seconds, 0.0)  # the overview names hundredths of them
+    write_prediction(out, case, replace(prediction, outputs=replace(prediction.outputs, seconds=still)))
 
 def standing():
     files = content(out / folder.name)
