@@ -17,7 +17,7 @@ from ctpdeploy.service.node.settings import CompleteConfig
 __all__ = ["Arrival", "Completeness"]
 
 _FEWEST: Final = 5
-"""Images at one position that make a series one over time; scouts and bolus tracking apart."""
+"""Images at one position that make a series one over time."""
 
 _PATIENCE: Final = 3.0
 """A pause so many times the longest yet is the end."""
@@ -95,7 +95,8 @@ class _Series:
 
     @property
     def over_time(self) -> bool:
-        return max(self._places.values()) >= _FEWEST or self._frames > _FEWEST
+        """Whether it is of several positions, unlike bolus tracking, at each of which there are many images."""
+        return (len(self._places) > 1 and max(self._places.values()) >= _FEWEST) or self._frames > _FEWEST
 
     @property
     def full(self) -> bool:

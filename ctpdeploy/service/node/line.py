@@ -48,6 +48,10 @@ class Line:
         """A message is complete; what comes now is of the next."""
         self._of_message = 0
 
+    def close(self) -> None:
+        """Close the socket, which the package leaves open where its peer was the first to hang up."""
+        self._connection.close()
+
     def receive(self, count: int) -> bytearray:
         """So many bytes, or fewer where the peer hung up.
 

@@ -4,6 +4,7 @@ import ipaddress
 import logging
 import socket
 import ssl
+from socketserver import BaseServer
 from typing import TYPE_CHECKING, Any, Final
 
 from ctpdeploy.errors import CtpdeployError, InputError, UsageError
@@ -96,6 +97,8 @@ class Listener:
         for association in self._entity.active_associations:
             association.abort()
         self._server.server_close()
+        for line in self._lines.values():
+            line.close()
 
     def _open(self, event: "Event") -> None:
         end: Any = event.assoc.dul.socket
@@ -129,7 +132,8 @@ class Listener:
         return SUCCESS if self._is_let_in(event) else NOT_AUTHORISED
 
     def _closed(self, event: "Event") -> None:
-        self._lines.pop(event.assoc, None)
+        if line := self._lines.pop(event.assoc, None):
+            line.close()
         self._reception.leave(event.assoc)
 
     def _is_let_in(self, event: "Event") -> bool:
@@ -192,5 +196,8 @@ def _server_of(config: NodeConfig) -> "type[ThreadedAssociationServer]":
                 _log.warning("a connection more than a sender may have was refused")
                 return False
             return True
+
+        def shutdown(self) -> None:
+            BaseServer.shutdown(self)  # the package's own takes it out of a list that it is not in
 
     return Server

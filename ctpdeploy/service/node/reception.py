@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable
 from typing import Final
 
 from ctpdeploy.errors import CtpdeployError, InputError
+from ctpdeploy.runtime.dicom.header import Header
 from ctpdeploy.runtime.dicom.tags import Tag
 from ctpdeploy.service.node.arrival import Arrival
 from ctpdeploy.service.node.ledger import Ledger, StudyState
@@ -72,10 +73,7 @@ class Reception:
             files = self._spool.instances(key)
             if study is None or study.state is StudyState.RECEIVING or (study.images and len(files) > study.images):
                 self._ledger.receive(key)
-                arrival = self._arrivals[key] = self._arrival()
-                for header in self._spool.headers(key):
-                    arrival.add(header, at=self._clock(), sender=None)
-                arrival.leave(None)
+                self._arrivals[key] = self._arrived(key)
 
     def take(self, content: bytes, *, sender: Hashable, instance: str = "") -> None:
         """Keep an instance.
@@ -130,23 +128,27 @@ class Reception:
         """Number of studies that are being received."""
         return len(self._arrivals)
 
-    def _arrival(self) -> Arrival:
-        return Arrival(self._config.complete, alone=self._config.maps == "computed")
+    def _arrived(self, key: str, *, but: Header | None = None) -> Arrival:
+        """What of a study is in the spool, from senders that have hung up; without one instance."""
+        arrival = Arrival(self._config.complete, alone=self._config.maps == "computed")
+        left_out = but.text(Tag.SOP_INSTANCE) if but else ""
+        for header in self._spool.headers(key):
+            if header.text(Tag.SOP_INSTANCE) != left_out:
+                arrival.add(header, at=self._clock(), sender=None)
+        arrival.leave(None)
+        return arrival
 
     def _keep(self, received: Received, sender: Hashable) -> None:
+        key = received.key
         with self._lock:
-            arrival = self._arrivals.get(received.key)
-            if arrival is None:
-                arrival = self._arrival()
-                for header in self._spool.headers(received.key):
-                    arrival.add(header, at=self._clock(), sender=None)
-                arrival.leave(None)
-            if arrival.images >= self._config.limits.study_images:
+            arrival = self._arrivals.get(key)
+            if arrival and arrival.images >= self._config.limits.study_images:
                 raise FullError("The study has more instances than any scan.")
             kept = self._spool.keep(received)
             if kept is Kept.NEW:
-                self._ledger.receive(received.key)
-                self._arrivals[received.key] = arrival
+                if arrival is None:  # its first, or the first after a result
+                    self._ledger.receive(key)
+                    arrival = self._arrivals[key] = self._arrived(key, but=received.header)
                 arrival.add(received.header, at=self._clock(), sender=sender)
         if kept is Kept.OTHER:
             raise OtherInstanceError("Another object of the same UID is here already.")

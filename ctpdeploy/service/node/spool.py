@@ -11,15 +11,14 @@ before it is acknowledged; its second name need not be, since :meth:`Spool.recov
 
 import os
 import shutil
-import threading
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from hashlib import sha256
-from itertools import count
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.dicom.header import Header, read_header
@@ -68,7 +67,7 @@ class Spool:
 
     def __init__(self, folder: Path, *, durable: bool = True) -> None:
         self.folder = folder
-        self._incoming, self._durable, self._numbers = folder / _INCOMING, durable, count()
+        self._incoming, self._durable = folder / _INCOMING, durable
         self._incoming.mkdir(parents=True, exist_ok=True)
 
     def receive(self, content: bytes) -> Received:
@@ -81,8 +80,7 @@ class Spool:
             InputError: it is no object of a series.
             OSError: it cannot be written.
         """
-        name = f"{os.getpid()}-{threading.get_ident()}-{next(self._numbers)}"
-        path = self._incoming / f"{name}.{len(content)}.{zlib.crc32(content):08x}"
+        path = self._incoming / f"{uuid4().hex}.{len(content)}.{zlib.crc32(content):08x}"
         try:
             with path.open("xb", buffering=0) as stream:
                 view = memoryview(content)
