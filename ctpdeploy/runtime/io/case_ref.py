@@ -28,6 +28,7 @@ class CaseRef:
         maps: for the reader, whether maps that come with the case are looked for.
         perfusion: for the reader, how to compute maps where the case has none; None for ``PerfusionConfig()``.
         fault: why the files found make no case, one sentence; empty where they do.
+        has_scan: whether, of files at fault, some are CT perfusion; where none are, nothing was to be expected.
         found: state of its files, for a layout that reads some to know the case; None for one that reads names alone.
         arrival: how it was known that all of it had come, where a node received it; empty elsewhere.
         findings: on how it came, for the reader of the result.
@@ -42,6 +43,7 @@ class CaseRef:
     maps: MapsWanted = "given"
     perfusion: PerfusionConfig | None = None
     fault: str = ""
+    has_scan: bool = True
     found: FoundFiles | None = None
     arrival: str = ""
     findings: tuple[Finding, ...] = ()

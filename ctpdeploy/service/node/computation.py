@@ -1,6 +1,7 @@
 """Computation: complete studies, one after the other, to results on the disk; in one thread, which owns the engine."""
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -74,15 +75,18 @@ class Computation:
         try:
             self._compute(study)
         except Exception as error:  # noqa: BLE001  of this study alone
-            self._fail(study, error)
+            self._fail(study, error, sentence_of(error))
         return True
 
     def _compute(self, study: Study) -> None:
-        folder = self._spool.study(study.key)
-        try:
-            cases = find_cases(folder)
-        except InputError as error:
-            self._ledger.fail(study.key, str(error), state=StudyState.NO_SCAN)
+        with self._spool.view(study.key) as folder:
+            self._compute_in(folder, study)
+
+    def _compute_in(self, folder: Path, study: Study) -> None:
+        cases = find_cases(folder) if any(folder.iterdir()) else []
+        if not any(case.has_scan for case in cases):
+            reason = next((case.fault for case in cases), "None of its objects is an image.")
+            self._ledger.fail(study.key, _without(folder, reason), state=StudyState.NO_SCAN)
             return
         earlier = {result.name: result for result in self._ledger.results(study.key)}
         cases = [
@@ -96,25 +100,31 @@ class Computation:
         ]
         outcomes = infer_cases(self._pipeline, cases, self._results, resume=True).outcomes
         refused = [one for one in outcomes if one.error is not None]
-        if len(refused) == len(outcomes) and refused[0].error:
-            raise refused[0].error
+        if len(refused) == len(outcomes) and (error := refused[0].error):
+            self._fail(study, error, _without(folder, refused[0].refusal))
+            return
         self._ledger.done(
             study,
             results={one.case: require_whole(self._results / one.case)[REPORT] for one in outcomes if one.report},
             archives=self._archives,
-            reason=" ".join(f"{one.case}: {one.refusal}" for one in refused),
+            reason=" ".join(f"{one.case}: {_without(folder, one.refusal)}" for one in refused),
         )
         self._on_result()
         _log.info("study %s: %d results, %d refused", study.key, len(outcomes) - len(refused), len(refused))
 
-    def _fail(self, study: Study, error: Exception) -> None:
+    def _fail(self, study: Study, error: Exception, reason: str) -> None:
         may_pass = not isinstance(error, InputError | UsageError)
         if may_pass and study.tries <= len(_WAITS):
-            self._ledger.postpone(study.key, sentence_of(error), wait=_WAITS[study.tries - 1])
+            self._ledger.postpone(study.key, reason, wait=_WAITS[study.tries - 1])
             _log.warning("study %s: try %d failed (%s)", study.key, study.tries, type(error).__name__)
         else:
-            self._ledger.fail(study.key, sentence_of(error))
+            self._ledger.fail(study.key, reason)
             _log.warning("study %s: failed (%s)", study.key, type(error).__name__)
+
+
+def _without(folder: Path, sentence: str) -> str:
+    """A sentence without the place of the view of a study, which is there no more when it is read."""
+    return sentence.replace(f"{folder}: ", "").replace(f"{folder}{os.sep}", "")
 
 
 def _said(study: Study, earlier: Result | None) -> Iterator[Finding]:

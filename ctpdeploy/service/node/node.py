@@ -120,7 +120,8 @@ class Node:
             wait = self.reception.settle()
 
     def _retain(self) -> None:
-        retention = Retention(self.config.retention, self.spool, self.ledger, self.results)
+        keep = self.config.retention
+        retention = Retention(keep, self.spool, self.ledger, self.results, guard=self.reception.lock)
         while True:
             retention.apply()
             if self._stop.wait(_RETENTION_EVERY):

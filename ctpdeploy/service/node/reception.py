@@ -47,6 +47,9 @@ class Reception:
         ledger: of the node.
         on_complete: called when a study is complete.
         clock: s, that only goes forward.
+
+    Attributes:
+        lock: held while an instance gets its place.
     """
 
     def __init__(
@@ -60,7 +63,7 @@ class Reception:
     ) -> None:
         self._config, self._spool, self._ledger, self._clock = config, spool, ledger, clock
         self._on_complete = on_complete
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self._arrivals: dict[str, Arrival] = {}
 
     def recover(self) -> None:
@@ -70,8 +73,8 @@ class Reception:
         known = {study.key: study for study in self._ledger.studies()}
         for key in self._spool.studies():
             study = known.get(key)
-            files = self._spool.instances(key)
-            if study is None or study.state is StudyState.RECEIVING or (study.images and len(files) > study.images):
+            grew = study is not None and study.images and len(self._spool.images(key)) > study.images
+            if study is None or study.state is StudyState.RECEIVING or grew:
                 self._ledger.receive(key)
                 self._arrivals[key] = self._arrived(key)
 
@@ -101,7 +104,7 @@ class Reception:
 
     def leave(self, sender: Hashable) -> None:
         """A connection is closed."""
-        with self._lock:
+        with self.lock:
             for arrival in self._arrivals.values():
                 arrival.leave(sender)
 
@@ -111,7 +114,7 @@ class Reception:
         Returns:
             Seconds after which it is worth looking again.
         """
-        with self._lock:
+        with self.lock:
             for key, arrival in list(self._arrivals.items()):
                 if completeness := arrival.complete(self._clock()):
                     del self._arrivals[key]
@@ -140,15 +143,16 @@ class Reception:
 
     def _keep(self, received: Received, sender: Hashable) -> None:
         key = received.key
-        with self._lock:
+        with self.lock:
             arrival = self._arrivals.get(key)
             if arrival and arrival.images >= self._config.limits.study_images:
                 raise FullError("The study has more instances than any scan.")
             kept = self._spool.keep(received)
-            if kept is Kept.NEW:
+            if kept is Kept.NEW and (received.is_image or self._ledger.study(key) is None):
                 if arrival is None:  # its first, or the first after a result
                     self._ledger.receive(key)
                     arrival = self._arrivals[key] = self._arrived(key, but=received.header)
-                arrival.add(received.header, at=self._clock(), sender=sender)
+                if received.is_image:
+                    arrival.add(received.header, at=self._clock(), sender=sender)
         if kept is Kept.OTHER:
             raise OtherInstanceError("Another object of the same UID is here already.")

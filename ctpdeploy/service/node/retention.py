@@ -4,6 +4,7 @@ import logging
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,7 @@ class Retention:
         spool: of the node.
         ledger: of the node.
         results: folder of results.
+        guard: held while a study is removed, so that no image comes to it.
         clock: s since 1970.
     """
 
@@ -39,9 +41,11 @@ class Retention:
         ledger: Ledger,
         results: Path,
         *,
+        guard: AbstractContextManager[object] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._config, self._spool, self._ledger, self._results, self._clock = config, spool, ledger, results, clock
+        self._guard = guard or nullcontext()
 
     def apply(self) -> list[str]:
         """Remove what is too old or too much; what failed or waits is never removed.
@@ -59,9 +63,14 @@ class Retention:
         while kept and total > self._config.gigabytes * _GB:
             total -= self._size(kept[0])
             removed.append(kept.pop(0))
-        for study in removed:
+        return [study.key for study in removed if self._remove(study)]
+
+    def _remove(self, study: Study) -> bool:
+        with self._guard:
+            if self._ledger.study(study.key) != study:  # it has grown meanwhile
+                return False
             purge(study.key, self._spool, self._ledger, self._results)
-        return [study.key for study in removed]
+            return True
 
     def _is_delivered(self, study: Study) -> bool:
         return all(one.state is DeliveryState.DELIVERED for one in self._ledger.deliveries(study=study.key))

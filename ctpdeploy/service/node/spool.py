@@ -2,8 +2,10 @@
 
 ::
 
-    SPOOL/incoming/NAME.SIZE.DIGEST     on its way; complete if SIZE and DIGEST are right
-    SPOOL/STUDY/INSTANCE.dcm            kept
+    SPOOL/incoming/NAME.SIZE.DIGEST       on its way; complete if SIZE and DIGEST are right
+    SPOOL/STUDY/images/INSTANCE.dcm       kept: what results can be made of
+    SPOOL/STUDY/beside/INSTANCE.dcm       kept: the rest, as reports, and results that come back from an archive
+    SPOOL/STUDY/view/STUDY/INSTANCE.dcm   images as they were when their computation began
 
 Names are digests of UIDs, so that nothing a sender says becomes a path. An instance is on the disk, by its first name,
 before it is acknowledged; its second name need not be, since :meth:`Spool.recover` gives it again.
@@ -13,20 +15,21 @@ import os
 import shutil
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
 from uuid import uuid4
 
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.dicom.header import Header, read_header
-from ctpdeploy.runtime.dicom.tags import Tag
+from ctpdeploy.runtime.dicom.kinds import is_own_result
+from ctpdeploy.runtime.dicom.tags import PARAMETRIC_MAP, Tag
 
 __all__ = ["Kept", "Received", "Spool", "study_key"]
 
-_INCOMING: Final = "incoming"
+_INCOMING, _IMAGES, _BESIDE, _VIEW = "incoming", "images", "beside", "view"
 
 
 class Kept(Enum):
@@ -50,6 +53,14 @@ class Received:
     path: Path
     header: Header
     key: str
+
+    @property
+    def is_image(self) -> bool:
+        """Whether results can be made of it; nothing that ctpdeploy made is, lest results be made of results."""
+        text = self.header.text
+        return (text(Tag.MODALITY) == "CT" or text(Tag.SOP_CLASS) == PARAMETRIC_MAP) and not is_own_result(
+            text(Tag.MANUFACTURER), text(Tag.SERIES_DESCRIPTION)
+        )
 
 
 def study_key(study: str) -> str:
@@ -99,8 +110,9 @@ class Spool:
         Raises:
             OSError: it cannot be moved.
         """
-        place = self.study(received.key) / f"{study_key(received.header.text(Tag.SOP_INSTANCE))}.dcm"
-        place.parent.mkdir(exist_ok=True)
+        folder = self.study(received.key) / (_IMAGES if received.is_image else _BESIDE)
+        folder.mkdir(parents=True, exist_ok=True)
+        place = folder / f"{study_key(received.header.text(Tag.SOP_INSTANCE))}.dcm"
         try:
             os.link(received.path, place)  # unlike a renaming, never over another
         except FileExistsError:
@@ -118,13 +130,27 @@ class Spool:
         """The folder of a study; it need not be there."""
         return self.folder / key
 
-    def instances(self, key: str) -> list[Path]:
-        """The files of a study."""
-        return sorted(self.study(key).glob("*.dcm"))
+    def images(self, key: str) -> list[Path]:
+        """The images of a study."""
+        return sorted((self.study(key) / _IMAGES).glob("*.dcm"))
 
     def headers(self, key: str) -> list[Header]:
-        """Headers of the instances of a study."""
-        return [header for path in self.instances(key) if (header := read_header(path)) is not None]
+        """Headers of the images of a study."""
+        return [header for path in self.images(key) if (header := read_header(path)) is not None]
+
+    @contextmanager
+    def view(self, key: str) -> Iterator[Path]:
+        """A folder, of the study's name, with its images as they are now, whatever comes meanwhile."""
+        outer = self.study(key) / _VIEW
+        shutil.rmtree(outer, ignore_errors=True)  # of a node that was killed
+        folder = outer / key
+        folder.mkdir(parents=True)
+        try:
+            for path in self.images(key):
+                os.link(path, folder / path.name)
+            yield folder
+        finally:
+            shutil.rmtree(outer, ignore_errors=True)
 
     def studies(self) -> list[str]:
         """The keys of the studies that are kept."""

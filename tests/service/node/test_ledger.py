@@ -154,7 +154,7 @@ def test_a_forgotten_study_has_no_results_and_no_deliveries(ledger: Ledger):
     assert (ledger.studies(), ledger.results("a"), ledger.deliveries(), ledger.due(PACS)) == ([], [], [], None)
 
 
-def test_a_change_that_breaks_leaves_nothing_of_itself(ledger: Ledger, monkeypatch: pytest.MonkeyPatch):
+def test_a_change_that_breaks_leaves_nothing_of_itself(ledger: Ledger):
     study = computing(ledger)
     with pytest.raises(sqlite3.Error):
         ledger.done(study, results={"a": "digest", "b": None}, archives=[PACS])  # type: ignore[dict-item]

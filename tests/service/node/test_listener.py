@@ -38,7 +38,7 @@ class Heard:
         self._thread.start()
 
     def kept(self) -> list[Path]:
-        return [path for key in self.spool.studies() for path in self.spool.instances(key)]
+        return [path for key in self.spool.studies() for path in self.spool.images(key)]
 
     def close(self) -> None:
         self.listener.close()
@@ -104,9 +104,12 @@ def test_a_title_from_the_address_of_another_is_told_that_it_may_not(tmp_path: P
 
 
 def test_an_address_of_no_sender_is_hung_up_on(tmp_path: Path):
-    with listening(tmp_path, senders=(SenderConfig(title="CT1", address="10.0.0.1"),)) as heard:
-        with socket.create_connection(("127.0.0.1", heard.port), timeout=5) as stranger:
-            assert stranger.recv(1) == b""
+    strangers = (SenderConfig(title="CT1", address="10.0.0.1"),)
+    with (
+        listening(tmp_path, senders=strangers) as heard,
+        socket.create_connection(("127.0.0.1", heard.port), timeout=5) as stranger,
+    ):
+        assert stranger.recv(1) == b""
 
 
 def test_copies_are_taken_once_and_others_of_their_uid_refused(heard: Heard, scan: list[Path], tmp_path: Path):
@@ -178,7 +181,7 @@ def test_one_sender_has_so_many_connections_and_no_more(tmp_path: Path):
         until(lambda: echo(heard.port) == 0)
 
 
-def test_tls_is_spoken_with_who_shows_a_certificate(tmp_path: Path, scan: list[Path]):
+def test_tls_is_spoken_with_who_shows_a_certificate(tmp_path: Path):
     authority = certificate(tmp_path)
     listen = ListenConfig(port=0, tls_certificate=str(authority), tls_ca=str(authority))
     with listening(tmp_path, listen=listen, limits=LimitConfig(stalled_s=2.0)) as heard:

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 
 from ctpdeploy.errors import InputError
 from ctpdeploy.runtime.dicom.tags import Tag
@@ -19,7 +20,7 @@ def test_an_instance_is_kept_as_it_came(tmp_path: Path, content: bytes):
     spool = Spool(tmp_path)
     received = spool.receive(content)
     assert spool.keep(received) is Kept.NEW
-    (file,) = spool.instances(received.key)
+    (file,) = spool.images(received.key)
     assert file.read_bytes() == content
     assert spool.studies() == [received.key] == [study_key(received.header.text(Tag.STUDY))]
     assert not list((tmp_path / "incoming").iterdir())
@@ -31,7 +32,7 @@ def test_a_copy_is_the_same_and_another_of_its_uid_stays_out(tmp_path: Path, con
     assert [spool.keep(spool.receive(content)) for _ in range(2)] == [Kept.NEW, Kept.SAME]
     other = content[:-1] + bytes([content[-1] ^ 1])
     assert spool.keep(spool.receive(other)) is Kept.OTHER
-    (file,) = spool.instances(key)
+    (file,) = spool.images(key)
     assert file.read_bytes() == content
 
 
@@ -80,10 +81,35 @@ def test_it_is_on_the_disk_before_it_is_acknowledged(tmp_path: Path, content: by
     assert len(synced) == 1
 
 
+def test_a_view_is_of_one_moment(tmp_path: Path, scan: list[Path]):
+    spool = Spool(tmp_path)
+    first, second = (spool.receive(path.read_bytes()) for path in scan[:2])
+    spool.keep(first)
+    with spool.view(first.key) as folder:
+        spool.keep(second)
+        assert folder.name == first.key
+        assert [path.read_bytes() for path in folder.iterdir()] == [scan[0].read_bytes()]
+    assert not folder.exists()
+    assert len(spool.images(first.key)) == 2
+
+
+def test_results_are_made_of_images_and_never_of_results(tmp_path: Path, images: list[Path], scan: list[Path]):
+    spool = Spool(tmp_path)
+    (report,) = (path for path in images if b"DOSE REPORT" in path.read_bytes())
+    maker = dcmread(scan[0])
+    maker.SeriesDescription = "Probability (research use only)"
+    maker.save_as(tmp_path / "ours.dcm")
+    for path in (report, tmp_path / "ours.dcm", scan[1]):
+        received = spool.receive(path.read_bytes())
+        assert received.is_image == (path == scan[1])
+        assert spool.keep(received) is Kept.NEW
+    assert len(spool.images(received.key)) == 1
+
+
 def test_a_removed_study_leaves_nothing(tmp_path: Path, content: bytes):
     spool = Spool(tmp_path)
     received = spool.receive(content)
     spool.keep(received)
     spool.remove(received.key)
     assert spool.studies() == []
-    assert spool.instances(received.key) == []
+    assert spool.images(received.key) == []
