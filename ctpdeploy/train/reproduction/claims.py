@@ -33,6 +33,9 @@ CLAIMS: Final = (
     (5, "dwi_olh", "dwi_olh_s"),
     (5, "dwi_olh", "features_frames"),
     (5, "features_frames", "Fo"),
+    (6, "ours", "liu"),
+    (6, "ours", "chen"),
+    (6, "ours", "garcia"),
 )
 """Table and two rows, its own or of ``CONTROLS``; which is the better one the published Dice says, if any."""
 
@@ -148,5 +151,6 @@ def _published(table: int, row: str, other: str) -> float | None:
     rows = published_table(table).rows
     if not {row, other} <= rows.keys():
         return None
-    one, two = ([cell.mean for cell in (rows[name].cells["dice_pct"],) if cell] for name in (row, other))
-    return one[0] - two[0]  # tables 3 to 5 print a Dice in every row
+    column, factor = ("dice", 100.0) if table == 6 else ("dice_pct", 1.0)
+    one, two = ([cell.mean for cell in (rows[name].cells[column],) if cell] for name in (row, other))
+    return factor * (one[0] - two[0])  # tables 3 to 6 print a Dice in every row
