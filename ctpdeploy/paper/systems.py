@@ -69,8 +69,8 @@ class System:
         loss: terms of its loss, added up.
         synthesis: of the pseudo-DWI; None where the segmenter has none as input.
         stages: the networks that learn together, stage after stage; those of earlier stages stay as they are.
-        augmented: slices mirrored, turned and resized are learnt from; what of it the settings of a run leave out, by 10
-            degrees and a tenth at most.
+        augmented: mirrored, turned and resized slices are learnt from: whatever of it the settings of a run leave out,
+            by 10 degrees and a tenth at most.
         patches: class-balanced patches are learnt from in the place of whole slices.
         derived: what was chosen where the source leaves it open, for a row that is derived.
     """
@@ -199,7 +199,7 @@ SYSTEMS: dict[str, System] = {
     ),
     "chen_unet": _augmented("unet"),
     "chen_r2unet": _augmented("r2unet"),
-    "chen_resunet": _augmented("resunet"),
+    "chen_seunet": _augmented("slnet_no_sn"),
     "garcia_unet": replace(_on_maps("unet", "ce"), patches=True),
     # of no table: all that the proposed system sees, straight into SLNet; what the detour by a pseudo-DWI has to beat
     "features_frames": _proposed(("features", "frames")),
@@ -208,7 +208,7 @@ SYSTEMS: dict[str, System] = {
 
 ENSEMBLES: dict[str, Ensemble] = {
     "chen": Ensemble(
-        members=("chen_unet", "chen_r2unet", "chen_resunet"),
+        members=("chen_unet", "chen_r2unet", "chen_seunet"),
         derived="which networks, their loss, how slices are augmented",
     ),
     "garcia": Ensemble(

@@ -76,6 +76,18 @@ def test_less_is_better_of_volumes(tmp_path: Path, dice: np.ndarray):
         assert np.sign(claim.measured.mean) == sign
 
 
+def test_claims_of_the_leaderboard_are_published_in_points(tmp_path: Path, dice: np.ndarray):
+    write(tmp_path, "dwi_olh", dice)
+    write(tmp_path, "liu", dice - 0.1)
+    write(tmp_path, "chen", dice + 0.1)
+    found = by_rows(judged_claims(tmp_path))
+    assert {rows: claim.published for rows, claim in found.items()} == {
+        ("ours", "liu"): pytest.approx(2.0),
+        ("ours", "chen"): pytest.approx(3.0),
+    }
+    assert [claim.verdict for claim in found.values()] == ["holds", "fails"]
+
+
 def test_only_common_seeds_and_defined_cases_count(tmp_path: Path, dice: np.ndarray):
     other = dice.copy()
     other[0, 3] = np.nan
