@@ -182,7 +182,7 @@ def print_claims(claims: "Sequence[JudgedClaim]", score: str) -> None:
         interval = " to ".join(f"{factor * end:+.1f}" for end in (of.low, of.high))
         seeds = " ".join(f"{factor * mean:+.1f}" for mean in of.by_seed)
         p_values = (f"{p:.2g}" for p in (claim.holm_p, claim.holm_wilcoxon_p))
-        difference = f"{claim.row} - {claim.other}"
+        difference = f"{claim.row} - {claim.other}" + (", derived" if claim.derived else "")
         lines.append(
             [
                 difference,

@@ -91,7 +91,7 @@ def test_the_leaderboard_is_derived_and_says_so(
     assert names == ["Ours", "Liu (2018), derived", "Chen et al., derived", "Garcia et al., derived"]
     assert "0.49 ± 0.31" in printed.out
     assert [line.split("  ")[0] for line in printed.out.splitlines() if line.startswith("ours - ")] == [
-        *("ours - liu", "ours - chen", "ours - garcia"),
+        *("ours - liu, derived", "ours - chen, derived", "ours - garcia, derived"),
     ]
     assert "Warning: Row hu is left out: the source names a multi-level 3D refinement module" in printed.err
     assert "Row 3 of 4: chen, system chen_r2unet, seed 0" in printed.err

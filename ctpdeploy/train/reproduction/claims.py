@@ -14,7 +14,7 @@ import numpy as np
 
 from ctpdeploy.errors import InputError
 from ctpdeploy.paper.published import published_table
-from ctpdeploy.paper.systems import CONTROLS, TABLES
+from ctpdeploy.paper.systems import CONTROLS, TABLES, row_named
 from ctpdeploy.runtime.cohort.case_score import CaseScore
 from ctpdeploy.train.reproduction.folds import read_folds
 from ctpdeploy.train.reproduction.paired_difference import PairedDifference, holm, paired_difference
@@ -60,6 +60,7 @@ class JudgedClaim:
         holm_p: of the bootstrap, adjusted over all claims judged together.
         holm_wilcoxon_p: of Wilcoxon's test, likewise.
         verdict: by ``holm_p``.
+        derived: whether a row is, so that the claim is judged of what stands for it.
     """
 
     table: int
@@ -70,6 +71,7 @@ class JudgedClaim:
     holm_p: float
     holm_wilcoxon_p: float
     verdict: Verdict
+    derived: bool
 
 
 def judged_claims(
@@ -87,7 +89,7 @@ def judged_claims(
     """
     found = []
     for table, row, other in CLAIMS:
-        pair = [_scores(reproduction, (TABLES[table] | CONTROLS)[name]) for name in (row, other)]
+        pair = [_scores(reproduction, _system(table, name)) for name in (row, other)]
         seeds = sorted(pair[0].keys() & pair[1].keys())
         if seeds:
             runs = [[of[seed] for seed in seeds] for of in pair]
@@ -107,9 +109,14 @@ def judged_claims(
                 holm_p=p,
                 holm_wilcoxon_p=wilcoxon_p,
                 verdict=_verdict(measured.mean * SCORES_JUDGED[score], published) if p <= LEVEL else "within noise",
+                derived=any(row_named(_system(table, name)).derived for name in (row, other)),
             )
         )
     return tuple(judged)
+
+
+def _system(table: int, row: str) -> str:
+    return (TABLES[table] | CONTROLS)[row]
 
 
 def _scores(reproduction: Path, system: str) -> dict[str, tuple[CaseScore, ...]]:
