@@ -14,8 +14,18 @@ from typing import Literal
 
 from ctpdeploy.errors import UnknownKeyError
 
-__all__ = ["CONTROLS", "ENSEMBLES", "SYSTEMS", "TABLES", "UNDEFINED", "Ensemble", "Synthesis", "System"]
-__all__ += ["row_named", "system_named"]
+__all__ = [
+    "CONTROLS",
+    "ENSEMBLES",
+    "SYSTEMS",
+    "TABLES",
+    "UNDEFINED",
+    "Ensemble",
+    "Synthesis",
+    "System",
+    "row_named",
+    "system_named",
+]
 
 Role = Literal["extractor", "generator", "segmenter"]
 """Role of a network in a system: Phi_e, Phi_g or Phi_s."""

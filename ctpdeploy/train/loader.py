@@ -1,9 +1,9 @@
 """Mini-batches on the device of the networks, prepared ahead of their use.
 
 A thread prepares them, a few steps ahead: it picks the slices, augments them and cuts patches where the system learns
-from these, on a GPU in a stream of its own. A
-data set that leaves a GPU three quarters of its free memory is kept there; only of a larger one does every mini-batch
-take the way through pinned memory. On the CPU nothing is copied but the slices that are picked.
+from these, on a GPU in a stream of its own. A data set that leaves a GPU three quarters of its free memory is kept
+there; only of a larger one does every mini-batch take the way through pinned memory. On the CPU nothing is copied but
+the slices that are picked.
 """
 
 import time

@@ -100,11 +100,11 @@ class Reproduction:
         if not wanted:
             raise UsageError(" ".join(left_out))
         lack = take_inventory(find_cases(self.data)).lack("dwi")
-        without = {row: system for row, system in wanted.items() if not (lack and row_named(system).needs_dwi)}
-        if not without:
+        chosen = {row: system for row, system in wanted.items() if not (lack and row_named(system).needs_dwi)}
+        if not chosen:
             raise InputError(f"{lack}, which every row asked for is trained with: take other rows, or other cases.")
-        left_out += [f"{lack}: row {row} is left out." for row in wanted if row not in without]
-        return without, tuple(left_out)
+        left_out += [f"{lack}: row {row} is left out." for row in wanted if row not in chosen]
+        return chosen, tuple(left_out)
 
     def run(
         self,
