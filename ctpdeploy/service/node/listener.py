@@ -97,7 +97,7 @@ class Listener:
         for association in self._entity.active_associations:
             association.abort()
         self._server.server_close()
-        for line in self._lines.values():
+        for line in list(self._lines.values()):
             line.close()
 
     def _open(self, event: "Event") -> None:
@@ -139,7 +139,7 @@ class Listener:
     def _is_let_in(self, event: "Event") -> bool:
         """Whether the title belongs to the address: both alone have been looked at."""
         requestor = event.assoc.requestor
-        address, title = ipaddress.ip_address(requestor.address), requestor.ae_title.strip()
+        address, title = _address(requestor.address), requestor.ae_title.strip()
         return any(
             sender.title.strip() == title and address in ipaddress.ip_network(sender.address)
             for sender in self._config.senders
@@ -172,6 +172,12 @@ def _no_password() -> bytes:
     raise ValueError("a key with a password")
 
 
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """An address; one of IPv4 that came by IPv6 as what it is."""
+    found = ipaddress.ip_address(host.partition("%")[0])
+    return getattr(found, "ipv4_mapped", None) or found
+
+
 def _server_of(config: NodeConfig) -> "type[ThreadedAssociationServer]":
     """A server that hangs up on addresses of no sender, and on those that have too many connections."""
     from pynetdicom.transport import ThreadedAssociationServer
@@ -188,7 +194,7 @@ def _server_of(config: NodeConfig) -> "type[ThreadedAssociationServer]":
 
         def verify_request(self, _: object, client_address: Any) -> bool:  # noqa: ANN401  of socketserver
             host = client_address[0]
-            if not any(ipaddress.ip_address(host) in network for network in networks):
+            if not any(_address(host) in network for network in networks):
                 _log.warning("a connection from an address of no sender was refused")
                 return False
             open_now = [one.requestor.address for one in self.active_associations]

@@ -1,5 +1,6 @@
 """The listener: who is let in, what is taken, and that nobody who misbehaves is in others' way."""
 
+import ipaddress
 import socket
 import ssl
 import threading
@@ -17,6 +18,7 @@ from support.archives import certificate
 from support.nodes import NODE_TITLE, calling, node_config, send_images, until
 
 from ctpdeploy.errors import UsageError
+from ctpdeploy.service.node import listener
 from ctpdeploy.service.node.ledger import Ledger, StudyState
 from ctpdeploy.service.node.listener import Listener
 from ctpdeploy.service.node.reception import Reception
@@ -110,6 +112,12 @@ def test_an_address_of_no_sender_is_hung_up_on(tmp_path: Path):
         socket.create_connection(("127.0.0.1", heard.port), timeout=5) as stranger,
     ):
         assert stranger.recv(1) == b""
+
+
+def test_an_address_of_ipv4_that_comes_by_ipv6_is_known():
+    assert listener._address("::ffff:10.0.0.1") in ipaddress.ip_network("10.0.0.0/24")
+    assert listener._address("fe80::1%eth0") in ipaddress.ip_network("fe80::/10")
+    assert listener._address("10.0.1.1") not in ipaddress.ip_network("10.0.0.0/24")
 
 
 def test_copies_are_taken_once_and_others_of_their_uid_refused(heard: Heard, scan: list[Path], tmp_path: Path):
