@@ -53,6 +53,7 @@ campaign: $(VENV)/installed
 	PYTHONPATH=tests $(BIN)/python -m campaign kills --count $$(( $(N) / 100 )) --seed $(SEED) --work $(CAMPAIGN)
 	PYTHONPATH=tests $(BIN)/python -m campaign node --count $$(( $(N) / 10 )) --seed $(SEED) --work $(CAMPAIGN)
 	PYTHONPATH=tests $(BIN)/python -m campaign hostile --count $$(( $(N) * 5 / 2 )) --seed $(SEED) --work $(CAMPAIGN)
+	PYTHONPATH=tests $(BIN)/python -m campaign node-soak --count $$(( $(N) / 4 )) --seed $(SEED) --work $(CAMPAIGN)
 	PYTHONPATH=tests $(BIN)/python -m campaign soak --count 300 --work $(CAMPAIGN)
 
 lint: $(VENV)/installed

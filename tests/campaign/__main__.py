@@ -7,8 +7,8 @@ are of a small network with every operator, half of trained ones. ``kills`` ends
 code 1 where a result was not whole, or another. ``node`` ends a node in the same way while a quarter as many studies
 are sent to it: exit code 1 where a result did not arrive, or another one did. ``hostile`` sends it what is broken:
 exit code 1 where that became a result, left something behind, or slowed a good sender to half. ``soak`` runs case
-after case in one process: exit code 1 where it grew. Patients and a bundle are made in the folder of work, and used
-again.
+after case in one process, ``node-soak`` study after study through a node: exit code 1 where it grew. Patients and a
+bundle are made in the folder of work, and used again.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from campaign.hostile import run_hostile
 from campaign.judge import FAILURES, Outcome
 from campaign.kills import run_kills
 from campaign.node_kills import run_node_kills
+from campaign.node_soak import MOST_MB, soak_node
 from campaign.operator_bundle import write_operator_bundle
 from campaign.soak import growth, has_grown, soak
 from campaign.studies import run_studies, write_studies
@@ -176,6 +177,19 @@ def attack_node(bundle: Path, _: list[Path], options: argparse.Namespace) -> int
     return len(toll.faults()) + (toll.slowdown > SLOWEST)
 
 
+def last_node(bundle: Path, _: list[Path], options: argparse.Namespace) -> int:
+    """Studies through one node; 1 if it grew, or its folder did."""
+    readings, disk = soak_node(
+        bundle,
+        options.work / "node_soak",
+        count=options.count,
+        seed=options.seed,
+        on_reading=lambda reading: print(reading, flush=True),
+    )
+    print(f"{options.count} studies through one node: {growth(readings)}, {disk[-1]:.0f} MB of disk at the end.")
+    return int(has_grown(readings)) + (disk[-1] > 2 * MOST_MB)
+
+
 def last(bundle: Path, cases: list[Path], options: argparse.Namespace) -> int:
     """Cases in one process; 1 if it grew."""
     with Pipeline.open(bundle, options.backend) as pipeline:
@@ -198,6 +212,7 @@ KINDS = {
     "kills": kill,
     "node": kill_node,
     "hostile": attack_node,
+    "node-soak": last_node,
     "soak": last,
 }
 

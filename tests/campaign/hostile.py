@@ -27,6 +27,7 @@ from support.archives import dicom_node
 from support.nodes import NODE_TITLE, SENDER, calling, images_of, send_images, until
 
 from campaign.node_process import free_port, ledger_of, node_process, write_settings
+from campaign.soak import Reading
 from ctpdeploy.phantom import PhantomConfig, write_dataset
 
 __all__ = ["Attack", "Toll", "run_hostile"]
@@ -227,7 +228,7 @@ def run_hostile(
             until(lambda: "listens on" in (work / "log").read_text())
             usual.append(_timed(port, sent[0]))
             until(lambda: archive.received)
-            before = _state(child.pid)
+            before = Reading.now(0, child.pid)
             for number in range(count):
                 attack = ATTACKS[int(rng.choice(len(ATTACKS), p=weights / weights.sum()))][0]
                 attacks[attack.__name__] += 1
@@ -240,7 +241,7 @@ def run_hostile(
             expected = {str(dcmread(images[0]).StudyInstanceUID) for images in sent}
             until(lambda: _is_calm(work, len(attacked) + 1), seconds=300.0)
             time.sleep(4.0)  # twice as long as a connection may say nothing
-            after = _state(child.pid)
+            after = Reading.now(count, child.pid)
             child.send_signal(signal.SIGTERM)
             child.wait()
         ledger = ledger_of(work)
@@ -252,9 +253,9 @@ def run_hostile(
         studies=studies,
         results=strange,
         seconds=(float(np.median(usual)), float(np.median(attacked))),
-        threads=(before[0], after[0]),
-        descriptors=(before[1], after[1]),
-        memory_mb=(before[2], after[2]),
+        threads=(before.threads, after.threads),
+        descriptors=(before.descriptors, after.descriptors),
+        memory_mb=(before.rss_mb, after.rss_mb),
     )
     if not toll.faults():
         shutil.rmtree(work)
@@ -276,13 +277,6 @@ def _is_calm(work: Path, good: int) -> bool:
         return states["done"] >= good and not {"receiving", "complete", "computing"} & set(states)
     finally:
         ledger.close()
-
-
-def _state(process: int) -> tuple[int, int, float]:
-    """Threads, descriptors and MB of a process."""
-    status = Path(f"/proc/{process}/status").read_text()
-    values = {line.split(":")[0]: line.split()[1] for line in status.splitlines() if len(line.split()) > 1}
-    return int(values["Threads"]), len(list(Path(f"/proc/{process}/fd").iterdir())), int(values["VmRSS"]) / 1024
 
 
 def _connected(port: int) -> socket.socket:

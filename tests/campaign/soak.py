@@ -1,7 +1,6 @@
 """The soak: many cases through one process, whose memory, descriptors and threads may not grow with them."""
 
 import os
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,14 +31,14 @@ class Reading:
     threads: int
 
     @classmethod
-    def now(cls, cases: int) -> "Reading":
-        """Of this process."""
-        resident = int(Path("/proc/self/statm").read_text().split()[1]) * PAGE / 2**20
+    def now(cls, cases: int, process: int | str = "self") -> "Reading":
+        """Of a process; of this one if none is given."""
+        place = Path("/proc") / str(process)
         return cls(
             cases=cases,
-            rss_mb=resident,
-            descriptors=len(list(Path("/proc/self/fd").iterdir())),
-            threads=threading.active_count(),
+            rss_mb=int((place / "statm").read_text().split()[1]) * PAGE / 2**20,
+            descriptors=len(list((place / "fd").iterdir())),
+            threads=len(list((place / "task").iterdir())),
         )
 
 
