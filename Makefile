@@ -77,13 +77,15 @@ $(RELEASE)/installed: requirements/release.txt
 	$(RELEASE)/bin/pip install --quiet --require-hashes --requirement $<
 	touch $@
 
-# Both wheels are made from the sdist alone. Without hooks nothing is compiled. auditwheel finds patchelf on the path, and
-# dates what it writes as hatchling does: who builds again gets the same files.
+# Both wheels are made from the sdist alone, by what the lock names. Without hooks nothing is compiled. auditwheel finds
+# patchelf on the path, and dates what it writes as hatchling does: who builds again gets the same files.
+WHEEL = $(RELEASE)/bin/pip wheel --quiet --no-deps --no-build-isolation
+
 wheels: $(RELEASE)/installed
 	rm -f $(DIST)/ctpdeploy-*
-	$(RELEASE)/bin/python -m build --quiet --sdist --outdir $(DIST)
-	HATCH_BUILD_NO_HOOKS=true $(RELEASE)/bin/pip wheel --quiet --no-deps --wheel-dir $(DIST) $(DIST)/ctpdeploy-*.tar.gz
-	$(RELEASE)/bin/pip wheel --quiet --no-deps --wheel-dir $(DIST)/unrepaired $(DIST)/ctpdeploy-*.tar.gz
+	$(RELEASE)/bin/python -m build --quiet --no-isolation --sdist --outdir $(DIST)
+	HATCH_BUILD_NO_HOOKS=true $(WHEEL) --wheel-dir $(DIST) $(DIST)/ctpdeploy-*.tar.gz
+	$(WHEEL) --wheel-dir $(DIST)/unrepaired $(DIST)/ctpdeploy-*.tar.gz
 	PATH="$(abspath $(RELEASE)/bin):$$PATH" SOURCE_DATE_EPOCH=1580601600 \
 	  $(RELEASE)/bin/auditwheel repair --wheel-dir $(DIST) $(DIST)/unrepaired/*.whl
 	rm -r $(DIST)/unrepaired
@@ -92,14 +94,15 @@ wheels: $(RELEASE)/installed
 	$(RELEASE)/bin/python claims/distributions.py $(DIST)
 
 # The one for developers comes first: all others have the versions that tests run with.
-LOCK = $(RELEASE)/bin/uv pip compile pyproject.toml --universal --generate-hashes --no-annotate --quiet $(UPGRADE) \
+COMPILE = $(RELEASE)/bin/uv pip compile --universal --generate-hashes --no-annotate --quiet $(UPGRADE) \
   --custom-compile-command 'make locks' --constraint constraints.txt
 EVERY_EXTRA = import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"])
 
 locks: $(RELEASE)/installed
-	$(LOCK) --extra dev --output-file requirements/dev.txt
-	for extra in $$($(PYTHON) -c '$(EVERY_EXTRA)'); do $(LOCK) --constraint requirements/dev.txt --extra $$extra \
-	  --output-file requirements/$$extra.txt || exit 1; done
+	$(COMPILE) --group release --output-file requirements/release.txt
+	$(COMPILE) pyproject.toml --extra dev --output-file requirements/dev.txt
+	for extra in $$($(PYTHON) -c '$(EVERY_EXTRA)'); do $(COMPILE) pyproject.toml --constraint requirements/dev.txt \
+	  --extra $$extra --output-file requirements/$$extra.txt || exit 1; done
 
 COMMA := ,
 LOCKED = --require-hashes $(patsubst %,--requirement requirements/%.txt,$(subst $(COMMA), ,$(EXTRAS)))

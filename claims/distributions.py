@@ -122,8 +122,9 @@ def install(file: Path, folder: Path) -> Installation:
     uv = [sys.executable, "-m", "uv", "--quiet"]
     subprocess.run([*uv, "venv", "--python", sys.executable, folder], check=True)
     subprocess.run([*uv, "pip", "install", "--python", folder, file], check=True)
-    command = [next(folder.glob("*/ctpdeploy*")), "doctor", "--json"]
-    said = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder).stdout)
+    programs = folder / "bin"
+    command = [programs / "python", "-I", programs / "ctpdeploy", "doctor", "--json"]  # -I: nothing of anywhere else
+    said = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     native = said["backends"]["native"]
     return Installation(file=file.name, native=native, without_kernels="no compiled kernels" in (native or ""))
 

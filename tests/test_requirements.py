@@ -9,7 +9,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT, GROUPS = PYPROJECT["project"], PYPROJECT["dependency-groups"]
 EXTRAS = PROJECT["optional-dependencies"]
 ENVIRONMENTS = [
     {"python_version": version, "python_full_version": f"{version}.0", **system}
@@ -22,9 +23,9 @@ ENVIRONMENTS = [
 
 
 def asked(extra: str, environment: dict[str, str]) -> list[Requirement]:
-    """What an extra asks for in an environment, with what the package always needs and what other extras bring."""
+    """What a lock is to hold in an environment: of an extra also what the package and other extras bring."""
     found = []
-    for requirement in map(Requirement, [*PROJECT["dependencies"], *EXTRAS[extra]]):
+    for requirement in map(Requirement, GROUPS.get(extra) or [*PROJECT["dependencies"], *EXTRAS[extra]]):
         if not holds(requirement, environment):
             continue
         if requirement.name == "ctpdeploy":
@@ -53,11 +54,11 @@ def pins(lines: list[str], environment: dict[str, str]) -> dict[str, str]:
     return {name: version.removeprefix("==") for name, version in chosen}
 
 
-def test_each_extra_has_a_lock_and_nothing_else_has():
-    assert {file.stem for file in (ROOT / "requirements").iterdir()} == set(EXTRAS)
+def test_each_extra_has_a_lock_and_nothing_else_has_but_the_tools():
+    assert {file.stem for file in (ROOT / "requirements").iterdir()} == {*EXTRAS, *GROUPS}
 
 
-@pytest.mark.parametrize("extra", EXTRAS)
+@pytest.mark.parametrize("extra", [*EXTRAS, *GROUPS])
 def test_a_lock_pins_every_package_by_hashes_and_names_no_index(extra: str):
     lines = locked(extra)
     entry = re.compile(r"[\w.-]+==[\w.+]+( ; [^:/@]+)?( +--hash=sha256:[0-9a-f]{64})+")
@@ -65,7 +66,7 @@ def test_a_lock_pins_every_package_by_hashes_and_names_no_index(extra: str):
     assert [line[:80] for line in lines if not entry.fullmatch(line)] == []
 
 
-@pytest.mark.parametrize("extra", EXTRAS)
+@pytest.mark.parametrize("extra", [*EXTRAS, *GROUPS])
 def test_a_lock_holds_what_the_extra_asks_for(extra: str):
     lines = locked(extra)
     for environment in ENVIRONMENTS:
