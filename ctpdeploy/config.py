@@ -81,6 +81,18 @@ def to_dict(config: object) -> dict[str, object]:
     return dataclasses.asdict(config)  # type: ignore[call-overload]
 
 
+def _built(kind: type[Config], values: Mapping[str, object], where: str) -> Config:
+    """A dataclass of values that stand in a list, where no default is there to put them into."""
+    hints = typing.get_type_hints(kind)
+    for key in values:
+        if key not in hints:
+            raise UnknownKeyError(key, hints, where)
+    for one in dataclasses.fields(kind):  # type: ignore[arg-type]
+        if one.name not in values and one.default is one.default_factory is dataclasses.MISSING:
+            raise UsageError(f"{where} has no '{one.name}': give one.")
+    return kind(**{key: _checked(value, hints[key], f"'{key}' in {where}") for key, value in values.items()})
+
+
 def _checked(value: object, annotation: object, name: str) -> object:
     """``value`` if it fits ``annotation`` (int goes for float, list for tuple), else a UsageError."""
     origin = typing.get_origin(annotation)
@@ -99,6 +111,8 @@ def _checked(value: object, annotation: object, name: str) -> object:
         kinds = arguments[:1] * len(value) if isinstance(value, list | tuple) and ... in arguments else arguments
         if isinstance(value, list | tuple) and len(value) == len(kinds):
             return tuple(_checked(item, kind, name) for item, kind in zip(value, kinds, strict=True))
+    elif dataclasses.is_dataclass(annotation) and isinstance(annotation, type) and isinstance(value, Mapping):
+        return _built(annotation, value, name)
     elif annotation is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     elif annotation is types.NoneType and value is None:

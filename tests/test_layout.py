@@ -108,7 +108,7 @@ TOGETHER: dict[str, tuple[str, ...]] = {
         *("train/reproduction/figures/figure_cases.py", "train/reproduction/figures/page.py"),
         *("train/reproduction/figures/pictures.py",),
     ),
-    # 30 systems trained once, and everything that is made of them
+    # all systems trained once, and everything that is made of them
     "train/reproduction/test_reproduction.py": ("train/reproduction/comparison.py",),
     "train/test_cache.py": ("train/prepared_case.py",),
     # a run, stopped, resumed and finished

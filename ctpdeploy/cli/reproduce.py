@@ -1,6 +1,7 @@
 """``ctpdeploy reproduce``: the source's tables, trained and measured on one's own data."""
 
 import textwrap
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,9 +26,12 @@ __all__ = ["print_claims", "reproduce"]
 WIDTH, INDENT = 80, " " * 7
 """Of the listing."""
 
+LEADERBOARD = 6
+"""The table whose published figures are of other scans than those of the others."""
+
 
 def reproduce(
-    table: Annotated[int | None, typer.Argument(help="Table of the paper, 1 to 5.")] = None,
+    table: Annotated[int | None, typer.Argument(help="Table of the paper, 1 to 6.")] = None,
     data: Annotated[Path | None, typer.Argument(help="Folder of cases with OT, and MR_DWI for most rows.")] = None,
     out: Annotated[Path, typer.Option(help="Folder to begin or to go on with.")] = Path("reproduction"),
     rows: Annotated[str | None, typer.Option(help="Rows as --list names them, as Fo,dwi_olh. Default: all.")] = None,
@@ -60,8 +64,11 @@ def reproduce(
     """Train the rows of a table and print it in the paper's form: published, measured, difference.
 
     What is trained and evaluated already is not done again: the same command goes on where it was stopped, and a
-    system that stands in several tables is trained once. Published figures are of 23 scans of ISLES 2018; on other
-    data, and on the phantom above all, only the order of the rows can be compared.
+    system that stands in several tables is trained once. Published figures are of 23 scans of ISLES 2018, those of
+    table 6 of its testing set; on other data, and on the phantom above all, only the order of the rows can be compared.
+
+    Of a row marked derived the paper leaves more open than a number, and --list says what was chosen; so it is of what
+    others sent to the challenge, table 6. An ensemble is the mean of its members, each trained in a folder of its own.
 
     Below it, each claim of the paper whose two rows are trained: the paired difference with a 95 % interval, for which
     patients and seeds are drawn, its p adjusted by Holm over these claims, and Wilcoxon's beside it. Differences of
@@ -106,10 +113,11 @@ def reproduce(
 
 def _run(work: "Reproduction", chosen: dict[str, str]) -> None:
     """Every run that is still to do, with a bar for each."""
-    for number, (row, system) in enumerate(chosen.items(), start=1):
-        for seed in work.seeds:
+    for number, (row, name) in enumerate(chosen.items(), start=1):
+        for system, seed in (run for own in work.seeds for run in (*work.members(name, own), (name, own))):
             if work.summary(system, seed) is None:
-                say(f"Row {number} of {len(chosen)}: {row}, system {system}, seed {seed}")
+                kind = "ensemble" if work.members(system, seed) else "system"
+                say(f"Row {number} of {len(chosen)}: {row}, {kind} {system}, seed {seed}")
             with progress() as display:
                 testing = display.add_task("testing", total=None, visible=False)
 
@@ -124,7 +132,7 @@ def _print_table(work: "Reproduction", table: int, score: str, as_json: bool) ->
 
     from ctpdeploy.paper.published import published_table
     from ctpdeploy.train.reproduction.claims import judged_claims
-    from ctpdeploy.train.reproduction.comparison import compare
+    from ctpdeploy.train.reproduction.comparison import compare, derived
     from ctpdeploy.train.split import read_patients
 
     measured, published = work.measured(table), published_table(table)
@@ -134,6 +142,7 @@ def _print_table(work: "Reproduction", table: int, score: str, as_json: bool) ->
         beside = work.beside(table)
         rows = {
             row: {"published": asdict(published.rows[row]), "measured": asdict(own), "beside": beside[row]}
+            | {"derived": derived(table, row)}
             for row, own in measured.items()
         }
         print_json(
@@ -149,7 +158,8 @@ def _print_table(work: "Reproduction", table: int, score: str, as_json: bool) ->
         print_lines("")
         print_claims(claims, score)
     say("", f"Mean ± std over scans. Unrounded, with the spread over seeds: {work.out / f'table-{table}.csv'}.")
-    say(f"Published: 23 scans of ISLES 2018. Scores on synthetic patients are not clinical. {INTENDED_USE}")
+    scans = "the testing set" if table == LEADERBOARD else "23 scans"
+    say(f"Published: {scans} of ISLES 2018. Scores on synthetic patients are not clinical. {INTENDED_USE}")
 
 
 def _print_beside(work: "Reproduction", table: int) -> None:
@@ -172,7 +182,7 @@ def print_claims(claims: "Sequence[JudgedClaim]", score: str) -> None:
         interval = " to ".join(f"{factor * end:+.1f}" for end in (of.low, of.high))
         seeds = " ".join(f"{factor * mean:+.1f}" for mean in of.by_seed)
         p_values = (f"{p:.2g}" for p in (claim.holm_p, claim.holm_wilcoxon_p))
-        difference = f"{claim.row} - {claim.other}"
+        difference = f"{claim.row} - {claim.other}" + (", derived" if claim.derived else "")
         lines.append(
             [
                 difference,
@@ -189,51 +199,73 @@ def print_claims(claims: "Sequence[JudgedClaim]", score: str) -> None:
 
 
 def _print_rows(as_json: bool) -> None:
-    """Every row of tables 1 to 5 with what it trains; lines of 80 columns at most."""
+    """Every row of all tables with what it trains; lines of 80 columns at most."""
     from ctpdeploy.paper.published import published_table
-    from ctpdeploy.paper.systems import CONTROLS, SYSTEMS, TABLES
+    from ctpdeploy.paper.systems import CONTROLS, TABLES, UNDEFINED
 
-    rows = [(str(table), row, SYSTEMS[name], name) for table, names in TABLES.items() for row, name in names.items()]
-    printed = [published_table(int(table)).rows[row].name for table, row, *_ in rows]
+    rows = [(table, row, name, _facts(name)) for table, names in TABLES.items() for row, name in names.items()]
+    lost = [(table, row, why) for table, reasons in UNDEFINED.items() for row, why in reasons.items()]
+    named = [*((table, row) for table, row, *_ in rows), *((table, row) for table, row, _ in lost)]
+    printed = {(table, row): published_table(table).rows[row].name for table, row in named}
     if as_json:
-        facts = [
-            {"table": table, "row": row, "printed": title, "system": name, **_facts(system)}
-            for (table, row, system, name), title in zip(rows, printed, strict=True)
-        ]
-        print_json({"rows": facts})
+        places = {key: {"table": str(key[0]), "row": key[1], "printed": title} for key, title in printed.items()}
+        print_json(
+            {"rows": [places[table, row] | {"system": name, **facts} for table, row, name, facts in rows]}
+            | {"left_out": [places[table, row] | {"why": why} for table, row, why in lost]}
+        )
         return
     header = ["table", "row", "as printed", "system", "DWI"]
     cells = [
-        [table, row, title, name, "needed" if system.needs_dwi else ""]
-        for (table, row, system, name), title in zip(rows, printed, strict=True)
+        [str(table), row, printed[table, row], name, "needed" if facts["DWI"] == "needed" else ""]
+        for table, row, name, facts in rows
     ]
+    cells += [[str(table), row, printed[table, row], "none", ""] for table, row, _ in lost]
+    sentences = [*(_sentence(facts) for *_, facts in rows), *(f"left out: {why}" for *_, why in lost)]
     first, rule, *lines = table_lines(header, cells, words=len(header))
     print_lines(first, rule)
-    for line, (_, _, system, _) in zip(lines, rows, strict=True):
-        print_lines(line, *_wrapped(system))
+    for line, sentence in zip(lines, sentences, strict=True):
+        print_lines(line, *_wrapped(sentence))
     print_lines("", "Of no table, and trained beside the rows of any where --rows names it:")
     for row, name in CONTROLS.items():
-        print_lines(f"       {row}", *_wrapped(SYSTEMS[name]))
+        print_lines(f"       {row}", *_wrapped(_sentence(_facts(name))))
 
 
-def _wrapped(system: "System") -> list[str]:
-    return textwrap.wrap(_sentence(system), WIDTH, initial_indent=INDENT, subsequent_indent=INDENT)
+def _wrapped(sentence: str) -> list[str]:
+    return textwrap.wrap(sentence, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT)
 
 
-def _facts(system: "System") -> dict[str, str]:
+def _facts(name: str) -> dict[str, str]:
+    """What is trained for a row, by its system or ensemble; of an ensemble what its members have, each thing once."""
+    from ctpdeploy.paper.systems import ENSEMBLES, row_named, system_named
+
+    members = Counter(ENSEMBLES[name].members if name in ENSEMBLES else ())
+    facts = [_system_facts(system_named(member)) for member in (members or [name])]
+    joined = {key: ", ".join(dict.fromkeys(of[key] for of in facts)) for key in facts[0]}
+    times = ", ".join(member if count == 1 else f"{count} x {member}" for member, count in members.items())
+    return joined | {"members": times, "derived": row_named(name).derived}
+
+
+def _system_facts(system: "System") -> dict[str, str]:
     return {
         "segmenter": system.segmenter,
         "loss": " + ".join(system.loss),
         "synthesis": " + ".join(system.synthesis.loss) if system.synthesis else "",
         "sees": "; ".join(f"{role}: {' + '.join(sees)}" for role, sees in system.wiring.items()),
         "trained": ", then ".join(" + ".join(stage) for stage in system.stages),
+        "on": "balanced patches" if system.patches else "augmented slices" if system.augmented else "slices",
         "DWI": "needed" if system.needs_dwi else "not needed",
     }
 
 
-def _sentence(system: "System") -> str:
-    """Networks with their inputs and losses, and what learns together where there is a choice."""
-    facts = _facts(system)
-    synthesis = f"synthesis with {facts['synthesis']}; " if facts["synthesis"] else ""
-    networks = f"{system.segmenter} with {facts['loss']}; {synthesis}{facts['sees']}"
-    return networks if len(system.wiring) == 1 else f"{networks}; trained: {facts['trained']}"
+def _sentence(facts: dict[str, str]) -> str:
+    """Networks with their inputs and losses, and what learns together, and of what, where there is a choice."""
+    parts = [
+        f"mean of {facts['members']}" if facts["members"] else "",
+        f"{facts['segmenter']} with {facts['loss']}",
+        f"synthesis with {facts['synthesis']}" if facts["synthesis"] else "",
+        facts["sees"],
+        f"trained: {facts['trained']}" if facts["trained"] != "segmenter" else "",
+        f"on {facts['on']}" if facts["on"] != "slices" else "",
+        f"derived: {facts['derived']}" if facts["derived"] else "",
+    ]
+    return "; ".join(part for part in parts if part)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "first_process",
     "log_to",
+    "log_to_stderr",
     "mean_and_std",
     "print_json",
     "print_lines",
@@ -31,6 +32,8 @@ __all__ = [
     "say_found",
     "table_lines",
 ]
+
+_LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 @contextmanager
@@ -83,6 +86,17 @@ def log_to(file: Path) -> None:
         handler.begin()
     except OSError as error:
         raise UsageError(f"{file} cannot be written ({error.strerror}): name another file for --log.") from error
+    _log_by(handler)
+
+
+def log_to_stderr() -> None:
+    """Print what the packages log, a line each with its date, as services do."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Printable(_LINE))
+    _log_by(handler)
+
+
+def _log_by(handler: logging.Handler) -> None:
     logger = logging.getLogger("ctpdeploy")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
@@ -107,7 +121,7 @@ class _LogFile(logging.FileHandler):
         Raises:
             OSError: that is not possible.
         """
-        self.setFormatter(_Printable("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        self.setFormatter(_Printable(_LINE))
         first = {"name": "ctpdeploy", "levelname": "INFO", "msg": f"ctpdeploy {__version__} begins"}
         try:
             self.emit(logging.makeLogRecord(first))

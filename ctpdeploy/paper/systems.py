@@ -1,19 +1,31 @@
-"""The systems of the source's tables 1 to 5: which networks, on what inputs, with which losses, trained how.
+"""The systems of the source's tables: which networks, on what inputs, with which losses, trained how.
 
-A system is a row of a table, but for one that is of none. Rows that are one and the same system share it: 33 rows, 30
-systems. Inputs are named::
+A system is a row of a table, but for those that an ensemble, a row of table 6, averages, and for one that is of none.
+Rows that are one and the same system share it: 37 rows, 35 systems. Of rows that are *derived* the source leaves more
+open than a number. Inputs are named::
 
     frames    I*, six frames of the series            maps        F_o: CBF, CBV, MTT, Tmax
     features  F_o and F_l, the temporal maximum       extractor   F_h, what Phi_e makes of the frames
     dwi       I_d, the real DWI                       pseudo_dwi  I_g, what Phi_g makes of its inputs
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ctpdeploy.errors import UnknownKeyError
 
-__all__ = ["CONTROLS", "SYSTEMS", "TABLES", "Synthesis", "System", "system_named"]
+__all__ = [
+    "CONTROLS",
+    "ENSEMBLES",
+    "SYSTEMS",
+    "TABLES",
+    "UNDEFINED",
+    "Ensemble",
+    "Synthesis",
+    "System",
+    "row_named",
+    "system_named",
+]
 
 Role = Literal["extractor", "generator", "segmenter"]
 """Role of a network in a system: Phi_e, Phi_g or Phi_s."""
@@ -67,6 +79,10 @@ class System:
         loss: terms of its loss, added up.
         synthesis: of the pseudo-DWI; None where the segmenter has none as input.
         stages: the networks that learn together, stage after stage; those of earlier stages stay as they are.
+        augmented: mirrored, turned and resized slices are learnt from: whatever of it the settings of a run leave out,
+            by 10 degrees and a tenth at most.
+        patches: class-balanced patches are learnt from in the place of whole slices.
+        derived: what was chosen where the source leaves it open, for a row that is derived.
     """
 
     segmenter: SegmenterName
@@ -74,6 +90,9 @@ class System:
     loss: tuple[SegmentationTerm, ...]
     synthesis: Synthesis | None = None
     stages: tuple[tuple[Role, ...], ...] = (("segmenter",),)
+    augmented: bool = False
+    patches: bool = False
+    derived: str = ""
 
     @property
     def wiring(self) -> dict[Role, tuple[Source, ...]]:
@@ -91,6 +110,31 @@ class System:
         return self.synthesis is not None or "dwi" in self.sees
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ensemble:
+    """A row of table 6 whose probability of lesion is the mean of several systems'.
+
+    Attributes:
+        members: their names, one as often as it is trained.
+        derived: as of a system.
+    """
+
+    members: tuple[str, ...]
+    derived: str
+
+    @property
+    def needs_dwi(self) -> bool:
+        """Whether training needs the real DWI."""
+        return any(SYSTEMS[member].needs_dwi for member in self.members)
+
+    def runs(self, seed: int) -> tuple[tuple[str, int], ...]:
+        """System and seed of each run behind the ensemble of a seed; ensembles of two seeds have none in common."""
+        return tuple(
+            (member, seed * self.members.count(member) + self.members[:place].count(member))
+            for place, member in enumerate(self.members)
+        )
+
+
 _JOINT: tuple[tuple[Role, ...], ...] = (("extractor", "generator", "segmenter"),)
 _PROPOSED = Synthesis(sees=("features", "extractor"))
 
@@ -103,8 +147,13 @@ def _synthesised(**synthesis: object) -> System:
 
 
 def _on_maps(segmenter: SegmenterName, *loss: SegmentationTerm) -> System:
-    """Tables 3 and 4: the perfusion maps alone."""
+    """Tables 3, 4 and 6: the perfusion maps alone."""
     return System(segmenter=segmenter, sees=("maps",), loss=loss)
+
+
+def _augmented(segmenter: SegmenterName) -> System:
+    """Table 6: a member of the ensemble of Chen et al."""
+    return replace(_on_maps(segmenter, "ce"), augmented=True)
 
 
 def _proposed(
@@ -133,7 +182,7 @@ SYSTEMS: dict[str, System] = {
     "fcn": _on_maps("fcn", "ce"),
     "unet": _on_maps("unet", "ce"),
     "r2unet": _on_maps("r2unet", "ce"),
-    "resunet": _on_maps("resunet", "ce"),
+    "resunet": replace(_on_maps("resunet", "ce"), derived="a network that has the number of weights printed"),
     "slnet": _on_maps("slnet", "ce"),
     "slnet_no_se": _on_maps("slnet_no_se", "ce"),
     "slnet_no_sn": _on_maps("slnet_no_sn", "ce"),
@@ -151,10 +200,33 @@ SYSTEMS: dict[str, System] = {
     "dwi_olh_s": _proposed(("pseudo_dwi",), _PROPOSED, (("extractor",), ("generator",), ("segmenter",))),
     "maps_dwi_olh": _proposed(("maps", "pseudo_dwi"), _PROPOSED, _JOINT),
     "real_dwi": _proposed(("dwi",)),
+    # table 6: what others sent to the challenge, and the members of their ensembles
+    "liu": replace(
+        _synthesised(pixel="l2", pixel_weight=100.0, context=None, adversarial=True),
+        loss=("wce", "gd"),
+        augmented=True,
+        derived="a plain UNet for both networks, the weights of the losses, how slices are augmented",
+    ),
+    "chen_unet": _augmented("unet"),
+    "chen_r2unet": _augmented("r2unet"),
+    "chen_seunet": _augmented("slnet_no_sn"),
+    "garcia_unet": replace(_on_maps("unet", "ce"), patches=True),
     # of no table: all that the proposed system sees, straight into SLNet; what the detour by a pseudo-DWI has to beat
     "features_frames": _proposed(("features", "frames")),
 }
 """Every system by its name; the source's own is ``dwi_olh``."""
+
+ENSEMBLES: dict[str, Ensemble] = {
+    "chen": Ensemble(
+        members=("chen_unet", "chen_r2unet", "chen_seunet"),
+        derived="which networks, their loss, how slices are augmented",
+    ),
+    "garcia": Ensemble(
+        members=("garcia_unet", "garcia_unet", "garcia_unet"),
+        derived="UNets that differ in their seed, their loss, size and share of the patches",
+    ),
+}
+"""Every ensemble by its name, which no system has."""
 
 TABLES: dict[int, dict[str, str]] = {
     1: {row: row for row in ("l1", "l2", "gan", "l2_gan", "wl2", "wl2_lh1", "wl2_lh2")},
@@ -177,11 +249,29 @@ TABLES: dict[int, dict[str, str]] = {
         "Fo_dwi_olh": "maps_dwi_olh",
         "real_dwi": "real_dwi",
     },
+    6: {"ours": "dwi_olh", "liu": "liu", "chen": "chen", "garcia": "garcia"},
 }
-"""The system behind each row, rows by their names in ``published.json``. Table 6 is a leaderboard."""
+"""The system or ensemble behind each row, rows by their names in ``published.json``."""
+
+UNDEFINED: dict[int, dict[str, str]] = {
+    6: {
+        "hu": "the source names a multi-level 3D refinement module and training by a curriculum, and gives neither the "
+        "layers of the one nor the steps of the other"
+    },
+}
+"""Rows that no system can stand for, by table and name, and why."""
 
 CONTROLS: dict[str, str] = {"features_frames": "features_frames"}
 """Rows of no table that can be trained beside those of any, and their systems."""
+
+
+def row_named(name: str) -> System | Ensemble:
+    """The system or ensemble behind a row.
+
+    Raises:
+        UnknownKeyError: there is none of that name.
+    """
+    return ENSEMBLES[name] if name in ENSEMBLES else system_named(name)
 
 
 def system_named(name: str) -> System:

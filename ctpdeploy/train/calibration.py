@@ -18,12 +18,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ctpdeploy.runtime.backends.engine import Engine
 from ctpdeploy.runtime.metrics.overlap import agreement
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 from ctpdeploy.train.all_reduce import batch_sum
 from ctpdeploy.train.dataset import LabelledCase
-from ctpdeploy.train.networks.chain import Chain
-from ctpdeploy.train.torch_engine import TorchEngine
 
 __all__ = ["THRESHOLDS", "Calibration", "calibrate", "nearest_on_plateau"]
 
@@ -52,14 +51,14 @@ class Calibration:
     cases: int
 
 
-def calibrate(chain: Chain, cases: Sequence[LabelledCase]) -> Calibration:
-    """Find the threshold; puts the chain into evaluation mode.
+def calibrate(engine: Engine, cases: Sequence[LabelledCase], device: str | torch.device = "cpu") -> Calibration:
+    """Find the threshold.
 
     Args:
-        chain: of the best epoch.
+        engine: of the networks of the best epoch.
         cases: this process's share of the validation cases.
+        device: where several processes add up.
     """
-    engine, device = TorchEngine(chain), next(chain.parameters()).device
     rows = np.array([[*_dice(engine, case), 1.0] for case in cases]).reshape(-1, len(THRESHOLDS) + 1)
     moments = batch_sum(torch.from_numpy(rows.T @ rows).to(device)).cpu().numpy()
     count = moments[-1, -1]
@@ -99,6 +98,6 @@ def _standard_error(moments: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.sqrt(np.maximum(variance, 0.0) / (count - 1)) if count > 1 else np.full(len(sums), np.inf)
 
 
-def _dice(engine: TorchEngine, case: LabelledCase) -> list[float]:
+def _dice(engine: Engine, case: LabelledCase) -> list[float]:
     probability = engine.run(case.inputs).probability
     return [agreement(probability > threshold, case.lesion, voxel_ml=1.0).dice for threshold in THRESHOLDS]

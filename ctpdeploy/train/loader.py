@@ -1,8 +1,9 @@
 """Mini-batches on the device of the networks, prepared ahead of their use.
 
-A thread prepares them, a few steps ahead: it picks the slices and augments them, on a GPU in a stream of its own. A
-data set that leaves a GPU three quarters of its free memory is kept there; only of a larger one does every mini-batch
-take the way through pinned memory. On the CPU nothing is copied but the slices that are picked.
+A thread prepares them, a few steps ahead: it picks the slices, augments them and cuts patches where the system learns
+from these, on a GPU in a stream of its own. A data set that leaves a GPU three quarters of its free memory is kept
+there; only of a larger one does every mini-batch take the way through pinned memory. On the CPU nothing is copied but
+the slices that are picked.
 """
 
 import time
@@ -16,8 +17,10 @@ import torch
 from torch import Tensor
 
 from ctpdeploy.errors import UsageError
+from ctpdeploy.paper.systems import system_named
 from ctpdeploy.train.augmentation import augment, draw_poses
 from ctpdeploy.train.dataset import Batch, SliceDataset
+from ctpdeploy.train.patches import draw_patches
 from ctpdeploy.train.settings import TrainConfig
 
 __all__ = ["Loader"]
@@ -60,6 +63,8 @@ class Loader:
         self.steps = dataset.steps(config.batch_size)
         self.waited_s = 0.0
         self._dataset, self._config, self._device = dataset, config, device
+        self._patched = system_named(config.system).patches
+        self._lesioned = dataset.slices.lesion.flatten(1).any(dim=1).nonzero()[:, 0]
         on_gpu = device.type == "cuda"
         self._in_place = not on_gpu or _fits(dataset.slices, device)
         self._slices = dataset.slices.map(lambda tensor: tensor.to(device)) if self._in_place else dataset.slices
@@ -97,14 +102,19 @@ class Loader:
 
     def _make(self, epoch: int, chosen: Tensor, step: int) -> Batch:
         config = self._config
+        patches = None
+        if self._patched:
+            patches = draw_patches(self._size, seed=config.seed, epoch=epoch, step=step).part(self._share)
+            chosen = patches.choose(chosen, self._lesioned)
         index = chosen.to(self._slices.lesion.device)
         batch = self._slices.map(partial(torch.index_select, dim=0, index=index))
         if not self._in_place:
             batch = batch.map(lambda tensor: tensor.pin_memory().to(self._device, non_blocking=True))
         # Drawn for the whole mini-batch and done on the device in any case: neither the number of processes nor the
         # free memory changes what comes out.
-        poses = draw_poses(config.augment, self._size, seed=config.seed, epoch=epoch, step=step)
-        return augment(batch, poses.part(self._share), config.loss)
+        poses = draw_poses(config.augmentation, self._size, seed=config.seed, epoch=epoch, step=step)
+        batch = augment(batch, poses.part(self._share), config.loss)
+        return batch if patches is None else patches.cut(batch)
 
     def _take_over(self, batch: Batch) -> None:
         """Mark tensors made in the thread's stream as used in the caller's, for the allocator."""

@@ -171,6 +171,13 @@ class TrainConfig:
     preprocess: PreprocessConfig = field(default_factory=PreprocessConfig)
     perfusion: PerfusionConfig = field(default_factory=PerfusionConfig)
 
+    @property
+    def augmentation(self) -> AugmentConfig:
+        """Changes that the slices undergo: ``augment``, and all that it leaves out where the system is augmented."""
+        if not system_named(self.system).augmented:
+            return self.augment
+        return AugmentConfig(flip=True, rotation=self.augment.rotation or 10.0, scaling=self.augment.scaling or 0.1)
+
     def __post_init__(self) -> None:
         for name in ("width", "epochs", "batch_size"):
             if getattr(self, name) < 1:

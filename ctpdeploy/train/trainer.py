@@ -29,6 +29,7 @@ from ctpdeploy.train.settings import TrainConfig
 from ctpdeploy.train.split import Split, read_patients, split_cases
 from ctpdeploy.train.stages import Stage, stages_of
 from ctpdeploy.train.tensorboard import Events
+from ctpdeploy.train.torch_engine import TorchEngine
 from ctpdeploy.train.validation import Validation, validate
 
 __all__ = ["RunSummary", "Trainer", "train"]
@@ -142,7 +143,8 @@ def train(
             report=report,
         )
         state = trainer.train()
-        calibration = calibrate(load_chain(run.checkpoint("best")).to(processes.device), trainer.validation)
+        best = TorchEngine(load_chain(run.checkpoint("best")).to(processes.device))
+        calibration = calibrate(best, trainer.validation, processes.device)
         if processes.first:
             run.keep_calibration(calibration)
     return RunSummary(

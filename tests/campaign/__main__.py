@@ -4,8 +4,9 @@
 maps that a scanner made: exit code 1 where one gave a wrong mask without a word, crashed or hung. ``bundles`` makes a
 bundle wrong and seals it again: exit code 1 where it was neither refused in a sentence nor answered as before; half
 are of a small network with every operator, half of trained ones. ``kills`` ends runs over a folder by SIGKILL: exit
-code 1 where a result was not whole, or another. ``soak`` runs case after case in one process: exit code 1 where it
-grew. Patients and a bundle are made in the folder of work, and used again.
+code 1 where a result was not whole, or another. ``node`` ends a node in the same way while a quarter as many studies
+are sent to it: exit code 1 where a result did not arrive, or another one did. ``soak`` runs case after case in one
+process: exit code 1 where it grew. Patients and a bundle are made in the folder of work, and used again.
 """
 
 import argparse
@@ -16,10 +17,11 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from campaign import kills
+from campaign import kills, node_kills
 from campaign.campaign import Counts, failures, run
 from campaign.judge import FAILURES, Outcome
 from campaign.kills import run_kills
+from campaign.node_kills import run_node_kills
 from campaign.operator_bundle import write_operator_bundle
 from campaign.soak import growth, has_grown, soak
 from campaign.studies import run_studies, write_studies
@@ -144,6 +146,21 @@ def kill(bundle: Path, cases: list[Path], options: argparse.Namespace) -> int:
     return failed
 
 
+def kill_node(bundle: Path, _: list[Path], options: argparse.Namespace) -> int:
+    """A node, killed while scanners send and its archive is down now and then; how many failed."""
+    verdicts = run_node_kills(
+        bundle,
+        options.work / "node",
+        count=options.count,
+        studies=max(options.count // 4, 3),
+        seed=options.seed,
+        on_kill=lambda number, objects: print(f"{number}: killed, {objects} objects delivered", flush=True),
+    )
+    failed = sum(verdicts[verdict] for verdict in node_kills.FAILURES)
+    print(f"A node killed {options.count} times: {dict(verdicts)}, {failed} failed.")
+    return failed
+
+
 def last(bundle: Path, cases: list[Path], options: argparse.Namespace) -> int:
     """Cases in one process; 1 if it grew."""
     with Pipeline.open(bundle, options.backend) as pipeline:
@@ -164,6 +181,7 @@ KINDS = {
     "maps": spoil_study_maps,
     "bundles": spoil_bundles,
     "kills": kill,
+    "node": kill_node,
     "soak": last,
 }
 

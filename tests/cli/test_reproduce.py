@@ -11,14 +11,25 @@ from ctpdeploy.cli import run
 from ctpdeploy.errors import ExitCode
 
 
-def test_list_shows_every_row_of_five_tables(capsys: pytest.CaptureFixture[str]):
+def test_list_shows_every_row_of_six_tables(capsys: pytest.CaptureFixture[str]):
     assert run(["reproduce", "--list"]) == ExitCode.DONE
     lines = capsys.readouterr().out.splitlines()
-    assert sum(line[:1].isdigit() for line in lines) == 33
+    assert sum(line[:1].isdigit() for line in lines) == 38
+    text = " ".join(word for line in lines for word in line.split())
+    assert text.count("derived: ") == 4
+    assert "Hu et al. none left out: the source names a multi-level 3D refinement module" in text
+    assert "mean of chen_unet, chen_r2unet, chen_seunet; unet, r2unet, slnet_no_sn with ce" in text
     assert max(map(len, lines)) <= 80
     assert run(["reproduce", "--list", "--json"]) == ExitCode.DONE
-    rows = json.loads(capsys.readouterr().out)["rows"]
-    assert sum(row["DWI"] == "not needed" for row in rows) == 15, "13 systems, of which two stand twice"
+    listed = json.loads(capsys.readouterr().out)
+    rows = listed["rows"]
+    assert sum(row["DWI"] == "not needed" for row in rows) == 17, "13 systems, two of them twice, and two ensembles"
+    assert {row["row"] for row in rows if row["derived"]} == {"resunet", "liu", "chen", "garcia"}
+    garcia = rows[-1]
+    assert (garcia["members"], garcia["segmenter"], garcia["on"]) == ("3 x garcia_unet", "unet", "balanced patches")
+    (hu,) = listed["left_out"]
+    assert (hu["table"], hu["row"], hu["printed"]) == ("6", "hu", "Hu et al.")
+    assert "nor the steps" in hu["why"]
     olh = next(row for row in rows if row["system"] == "dwi_olh")
     assert (olh["table"], olh["printed"], olh["loss"]) == ("5", "DWI^{o,l,h}", "wce + hgd")
     told_apart = [row["synthesis"] for row in rows if row["table"] == "1"]
@@ -70,6 +81,31 @@ def test_a_reproduction_prints_published_measured_and_difference_and_goes_on(
     assert "another configuration" in capsys.readouterr().err
 
 
+def test_the_leaderboard_is_derived_and_says_so(
+    phantom_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    command = ["reproduce", "6", str(phantom_folder), "--out", str(tmp_path / "reproduction"), *SMALL]
+    assert run([*command, "--set", "warm_start=0"]) == ExitCode.DONE
+    printed = capsys.readouterr()
+    names = [line.split("  ")[0] for line in printed.out.splitlines() if "published  " in line]
+    assert names == ["Ours", "Liu (2018), derived", "Chen et al., derived", "Garcia et al., derived"]
+    assert "0.49 ± 0.31" in printed.out
+    assert [line.split("  ")[0] for line in printed.out.splitlines() if line.startswith("ours - ")] == [
+        *("ours - liu, derived", "ours - chen, derived", "ours - garcia, derived"),
+    ]
+    assert "Warning: Row hu is left out: the source names a multi-level 3D refinement module" in printed.err
+    assert "Row 3 of 4: chen, system chen_r2unet, seed 0" in printed.err
+    assert "Row 4 of 4: garcia, system garcia_unet, seed 2" in printed.err
+    assert "Row 4 of 4: garcia, ensemble garcia, seed 0" in printed.err
+    assert "the testing set of ISLES 2018" in printed.err
+    assert run([*command, "--set", "warm_start=0", "--json", "--rows", "liu,hu"]) == ExitCode.DONE
+    again = capsys.readouterr()
+    assert "Row hu is left out" in again.err
+    assert "Row 1" not in again.err, "nothing is trained twice"
+    rows = json.loads(again.out)["rows"]
+    assert (rows["ours"]["derived"], bool(rows["liu"]["derived"])) == ("", True)
+
+
 def test_phantoms_are_made_for_the_test_and_claims_are_judged(
     phantom_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
@@ -109,7 +145,9 @@ def test_no_phantoms_are_made_beside_other_cases(
         (["reproduce", "5"], "Name a table and a folder"),
         (["reproduce", "5", "DATA", "--folds", "2", "--test", "DATA"], "give one of them"),
         (["reproduce", "5", "DATA", "--score", "dise"], "did you mean 'dice'"),
-        (["reproduce", "6", "DATA"], "Table 6 has no systems"),
+        (["reproduce", "7", "DATA"], "There is no table 7 to train"),
+        (["reproduce", "6", "DATA", "--rows", "hu"], "Row hu is left out: the source names"),
+        (["reproduce", "6", "DATA", "--rows", "chenn"], "did you mean 'chen'"),
         (["reproduce", "5", "DATA", "--rows", "Fo,dwi"], "Unknown key 'dwi' in table 5"),
         (["reproduce", "5", "DATA", "--preset", "large"], "Unknown key 'large'"),
         (["train", "DATA", "--out", "OUT", "--system", "resnet"], "did you mean 'resunet'"),

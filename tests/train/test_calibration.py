@@ -13,6 +13,7 @@ from ctpdeploy.train import TrainConfig
 from ctpdeploy.train.calibration import THRESHOLDS, calibrate, nearest_on_plateau
 from ctpdeploy.train.dataset import LabelledCase, read_labelled
 from ctpdeploy.train.learner import make_chain
+from ctpdeploy.train.torch_engine import TorchEngine
 
 
 def curve(**dice: float) -> np.ndarray:
@@ -53,12 +54,12 @@ def test_the_standard_error_is_that_of_paired_differences(
     cases: list[LabelledCase], config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three cases that all gain by 0.1 say more than three of which one gains by 0.3; one case says nothing."""
-    chain = make_chain(SYSTEMS["unet"], replace(config, system="unet"))
+    engine = TorchEngine(make_chain(SYSTEMS["unet"], replace(config, system="unet")))
 
     def found(*gains: float) -> float:
         rows = iter([curve(at_20=0.3 + gain) for gain in gains])
         monkeypatch.setattr("ctpdeploy.train.calibration._dice", lambda *_: next(rows).tolist())
-        return calibrate(chain, (cases * 2)[: len(gains)]).threshold
+        return calibrate(engine, (cases * 2)[: len(gains)]).threshold
 
     assert found(0.1, 0.11, 0.1) == 0.2
     assert found(0.3, -0.02, 0.0) == 0.5
@@ -78,8 +79,8 @@ def test_networks_that_are_too_sure_of_health_get_a_lower_threshold(
     def run(*_: object) -> SliceOutputs:
         return SliceOutputs(probability=np.where(next(lesions), 0.32, 0.08).astype(np.float32))
 
-    monkeypatch.setattr("ctpdeploy.train.calibration.TorchEngine.run", run)
-    found = calibrate(make_chain(SYSTEMS["unet"], replace(config, system="unet")), cases)
+    monkeypatch.setattr("ctpdeploy.train.torch_engine.TorchEngine.run", run)
+    found = calibrate(TorchEngine(make_chain(SYSTEMS["unet"], replace(config, system="unet"))), cases)
     assert (found.threshold, found.plateau) == (0.3, (0.1, 0.3))
     assert (found.dice, found.uncalibrated_dice, found.cases) == (1.0, 0.0, 4)
 
@@ -89,8 +90,8 @@ def test_processes_find_the_same_of_their_shares(
 ) -> None:
     """A sum over processes as of two that hold two cases each; one may hold none."""
     torch.manual_seed(0)
-    chain = make_chain(SYSTEMS["unet"], replace(config, system="unet"))
-    together, shares = calibrate(chain, cases), list[torch.Tensor]()
+    engine = TorchEngine(make_chain(SYSTEMS["unet"], replace(config, system="unet")))
+    together, shares = calibrate(engine, cases), list[torch.Tensor]()
 
     def keep(share: torch.Tensor) -> torch.Tensor:
         shares.append(share)
@@ -98,10 +99,10 @@ def test_processes_find_the_same_of_their_shares(
 
     monkeypatch.setattr("ctpdeploy.train.calibration.batch_sum", keep)
     for part in (cases[:2], cases[2:], []):
-        calibrate(chain, part)
+        calibrate(engine, part)
     assert not shares[2].any()
     total = sum(shares)
     monkeypatch.setattr("ctpdeploy.train.calibration.batch_sum", lambda _: total)
-    apart = calibrate(chain, cases[:2])
+    apart = calibrate(engine, cases[:2])
     assert (apart.threshold, apart.plateau, apart.cases) == (together.threshold, together.plateau, together.cases)
     assert apart.dice == pytest.approx(together.dice, rel=1e-12)

@@ -78,6 +78,15 @@ def test_mini_batches_are_augmented_by_epoch_and_step(
             assert_equal(one, augment(other.map(lambda t: t.to(device)), poses, config.loss))
 
 
+def test_augmented_systems_have_augmented_mini_batches(dataset: SliceDataset, config: TrainConfig) -> None:
+    config = replace(config, system="chen_unet")
+    for step, batch in enumerate(Loader(dataset, config, CPU).epoch(1)):
+        poses = draw_poses(config.augmentation, config.batch_size, seed=config.seed, epoch=1, step=step)
+        (plain,) = itertools.islice(dataset.batches(config.batch_size, seed=config.seed, epoch=1), step, step + 1)
+        assert_equal(batch, augment(plain, poses, config.loss))
+        assert not torch.equal(batch.frames, plain.frames)
+
+
 @pytest.mark.parametrize("world", [2, 4])
 def test_processes_divide_each_mini_batch(dataset: SliceDataset, config: TrainConfig, world: int) -> None:
     config = replace(config, batch_size=4, augment=AUGMENT)

@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
 from ctpdeploy.config import load
 from ctpdeploy.errors import UnknownKeyError, UsageError
-from ctpdeploy.train import PRESETS, TrainConfig
+from ctpdeploy.train import PRESETS, AugmentConfig, TrainConfig
 
 
 def test_paper_preset_holds_the_printed_constants() -> None:
@@ -25,6 +27,17 @@ def test_presets_take_overrides(preset: str) -> None:
 def test_unknown_key_names_the_nearest() -> None:
     with pytest.raises(UnknownKeyError, match="did you mean 'epochs'"):
         load(TrainConfig(), None, ["epoch=3"])
+
+
+def test_an_augmented_system_undergoes_every_change_and_keeps_those_of_its_settings() -> None:
+    for system in ("liu", "chen_unet"):
+        config = TrainConfig(system=system)
+        assert config.augment == AugmentConfig()
+        assert config.augmentation == AugmentConfig(flip=True, rotation=10.0, scaling=0.1)
+        own = replace(config, augment=AugmentConfig(rotation=5.0, scaling=0.2))
+        assert own.augmentation == AugmentConfig(flip=True, rotation=5.0, scaling=0.2)
+    plain = replace(own, system="unet")
+    assert plain.augmentation == plain.augment
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,7 @@ class Case:
         findings: what was assumed while reading.
         kind: whether it says that it is a phantom.
         maker: of the scanner; empty where it is not stated.
+        arrival: how it was known that all of it had come, where a node received it; empty elsewhere.
     """
 
     identifier: str
@@ -99,6 +100,7 @@ class Case:
     findings: tuple[Finding, ...] = ()
     kind: CaseKind = "unknown"
     maker: str = ""
+    arrival: str = ""
 
     @property
     def frame_interval(self) -> float:

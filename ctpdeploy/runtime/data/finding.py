@@ -111,6 +111,10 @@ CODES: Final[dict[str, Code]] = {
     "phase-dropped": Code("caution", "the last phase of a DICOM series lacks slices and is left out"),
     "rescale-varies": Code("caution", "images of a DICOM series, a file each, differ in their rescale"),
     "images-missing": Code("caution", "the numbers of a DICOM series' instances leave some out; not all may have come"),
+    "arrival-by-silence": Code(
+        "caution", "a node that received the study could not count its images, and took silence for its end"
+    ),
+    "result-replaced": Code("caution", "an earlier result of the study was of fewer images; this one takes its place"),
     "files-unreadable": Code("caution", "files beside the images of a DICOM study cannot be read; some may be its"),
     "images-left-out": Code("caution", "a DICOM series holds images beside its CT perfusion scan; they are left out"),
     "series-in-slabs": Code("caution", "a DICOM study holds several slabs, each a case; a lesion may lie across them"),

@@ -25,6 +25,7 @@ __all__ = [
     "Kind",
     "Verdict",
     "is_called_map",
+    "is_own_result",
     "judge",
     "words_of",
 ]
@@ -44,6 +45,11 @@ _AXIAL: Final = 0.7
 """Least share of the body's axis in the normal of a slice."""
 
 _MADE_OF_OTHERS: Final = frozenset({"MPR", "REFORMATTED", "MIP", "MINIP", "PROJECTION IMAGE", "AVERAGE", "VOLUME"})
+
+
+def is_own_result(maker: str, description: str) -> bool:
+    """Whether a series of a maker with a description is a result of ctpdeploy's."""
+    return maker == OWN_MAKER and OWN_NOTICE in description
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +154,7 @@ KINDS: Final = (
     Kind(name="not images", holds=lambda series, _: not series.planes, because="it holds no images"),
     Kind(
         name="result",
-        holds=lambda series, _: series.maker == OWN_MAKER and OWN_NOTICE in series.description,
+        holds=lambda series, _: is_own_result(series.maker, series.description),
         because="ctpdeploy made it",
     ),
     Kind(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ctpdeploy.errors import InputError, UsageError
 from ctpdeploy.runtime.data.case import Case, MapsWanted
+from ctpdeploy.runtime.data.finding import Finding
 from ctpdeploy.runtime.data.perfusion_config import PerfusionConfig
 from ctpdeploy.runtime.io.found_files import FoundFiles
 
@@ -27,7 +28,10 @@ class CaseRef:
         maps: for the reader, whether maps that come with the case are looked for.
         perfusion: for the reader, how to compute maps where the case has none; None for ``PerfusionConfig()``.
         fault: why the files found make no case, one sentence; empty where they do.
+        has_scan: whether, of files at fault, some are CT perfusion; where none are, nothing was to be expected.
         found: state of its files, for a layout that reads some to know the case; None for one that reads names alone.
+        arrival: how it was known that all of it had come, where a node received it; empty elsewhere.
+        findings: on how it came, for the reader of the result.
     """
 
     name: str
@@ -39,7 +43,10 @@ class CaseRef:
     maps: MapsWanted = "given"
     perfusion: PerfusionConfig | None = None
     fault: str = ""
+    has_scan: bool = True
     found: FoundFiles | None = None
+    arrival: str = ""
+    findings: tuple[Finding, ...] = ()
 
     def read(self, perfusion: PerfusionConfig | None = None) -> Case:
         """The case itself.
@@ -54,7 +61,7 @@ class CaseRef:
         case = self.reader(self if perfusion is None else replace(self, perfusion=perfusion))
         if self.found:
             self.found.require_same()
-        return case
+        return replace(case, arrival=self.arrival, findings=(*self.findings, *case.findings))
 
     def require_sound(self) -> None:
         """Refuse files that make no case, judged by their names and kinds: whoever opens a pipe waits for its writer.

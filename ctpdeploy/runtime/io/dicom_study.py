@@ -68,7 +68,8 @@ class DicomStudies:
                 scans = choose_scans(study, self._series)
             except InputError as error:
                 if study.perfusion or folder not in beside:
-                    cases.append(refer(name=name, reader=no_case, fault=f"{folder}: {error}"))
+                    fault = f"{folder}: {error}"
+                    cases.append(refer(name=name, reader=no_case, fault=fault, has_scan=bool(study.perfusion)))
                 continue
             scans = [replace(scan, findings=(*scan.findings, *_unread_in(folder, unread))) for scan in scans]
             names = [name] if len(scans) == 1 else [f"{name}-{number}" for number in range(1, len(scans) + 1)]

@@ -77,6 +77,7 @@ def build_report(
             "spacing_mm": list(geometry.spacing),
             "spacing_source": geometry.spacing_source,
             "sides_stated": geometry.sides_stated,
+            **({"arrival": case.arrival} if case.arrival else {}),
         },
         "seconds": {stage: round(value, 4) for stage, value in seconds.items()},
         "outputs": dict(outputs),

@@ -14,7 +14,7 @@ import numpy as np
 
 from ctpdeploy.errors import InputError
 from ctpdeploy.paper.published import published_table
-from ctpdeploy.paper.systems import CONTROLS, TABLES
+from ctpdeploy.paper.systems import CONTROLS, TABLES, row_named
 from ctpdeploy.runtime.cohort.case_score import CaseScore
 from ctpdeploy.train.reproduction.folds import read_folds
 from ctpdeploy.train.reproduction.paired_difference import PairedDifference, holm, paired_difference
@@ -33,6 +33,9 @@ CLAIMS: Final = (
     (5, "dwi_olh", "dwi_olh_s"),
     (5, "dwi_olh", "features_frames"),
     (5, "features_frames", "Fo"),
+    (6, "ours", "liu"),
+    (6, "ours", "chen"),
+    (6, "ours", "garcia"),
 )
 """Table and two rows, its own or of ``CONTROLS``; which is the better one the published Dice says, if any."""
 
@@ -57,6 +60,7 @@ class JudgedClaim:
         holm_p: of the bootstrap, adjusted over all claims judged together.
         holm_wilcoxon_p: of Wilcoxon's test, likewise.
         verdict: by ``holm_p``.
+        derived: whether a row is, so that the claim is judged of what stands for it.
     """
 
     table: int
@@ -67,6 +71,7 @@ class JudgedClaim:
     holm_p: float
     holm_wilcoxon_p: float
     verdict: Verdict
+    derived: bool
 
 
 def judged_claims(
@@ -84,7 +89,7 @@ def judged_claims(
     """
     found = []
     for table, row, other in CLAIMS:
-        pair = [_scores(reproduction, (TABLES[table] | CONTROLS)[name]) for name in (row, other)]
+        pair = [_scores(reproduction, _system(table, name)) for name in (row, other)]
         seeds = sorted(pair[0].keys() & pair[1].keys())
         if seeds:
             runs = [[of[seed] for seed in seeds] for of in pair]
@@ -104,9 +109,14 @@ def judged_claims(
                 holm_p=p,
                 holm_wilcoxon_p=wilcoxon_p,
                 verdict=_verdict(measured.mean * SCORES_JUDGED[score], published) if p <= LEVEL else "within noise",
+                derived=any(row_named(_system(table, name)).derived for name in (row, other)),
             )
         )
     return tuple(judged)
+
+
+def _system(table: int, row: str) -> str:
+    return (TABLES[table] | CONTROLS)[row]
 
 
 def _scores(reproduction: Path, system: str) -> dict[str, tuple[CaseScore, ...]]:
@@ -148,5 +158,6 @@ def _published(table: int, row: str, other: str) -> float | None:
     rows = published_table(table).rows
     if not {row, other} <= rows.keys():
         return None
-    one, two = ([cell.mean for cell in (rows[name].cells["dice_pct"],) if cell] for name in (row, other))
-    return one[0] - two[0]  # tables 3 to 5 print a Dice in every row
+    column, factor = ("dice", 100.0) if table == 6 else ("dice_pct", 1.0)
+    one, two = ([cell.mean for cell in (rows[name].cells[column],) if cell] for name in (row, other))
+    return factor * (one[0] - two[0])  # tables 3 to 6 print a Dice in every row

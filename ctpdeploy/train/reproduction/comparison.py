@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from ctpdeploy.paper.published import Cell, published_table
+from ctpdeploy.paper.systems import TABLES, row_named
 
-__all__ = ["Measured", "beside", "compare", "comparison_csv", "measure"]
+__all__ = ["Measured", "beside", "compare", "comparison_csv", "derived", "measure"]
 
 PERCENT = {"dice_pct": "dice", "precision_pct": "precision", "recall_pct": "recall"}
 """Columns in percent and the fractions behind them; all other columns have the name of their score."""
@@ -19,7 +20,7 @@ PARAMETERS = "params_m"
 
 HEADER = (
     *("table", "row", "column", "published", "published_std", "measured", "measured_std"),
-    *("spread_over_seeds", "scans", "seeds"),
+    *("spread_over_seeds", "scans", "seeds", "derived"),
 )
 
 
@@ -104,7 +105,8 @@ def compare(table: int, measured: Mapping[str, Measured]) -> tuple[list[str], li
         if own is None:
             continue
         runs = f"measured, {own.scans} scans" + (f", {own.seeds} seeds" if own.seeds > 1 else "")
-        lines.append([printed.name, "published", *(_text(printed.cells[c]) for c in published.columns)])
+        name = f"{printed.name}, derived" if derived(table, row) else printed.name
+        lines.append([name, "published", *(_text(printed.cells[c]) for c in published.columns)])
         lines.append(["", runs, *(_text(own.cells[c]) for c in published.columns)])
         lines.append(["", "difference", *(_difference(printed.cells[c], own.cells[c]) for c in published.columns)])
     return [published.row_header, "", *published.columns.values()], lines
@@ -117,11 +119,17 @@ def comparison_csv(table: int, measured: Mapping[str, Measured]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEADER)
     for row, own in measured.items():
+        last = (own.scans, own.seeds, "yes" if derived(table, row) else "no")
         for column in published.columns:
             printed, cell = published.rows[row].cells[column], own.cells[column]
             pairs = [(c.mean, c.std) if c else (None, None) for c in (printed, cell)]
-            writer.writerow([table, row, column, *pairs[0], *pairs[1], own.spread[column], own.scans, own.seeds])
+            writer.writerow([table, row, column, *pairs[0], *pairs[1], own.spread[column], *last])
     return text.getvalue()
+
+
+def derived(table: int, row: str) -> str:
+    """What was chosen for a row of which the source leaves more open than a number; empty for any other."""
+    return row_named(TABLES[table][row]).derived
 
 
 def _text(cell: Cell | None) -> str:

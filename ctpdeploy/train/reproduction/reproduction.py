@@ -5,6 +5,7 @@
     OUT/SYSTEM/seed-0/               run folder
     OUT/SYSTEM/seed-0/evaluation/    scores of the test cases
     OUT/SYSTEM/seed-0/fold-1/        with folds, a run folder for each
+    OUT/ENSEMBLE/seed-0/             an ensemble's evaluation/, likewise, of the mean of its members' runs
     OUT/folds.json                   their splits
     OUT/table-5.csv                  published beside measured
 
@@ -20,22 +21,25 @@ from typing import Any
 import torch
 
 from ctpdeploy.errors import InputError, UnknownKeyError, UsageError
-from ctpdeploy.paper.systems import CONTROLS, SYSTEMS, TABLES, system_named
+from ctpdeploy.paper.systems import CONTROLS, ENSEMBLES, TABLES, UNDEFINED, row_named, system_named
 from ctpdeploy.runtime.cohort.evaluation import evaluate_cases
 from ctpdeploy.runtime.cohort.score_summary import summarise
 from ctpdeploy.runtime.io.case_ref import CaseRef
 from ctpdeploy.runtime.io.cases import find_cases, take_inventory
+from ctpdeploy.runtime.pipeline import Pipeline
 from ctpdeploy.train.cache import CaseCache
 from ctpdeploy.train.dataset import read_prepared
 from ctpdeploy.train.device import default_device
 from ctpdeploy.train.learner import make_chain
 from ctpdeploy.train.progress import OnProgress
 from ctpdeploy.train.reproduction.comparison import Measured, beside, comparison_csv, measure
+from ctpdeploy.train.reproduction.ensemble_record import is_of, write_ensemble
 from ctpdeploy.train.reproduction.folds import fold_splits, read_folds, write_folds
 from ctpdeploy.train.reproduction.run_scores import EVALUATION, fold_folders, read_scores, read_summary
 from ctpdeploy.train.run_folder import RunFolder, open_run
 from ctpdeploy.train.settings import TrainConfig
 from ctpdeploy.train.split import Split, read_patients
+from ctpdeploy.train.torch_ensemble import open_ensemble
 from ctpdeploy.train.trainer import train
 
 __all__ = ["Reproduction"]
@@ -73,27 +77,34 @@ class Reproduction:
     device: str | None = None
 
     def trainable(self, table: int, rows: Sequence[str] = ()) -> tuple[dict[str, str], tuple[str, ...]]:
-        """The systems of a table by row, and a sentence for each row that the data cannot train.
+        """The systems and ensembles of a table by row, and a sentence for each row that cannot be trained.
 
         Args:
-            table: 1 to 5.
+            table: 1 to 6.
             rows: names of the rows, those of ``CONTROLS`` too; all of the table if none is named.
 
         Raises:
-            InputError: the data cannot be found.
-            UsageError: there is no such table or row.
+            InputError: the data cannot be found, or lack what every row is trained with.
+            UsageError: there is no such table or row, or no system for the only ones.
         """
         if table not in TABLES:
-            raise UsageError(f"Table {table} has no systems to train: choose one of {', '.join(map(str, TABLES))}.")
-        known = TABLES[table] | CONTROLS
+            raise UsageError(f"There is no table {table} to train: choose one of {', '.join(map(str, TABLES))}.")
+        undefined = UNDEFINED.get(table, {})
+        known = [*TABLES[table], *undefined, *CONTROLS]
         for row in rows:
             if row not in known:
                 raise UnknownKeyError(row, known, f"table {table}")
-        wanted = {row: system for row, system in known.items() if row in (rows or TABLES[table])}
+        rows = rows or [*TABLES[table], *undefined]
+        left_out = [f"Row {row} is left out: {why}." for row, why in undefined.items() if row in rows]
+        wanted = {row: system for row, system in (TABLES[table] | CONTROLS).items() if row in rows}
+        if not wanted:
+            raise UsageError(" ".join(left_out))
         lack = take_inventory(find_cases(self.data)).lack("dwi")
-        left_out = [row for row, system in wanted.items() if lack and SYSTEMS[system].needs_dwi]
-        sentences = tuple(f"{lack}: row {row} is left out." for row in left_out)
-        return {row: system for row, system in wanted.items() if row not in left_out}, sentences
+        chosen = {row: system for row, system in wanted.items() if not (lack and row_named(system).needs_dwi)}
+        if not chosen:
+            raise InputError(f"{lack}, which every row asked for is trained with: take other rows, or other cases.")
+        left_out += [f"{lack}: row {row} is left out." for row in wanted if row not in chosen]
+        return chosen, tuple(left_out)
 
     def run(
         self,
@@ -103,10 +114,10 @@ class Reproduction:
         on_progress: OnProgress | None = None,
         on_case: Callable[[int, int], None] | None = None,
     ) -> None:
-        """Train and evaluate a system, as far as that is still to do.
+        """Train and evaluate a system, or the members of an ensemble and then that, as far as it is still to do.
 
         Args:
-            system: its name.
+            system: its name, or the ensemble's.
             seed: of initial weights and the order of slices.
             on_progress: called at every step of the training.
             on_case: called with the number of test cases scored and of all.
@@ -115,8 +126,18 @@ class Reproduction:
             InputError, UsageError, GuardError: as :func:`ctpdeploy.train.train` and
                 :func:`ctpdeploy.runtime.cohort.evaluation.evaluate_cases`.
         """
-        for folder, split in self._runs(system, seed):
-            self._run(folder, split, self.run_config(system, seed), on_progress, on_case)
+        for member, own_seed in self.members(system, seed):
+            self.run(member, own_seed, on_progress=on_progress, on_case=on_case)
+        for number, (folder, split) in enumerate(self._runs(system, seed)):
+            if system in ENSEMBLES:
+                runs = [fold_folders(self.folder(*run), self.folds)[number] for run in self.members(system, seed)]
+                self._run_ensemble(folder, runs, on_case)
+            else:
+                self._run(folder, split, self.run_config(system, seed), on_progress, on_case)
+
+    def members(self, system: str, seed: int) -> tuple[tuple[str, int], ...]:
+        """System and seed of the runs behind an ensemble; none behind a system."""
+        return ENSEMBLES[system].runs(seed) if system in ENSEMBLES else ()
 
     def _run(
         self,
@@ -144,8 +165,25 @@ class Reproduction:
             device=device,
             cache=self.cache,
         )
-        tested = find_cases(self.test) if self.test else self._of(summary.split.test)
-        scores = evaluate_cases(open_run(folder, device=device), tested, folder / EVALUATION, on_case=on_case)
+        self._evaluate(open_run(folder, device=device), summary.split, folder, on_case)
+
+    def _run_ensemble(self, folder: Path, runs: Sequence[Path], on_case: Callable[[int, int], None] | None) -> None:
+        """The mean of finished runs, as far as it is still to be evaluated."""
+        if read_summary(folder) is not None:
+            if not is_of(folder, self.out, runs):
+                raise UsageError(f"{folder} was made of other runs: remove it and have it made again.")
+            return
+        split, device = RunFolder(runs[0]).split(), self.device or default_device()
+        pipeline, calibration = open_ensemble(runs, self._of(split.validation), device=device, cache=self.cache)
+        write_ensemble(folder, self.out, runs, calibration)
+        self._evaluate(pipeline, split, folder, on_case)
+
+    def _evaluate(
+        self, pipeline: Pipeline, split: Split, folder: Path, on_case: Callable[[int, int], None] | None
+    ) -> None:
+        """Score the test cases."""
+        tested = find_cases(self.test) if self.test else self._of(split.test)
+        scores = evaluate_cases(pipeline, tested, folder / EVALUATION, on_case=on_case)
         for name, reason in scores["refused"].items():  # a row is of all test cases, or of none
             raise InputError(f"The test case {name} cannot be scored. {reason}")
         for name in scores["known"]:
@@ -175,10 +213,8 @@ class Reproduction:
         found = {}
         for row, system in TABLES[table].items():
             if summaries := self._summaries(system):
-                with torch.device("meta"):  # counted, not made
-                    chain = make_chain(system_named(system), self.run_config(system, self.seeds[0]))
-                weights = sum(p.numel() for p in chain.get_submodule("segmenter").parameters())
-                found[row] = measure(table, summaries, weights)
+                runs = self.members(system, self.seeds[0]) or [(system, self.seeds[0])]
+                found[row] = measure(table, summaries, sum(self._weights(*run) for run in runs))
         (self.out / f"table-{table}.csv").write_text(comparison_csv(table, found), encoding="utf-8")
         return found
 
@@ -186,6 +222,12 @@ class Reproduction:
         """Of the same rows what the source does not print (:func:`ctpdeploy.train.reproduction.comparison.beside`)."""
         found = {row: self._summaries(system) for row, system in TABLES[table].items()}
         return {row: beside(summaries) for row, summaries in found.items() if summaries}
+
+    def _weights(self, system: str, seed: int) -> int:
+        """Number of weights of a run's segmenter."""
+        with torch.device("meta"):  # counted, not made
+            chain = make_chain(system_named(system), self.run_config(system, seed))
+        return sum(p.numel() for p in chain.get_submodule("segmenter").parameters())
 
     def _summaries(self, system: str) -> list[dict[str, Any]]:
         """Summaries of the finished runs of a system, one a seed."""

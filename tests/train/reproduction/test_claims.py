@@ -51,6 +51,7 @@ def test_claims_hold_fail_or_lie_within_noise(tmp_path: Path, dice: np.ndarray):
     assert found["real_dwi", "dwi_olh"].published == pytest.approx(17.61)
     assert found["real_dwi", "dwi_olh"].measured.mean == pytest.approx((0.2 + noise).mean())
     assert found["dwi_olh", "dwi_ol"].verdict == "fails"
+    assert not any(claim.derived for claim in found.values())
     assert found["dwi_olh", "Fo"].verdict == "within noise"
     claims = tuple(found.values())
     assert tuple(claim.holm_p for claim in claims) == holm([claim.measured.p for claim in claims])
@@ -74,6 +75,18 @@ def test_less_is_better_of_volumes(tmp_path: Path, dice: np.ndarray):
         (claim,) = judged_claims(tmp_path, score=score)
         assert claim.verdict == "holds"
         assert np.sign(claim.measured.mean) == sign
+
+
+def test_claims_of_the_leaderboard_are_published_in_points(tmp_path: Path, dice: np.ndarray):
+    write(tmp_path, "dwi_olh", dice)
+    write(tmp_path, "liu", dice - 0.1)
+    write(tmp_path, "chen", dice + 0.1)
+    found = by_rows(judged_claims(tmp_path))
+    assert {rows: claim.published for rows, claim in found.items()} == {
+        ("ours", "liu"): pytest.approx(2.0),
+        ("ours", "chen"): pytest.approx(3.0),
+    }
+    assert [(claim.verdict, claim.derived) for claim in found.values()] == [("holds", True), ("fails", True)]
 
 
 def test_only_common_seeds_and_defined_cases_count(tmp_path: Path, dice: np.ndarray):

@@ -13,21 +13,25 @@ from support.training import StopError, stop
 
 from ctpdeploy.errors import InputError, UnknownKeyError, UsageError
 from ctpdeploy.paper.published import Cell, published_table
-from ctpdeploy.paper.systems import SYSTEMS, TABLES
+from ctpdeploy.paper.systems import ENSEMBLES, SYSTEMS, TABLES
+from ctpdeploy.runtime.cohort.case_score import brain_of
+from ctpdeploy.runtime.io.cases import find_cases
+from ctpdeploy.runtime.metrics.average_precision import average_precision
 from ctpdeploy.train import TrainConfig, open_run, train
 from ctpdeploy.train.reproduction import Reproduction
 from ctpdeploy.train.reproduction.comparison import beside, compare
 from ctpdeploy.train.reproduction.folds import read_folds
+from ctpdeploy.train.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")
 def reproduction(data: Path, tmp_path_factory: pytest.TempPathFactory, config: TrainConfig) -> Reproduction:
-    """All 30 systems for two epochs on two patients; a third one validates, a fourth one tests."""
+    """All systems and ensembles for two epochs on two patients; a third one validates, a fourth one tests."""
     work = Reproduction(
         data=data, out=tmp_path_factory.mktemp("reproduction") / "out", config=replace(config, epochs=2)
     )
-    for system in SYSTEMS:
-        work.run(system, seed=0)
+    for name in (*SYSTEMS, *ENSEMBLES):
+        work.run(name, seed=0)
     return work
 
 
@@ -208,6 +212,9 @@ def test_without_dwi_the_rows_that_need_one_are_left_out_and_named(
     assert len(sentences) == 6
     assert "None of the 4 cases has a DWI" in sentences[0]
     assert len(work.trainable(3)[0]) == 7
+    assert list(work.trainable(6)[0]) == ["chen", "garcia"]
+    with pytest.raises(InputError, match=r"has a DWI.*, which every row asked for is trained with"):
+        work.trainable(5, ["dwi_o", "dwi_olh"])
     with pytest.raises(InputError, match="without it these can be: fcn, unet"):
         train(bare, tmp_path / "run", config)
     assert train(bare, tmp_path / "cta", replace(config, system="cta", epochs=1)).epochs == 1
@@ -230,7 +237,78 @@ def test_summaries_of_an_earlier_version_have_less_beside_them() -> None:
 
 def test_unknown_tables_and_rows_are_refused(data: Path, tmp_path: Path, config: TrainConfig) -> None:
     work = Reproduction(data=data, out=tmp_path / "out", config=config)
-    with pytest.raises(UsageError, match="Table 6 has no systems"):
-        work.trainable(6)
+    with pytest.raises(UsageError, match="There is no table 7 to train"):
+        work.trainable(7)
     with pytest.raises(UnknownKeyError, match="did you mean 'dwi_olh'"):
         work.trainable(5, ["dwi_olhh"])
+
+
+def test_an_ensemble_is_evaluated_on_the_mean_of_its_members(data: Path, tmp_path: Path, config: TrainConfig) -> None:
+    work = Reproduction(data=data, out=tmp_path / "out", config=replace(config, epochs=1))
+    for member, seed in ENSEMBLES["garcia"].runs(0)[:2]:
+        work.run(member, seed)
+    with pytest.raises(StopError):
+        work.run("garcia", 0, on_progress=stop)  # the third member
+    assert work.summary("garcia", 0) is None
+    work.run("garcia", 0)
+    runs = [work.folder("garcia_unet", seed) for seed in range(3)]
+    assert [RunFolder(run).config().seed for run in runs] == [0, 1, 2]
+    assert [folder.name for folder in sorted(work.out.iterdir())] == ["garcia", "garcia_unet"]
+    split = RunFolder(runs[0]).split()
+    (tested,) = (case for case in find_cases(data) if case.name in split.test)
+    case = tested.read()
+    apart = [open_run(run).predict(case).probability for run in runs]
+    lesion = case.lesion
+    assert lesion is not None
+    scores = json.loads((work.folder("garcia", 0) / "evaluation/scores.json").read_text())
+    own = average_precision(np.mean(apart, axis=0), lesion, brain_of(case) | lesion)
+    assert [score["case"] for score in scores] == list(split.test)
+    assert scores[0]["networks"]["ap"] == pytest.approx(own, rel=1e-5)
+
+
+def test_an_ensemble_goes_on_and_is_of_the_runs_beside_it(data: Path, tmp_path: Path, config: TrainConfig) -> None:
+    work = Reproduction(data=data, out=tmp_path / "out", config=replace(config, epochs=1))
+    work.run("chen", 0)
+    record = json.loads((work.folder("chen", 0) / "ensemble.json").read_text())
+    assert list(record["members"]) == ["chen_unet/seed-0", "chen_r2unet/seed-0", "chen_seunet/seed-0"]
+    assert record["calibration"]["cases"] == 1
+    before = {file: file.stat().st_mtime_ns for file in work.out.rglob("*.json")}
+    work.run("chen", 0)
+    assert before == {file: file.stat().st_mtime_ns for file in work.out.rglob("*.json")}
+    measured = work.measured(6)
+    assert list(measured) == ["chen"]
+    assert measured["chen"].scans == 1
+    rows = list(csv.DictReader((work.out / "table-6.csv").read_text(encoding="utf-8").splitlines()))
+    assert {(row["row"], row["column"], row["derived"]) for row in rows} == {
+        ("chen", column, "yes") for column in ("dice", "precision", "recall")
+    }
+    other = replace(work, config=replace(config, epochs=2))
+    with pytest.raises(UsageError, match=r"chen_unet/seed-0 was made with another configuration"):
+        other.run("chen", 0)
+    for member, seed in ENSEMBLES["chen"].runs(0):
+        shutil.rmtree(work.folder(member, seed))
+    with pytest.raises(UsageError, match=r"chen/seed-0 was made of other runs"):
+        other.run("chen", 0)
+
+
+def test_folds_of_an_ensemble_are_those_of_its_members(data: Path, tmp_path: Path, config: TrainConfig) -> None:
+    work = Reproduction(data=data, out=tmp_path / "out", config=replace(config, epochs=1), folds=2)
+    work.run("garcia", 0)
+    for fold, split in enumerate(read_folds(work.out), start=1):
+        scores = json.loads((work.folder("garcia", 0) / f"fold-{fold}/evaluation/scores.json").read_text())
+        assert [score["case"] for score in scores] == list(split.test)
+        record = json.loads((work.folder("garcia", 0) / f"fold-{fold}/ensemble.json").read_text())
+        assert list(record["members"]) == [f"garcia_unet/seed-{seed}/fold-{fold}" for seed in range(3)]
+    assert work.measured(6)["garcia"].scans == 4
+
+
+def test_what_no_text_defines_is_left_out_with_a_sentence(data: Path, tmp_path: Path, config: TrainConfig) -> None:
+    work = Reproduction(data=data, out=tmp_path / "out", config=config)
+    for rows in ((), ("ours", "liu", "chen", "hu", "garcia")):
+        chosen, sentences = work.trainable(6, rows)
+        assert chosen == {"ours": "dwi_olh", "liu": "liu", "chen": "chen", "garcia": "garcia"}
+        assert len(sentences) == 1
+        assert sentences[0].startswith("Row hu is left out: the source names a multi-level 3D refinement module")
+    assert work.trainable(6, ["liu"])[1] == ()
+    with pytest.raises(UsageError, match=r"Row hu is left out: .* nor the steps of the other\."):
+        work.trainable(6, ["hu"])

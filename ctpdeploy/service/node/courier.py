@@ -1,0 +1,82 @@
+"""Courier: results to one archive, one after the other, again and again until each is there or needs a person."""
+
+import logging
+import threading
+from pathlib import Path
+from typing import Final
+
+from ctpdeploy.service.archive import Archive, TransientError
+from ctpdeploy.service.delivery import Patience
+from ctpdeploy.service.node.ledger import Delivery, DeliveryState, Ledger
+from ctpdeploy.service.node.settings import ArchiveConfig
+from ctpdeploy.service.push import push_results
+
+__all__ = ["Courier"]
+
+_log = logging.getLogger(__package__)
+
+_FIRST_WAIT, _LONGEST_WAIT = 2.0, 600.0
+"""Seconds after a try that may go well later; doubled each time up to the second."""
+
+_DAY: Final = 86400.0
+
+
+class Courier:
+    """The courier to one archive.
+
+    Args:
+        config: of the archive.
+        archive: the way to it.
+        ledger: of the node.
+        results: folder of results.
+    """
+
+    def __init__(self, config: ArchiveConfig, archive: Archive, ledger: Ledger, results: Path) -> None:
+        self._config, self._archive, self._ledger, self._results = config, archive, ledger, results
+
+    def run(self, stop: threading.Event, wake: threading.Event) -> None:
+        """Deliver whatever is due until it is stopped.
+
+        Args:
+            stop: set to stop when the result at hand is settled.
+            wake: set when there may be something to do.
+        """
+        while not stop.is_set():
+            if not self.next():
+                wake.wait(0.5)
+                wake.clear()
+
+    def next(self) -> bool:
+        """Try to deliver a result; whether there was one."""
+        delivery = self._ledger.due(self._archive.address)
+        if delivery is None:
+            return False
+        try:
+            reason, may_pass = self._push(delivery)
+        except Exception as error:  # noqa: BLE001  of this result alone
+            reason, may_pass = f"Unexpected {type(error).__name__} ({error}).", False
+        if not reason:
+            self._ledger.settle(delivery, DeliveryState.DELIVERED)
+        elif may_pass and self._ledger.now() - delivery.made < self._config.give_up_days * _DAY:
+            wait = min(_FIRST_WAIT * 2 ** min(delivery.tries, 20), _LONGEST_WAIT)
+            self._ledger.settle(delivery, DeliveryState.WAITING, reason, wait=wait)
+        else:
+            self._ledger.settle(delivery, DeliveryState.FAILED, reason)
+        _log.log(
+            logging.WARNING if reason else logging.INFO,
+            "result %s, version %d: try %d %s", delivery.result, delivery.version, delivery.tries + 1,
+            "failed" if reason else "delivered",
+        )  # fmt: skip
+        return True
+
+    def _push(self, delivery: Delivery) -> tuple[str, bool]:
+        """Why a result is not in the archive, empty where it is, and whether it may be later."""
+        folder = self._results / delivery.result
+        only = self._config.only or None
+        push = push_results([folder], self._archive, only=only, patience=Patience(tries=1))
+        if push.without_dicom:
+            return "The result has no DICOM objects of those that this archive is sent.", False
+        error = push.refused.get(folder.name)
+        outcomes = push.deliveries[folder.name].outcomes if folder.name in push.deliveries else ()
+        may_pass = isinstance(error, TransientError) or any(one.transient or one.state == "unsent" for one in outcomes)
+        return push.failures.get(folder.name, ""), may_pass
