@@ -2,7 +2,7 @@
 # make test   environment, installation, tests
 # make bench  the README's figures measured again, beside what it says; WIDTH=16 is a quick look, 64 what it speaks of
 # make campaign  N spoiled cases from SEED on, none of which may give a wrong mask unsaid; N / 2 wrong bundles on each
-#             engine of the CPU; N / 100 killed runs, N / 10 kills of a node; a soak
+#             engine of the CPU; N / 100 killed runs, N / 10 kills of a node, 5 N / 2 attacks on it; a soak
 # make lint   style, types, import contracts
 # make docs   the documents as a site, in site/
 # make wheels what an index takes, in dist/, checked and installed
@@ -61,6 +61,7 @@ campaign: $(VENV)/installed
 	  --backend $$backend --count $$(( $(N) / 2 )) --seed $(SEED) --work $(CAMPAIGN) || exit 1; done
 	PYTHONPATH=tests $(BIN)/python -m campaign kills --count $$(( $(N) / 100 )) --seed $(SEED) --work $(CAMPAIGN)
 	PYTHONPATH=tests $(BIN)/python -m campaign node --count $$(( $(N) / 10 )) --seed $(SEED) --work $(CAMPAIGN)
+	PYTHONPATH=tests $(BIN)/python -m campaign hostile --count $$(( $(N) * 5 / 2 )) --seed $(SEED) --work $(CAMPAIGN)
 	PYTHONPATH=tests $(BIN)/python -m campaign soak --count 300 --work $(CAMPAIGN)
 
 lint: $(VENV)/installed

@@ -5,8 +5,10 @@ maps that a scanner made: exit code 1 where one gave a wrong mask without a word
 bundle wrong and seals it again: exit code 1 where it was neither refused in a sentence nor answered as before; half
 are of a small network with every operator, half of trained ones. ``kills`` ends runs over a folder by SIGKILL: exit
 code 1 where a result was not whole, or another. ``node`` ends a node in the same way while a quarter as many studies
-are sent to it: exit code 1 where a result did not arrive, or another one did. ``soak`` runs case after case in one
-process: exit code 1 where it grew. Patients and a bundle are made in the folder of work, and used again.
+are sent to it: exit code 1 where a result did not arrive, or another one did. ``hostile`` sends it what is broken:
+exit code 1 where that became a result, left something behind, or slowed a good sender to half. ``soak`` runs case
+after case in one process: exit code 1 where it grew. Patients and a bundle are made in the folder of work, and used
+again.
 """
 
 import argparse
@@ -19,6 +21,7 @@ from pathlib import Path
 
 from campaign import kills, node_kills
 from campaign.campaign import Counts, failures, run
+from campaign.hostile import run_hostile
 from campaign.judge import FAILURES, Outcome
 from campaign.kills import run_kills
 from campaign.node_kills import run_node_kills
@@ -39,6 +42,8 @@ from ctpdeploy.runtime.gate.inspection import repeat_gate
 from ctpdeploy.train import PRESETS
 
 TEST_CASES, TEST_SEED = 8, 3
+SLOWEST = 2.0
+"""How many times as long a good sender may take while others misbehave."""
 VERDICTS = ("same", "said", "refused", *FAILURES)
 
 
@@ -161,6 +166,17 @@ def kill_node(bundle: Path, _: list[Path], options: argparse.Namespace) -> int:
     return failed
 
 
+def attack_node(bundle: Path, _: list[Path], options: argparse.Namespace) -> int:
+    """A node that hostile senders call while a good one goes on; how much it should not have cost."""
+    warnings.simplefilter("ignore")  # pydicom's, of what is spoiled here
+    toll = run_hostile(bundle, options.work / "hostile", count=options.count, seed=options.seed)
+    print(toll)
+    print(
+        f"{options.count} attacks: a good sender took {toll.slowdown:.2f} times as long; {toll.faults() or 'no faults'}."
+    )
+    return len(toll.faults()) + (toll.slowdown > SLOWEST)
+
+
 def last(bundle: Path, cases: list[Path], options: argparse.Namespace) -> int:
     """Cases in one process; 1 if it grew."""
     with Pipeline.open(bundle, options.backend) as pipeline:
@@ -182,6 +198,7 @@ KINDS = {
     "bundles": spoil_bundles,
     "kills": kill,
     "node": kill_node,
+    "hostile": attack_node,
     "soak": last,
 }
 

@@ -7,14 +7,10 @@ in the archive, as ``infer`` makes it, and nothing may lie in the node's folder 
 import os
 import shutil
 import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -25,30 +21,15 @@ from support.archives import Node as Archive
 from support.archives import dicom_node
 from support.nodes import images_of, send_images, until
 
+from campaign.node_process import free_port, ledger_of, node_process, write_settings
 from ctpdeploy.phantom import PhantomConfig, write_dataset
 from ctpdeploy.runtime import Pipeline, find_cases, infer_cases
-from ctpdeploy.service.node.ledger import DeliveryState, Ledger, StudyState
+from ctpdeploy.service.node.ledger import DeliveryState, StudyState
 
 FAILURES = ("LOST", "OTHER", "TWICE", "LEFT")
 """A result that never came; one that is another than undisturbed; one sent anew as another object; files unknown."""
 
 SENDERS = 3
-
-_SETTINGS = """
-bundle = "{bundle}"
-folder = "node"
-backend = "ort-cpu"
-[listen]
-port = {port}
-[complete]
-settle_s = 1.0
-quiet_s = 20.0
-[[senders]]
-title = "CT1"
-address = "127.0.0.1"
-[[archives]]
-address = "ARCHIVE@127.0.0.1:{archive}"
-"""
 
 
 def run_node_kills(
@@ -80,20 +61,19 @@ def run_node_kills(
     rng = np.random.default_rng(seed)
     down = threading.Event()
     with dicom_node(Archive(answer=lambda *_: 0xA700 if down.is_set() else 0x0000)) as archive:
-        port = _free_port()
-        settings = work / "node.toml"
-        settings.write_text(_SETTINGS.format(bundle=bundle.absolute(), port=port, archive=archive.port))
+        port = free_port()
+        settings = write_settings(work, bundle, port, archive.port)
         threads = [threading.Thread(target=_send, args=(port, sent[n::SENDERS])) for n in range(SENDERS)]
         for thread in threads:
             thread.start()
         for number in range(count):
             (down.set if rng.random() < 1 / 3 else down.clear)()
-            with _running(settings) as child:
+            with node_process(settings) as child:
                 time.sleep(float(rng.uniform(0.5, 6.0)))
                 os.killpg(child.pid, signal.SIGKILL)
             on_kill(number, len(archive.received))
         down.clear()
-        with _running(settings) as child:
+        with node_process(settings) as child:
             for thread in threads:
                 thread.join()
             until(lambda: _all_done(work, studies), seconds=600.0)
@@ -122,25 +102,10 @@ def _send(port: int, studies: Sequence[Sequence[Path]]) -> None:
                 time.sleep(0.3)
 
 
-@contextmanager
-def _running(settings: Path) -> "Iterator[subprocess.Popen[bytes]]":
-    command = [sys.executable, "-m", "ctpdeploy", "serve", str(settings)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    with (settings.parent / "log").open("ab") as log:
-        child = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
-    try:
-        yield child
-    finally:
-        if child.poll() is None:
-            os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
-
-
 def _all_done(work: Path, studies: int) -> bool:
-    file = work / "node" / "ledger.sqlite"
-    if not file.exists():
+    if not (work / "node" / "ledger.sqlite").exists():
         return False
-    ledger = Ledger(file)
+    ledger = ledger_of(work)
     try:
         known, deliveries = ledger.studies(), ledger.deliveries()
         return (
@@ -176,7 +141,7 @@ def _judged(bundle: Path, work: Path, archive: Archive) -> Iterator[str]:
 
 def _left(work: Path) -> str:
     """Whether all in the node's folder is known to its ledger."""
-    ledger = Ledger(work / "node" / "ledger.sqlite")
+    ledger = ledger_of(work)
     known = {study.key for study in ledger.studies()}
     names = {result.name for key in known for result in ledger.results(key)}
     ledger.close()
@@ -186,8 +151,3 @@ def _left(work: Path) -> str:
     strange += list((spool / "incoming").iterdir())
     strange += [path for key in known for path in (spool / key).iterdir() if path.name not in ("images", "beside")]
     return "LEFT" if strange else "well"
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])

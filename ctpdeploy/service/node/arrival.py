@@ -1,12 +1,14 @@
 """Arrival: what has come of a study, and how it is known that all of it has.
 
 A series of CT perfusion can be counted: every position has the same number of images. It is also so after each whole
-phase, so the sender must have hung up as well, and a moment must have passed. Where the maker states how many images
-there are, no moment need pass. What cannot be counted, as phases that are series of their own, waits for silence.
+phase, so the sender must have hung up as well, and a moment must pass before a result may leave; computing need not
+wait for it. Where the maker states how many images there are, nothing need pass. What cannot be counted, as phases that
+are series of their own, waits for silence.
 """
 
 from collections import Counter
 from collections.abc import Hashable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -14,13 +16,13 @@ from ctpdeploy.runtime.dicom.header import Header
 from ctpdeploy.runtime.dicom.tags import Tag
 from ctpdeploy.service.node.settings import CompleteConfig
 
-__all__ = ["Arrival", "Completeness"]
+__all__ = ["Arrival", "Completeness", "Completion"]
 
 _FEWEST: Final = 5
 """Images at one position that make a series one over time."""
 
 _PATIENCE: Final = 3.0
-"""A pause so many times the longest yet is the end."""
+"""A pause so many times the longest yet is an end."""
 
 
 class Completeness(StrEnum):
@@ -29,6 +31,19 @@ class Completeness(StrEnum):
     COUNTED = "counted"
     FULL = "full grid"
     QUIET = "silence"
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A study that is complete.
+
+    Attributes:
+        completeness: how it is known.
+        hold: s for which no result may leave, since more may come.
+    """
+
+    completeness: Completeness
+    hold: float = 0.0
 
 
 class Arrival:
@@ -67,17 +82,16 @@ class Arrival:
         """Take note that a sender has hung up."""
         self._senders.discard(sender)
 
-    def complete(self, now: float) -> Completeness | None:
+    def complete(self, now: float) -> Completion | None:
         """How it is known that all has come; None where it is not yet."""
         over_time = [series for series in self._series.values() if series.over_time]
         gone = not self._senders
         if over_time and all(series.counted for series in over_time) and (gone or self._alone):
-            return Completeness.COUNTED
-        silence = now - self._last
-        moment = max(self._config.settle_s, _PATIENCE * self._longest)
-        if over_time and all(series.full for series in over_time) and gone and silence >= moment:
-            return Completeness.FULL
-        return Completeness.QUIET if silence >= max(self._config.quiet_s, moment) else None
+            return Completion(Completeness.COUNTED)
+        silence, pause = now - self._last, _PATIENCE * self._longest
+        if over_time and all(series.full for series in over_time) and gone and silence >= pause:
+            return Completion(Completeness.FULL, max(self._config.settle_s - silence, 0.0))
+        return Completion(Completeness.QUIET) if silence >= max(self._config.quiet_s, pause) else None
 
 
 class _Series:

@@ -23,8 +23,8 @@ _SCHEMA: Final = 1
 _TABLES: Final = """
 CREATE TABLE study (
   key TEXT PRIMARY KEY, state TEXT NOT NULL, images INTEGER NOT NULL DEFAULT 0,
-  completeness TEXT NOT NULL DEFAULT '', tries INTEGER NOT NULL DEFAULT 0, due REAL NOT NULL DEFAULT 0,
-  reason TEXT NOT NULL DEFAULT '', received REAL NOT NULL, changed REAL NOT NULL
+  completeness TEXT NOT NULL DEFAULT '', hold REAL NOT NULL DEFAULT 0, tries INTEGER NOT NULL DEFAULT 0,
+  due REAL NOT NULL DEFAULT 0, reason TEXT NOT NULL DEFAULT '', received REAL NOT NULL, changed REAL NOT NULL
 ) STRICT;
 CREATE TABLE result (
   name TEXT PRIMARY KEY, study TEXT NOT NULL REFERENCES study (key) ON DELETE CASCADE, version INTEGER NOT NULL,
@@ -69,6 +69,7 @@ class Study:
         state: where it is.
         images: instances that were there when it was found complete.
         completeness: how it was known to be complete; empty where it is not.
+        hold: until when its results may not leave, since more of it may come, s since 1970.
         tries: of computing, since it was complete.
         due: when the next is, s since 1970.
         reason: why it failed, or has no scan.
@@ -80,6 +81,7 @@ class Study:
     state: StudyState
     images: int
     completeness: str
+    hold: float
     tries: int
     due: float
     reason: str
@@ -176,23 +178,32 @@ class Ledger:
     # studies
 
     def receive(self, key: str) -> None:
-        """An instance of a study has come: it is there, and it is being received, whatever it was before."""
+        """An instance of a study has come: it is there, and it is being received, whatever it was before.
+
+        Results that have not begun to leave are none any more.
+        """
         now = self._clock()
         with self._transaction():
+            self._base.execute(
+                "DELETE FROM result WHERE study = ? AND name IN (SELECT result FROM delivery) AND NOT EXISTS "
+                "(SELECT 1 FROM delivery WHERE result = name AND (tries > 0 OR version > 1 OR due <= ?))",
+                (key, now),
+            )
             self._base.execute(
                 "INSERT INTO study (key, state, received, changed) VALUES (?1, ?2, ?3, ?3) ON CONFLICT (key) DO UPDATE "
                 "SET state = ?2, changed = ?3, tries = 0, due = 0, reason = '' WHERE state <> ?2",
                 (key, StudyState.RECEIVING, now),
             )
 
-    def complete(self, key: str, *, images: int, completeness: str) -> None:
-        """A study that was being received is complete."""
+    def complete(self, key: str, *, images: int, completeness: str, hold: float = 0.0) -> None:
+        """A study that was being received is complete; its results may leave after some seconds."""
         self._study(
             key,
             StudyState.RECEIVING,
             state=StudyState.COMPLETE,
             images=images,
             completeness=completeness,
+            hold=self._clock() + hold,
             tries=0,
             due=0.0,
         )
@@ -209,7 +220,7 @@ class Ledger:
     def done(self, study: Study, *, results: Mapping[str, str], archives: Sequence[str], reason: str = "") -> None:
         """A study has its results; each that is new is to be delivered to each archive.
 
-        If more of the study came meanwhile, it stays in the state that this made it.
+        If more of the study came meanwhile, nothing changes: it is computed again when that is complete.
 
         Args:
             study: as it was claimed.
@@ -219,6 +230,9 @@ class Ledger:
         """
         now = self._clock()
         with self._transaction():
+            present = self.study(study.key)
+            if present is None or present.state is not StudyState.COMPUTING:
+                return
             self._study(study.key, StudyState.COMPUTING, state=StudyState.DONE, reason=reason)
             known = {result.name: result for result in self.results(study.key)}
             for name, digest in results.items():
@@ -234,11 +248,11 @@ class Ledger:
                 )
                 for archive in archives:
                     self._base.execute(
-                        "INSERT INTO delivery (result, archive, version, state, made, changed) "
-                        "VALUES (?, ?, ?, ?, ?5, ?5) ON CONFLICT (result, archive) DO UPDATE SET "
-                        "version = excluded.version, state = excluded.state, tries = 0, due = 0, reason = '', "
-                        "made = excluded.made, changed = excluded.changed",
-                        (name, archive, version, DeliveryState.WAITING, now),
+                        "INSERT INTO delivery (result, archive, version, state, due, made, changed) "
+                        "VALUES (?, ?, ?, ?, ?, ?6, ?6) ON CONFLICT (result, archive) DO UPDATE SET "
+                        "version = excluded.version, state = excluded.state, tries = 0, due = excluded.due, "
+                        "reason = '', made = excluded.made, changed = excluded.changed",
+                        (name, archive, version, DeliveryState.WAITING, study.hold, now),
                     )
 
     def fail(self, key: str, reason: str, *, state: StudyState = StudyState.FAILED) -> None:

@@ -19,6 +19,9 @@ _SLOWEST: Final = 64 * 1024
 
 _AT_ONCE: Final = 2**16
 
+_QUICKACK: Final = getattr(socket, "TCP_QUICKACK", None)
+"""Of Linux: acknowledge at once; it has to be asked for again and again (tcp(7))."""
+
 
 class Line:
     """The receiving end of a socket.
@@ -68,6 +71,10 @@ class Line:
             if left <= 0:
                 raise TimeoutError("the peer is too slow")
             self._connection.settimeout(left)
+            if (
+                _QUICKACK is not None
+            ):  # DCMTK and those built on it hold a message's end back until its begin is acknowledged
+                self._connection.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
             piece = self._connection.recv(min(count - len(taken), _AT_ONCE))
             if not piece:
                 break

@@ -116,13 +116,15 @@ class Reception:
         """
         with self.lock:
             for key, arrival in list(self._arrivals.items()):
-                if completeness := arrival.complete(self._clock()):
+                if completion := arrival.complete(self._clock()):
                     del self._arrivals[key]
                     if len(arrival.patients) > 1:
                         self._ledger.refuse(key, _TWO_PATIENTS)
                     else:
-                        self._ledger.complete(key, images=arrival.images, completeness=completeness)
-                    _log.info("study %s: %d images have come (%s)", key, arrival.images, completeness)
+                        self._ledger.complete(
+                            key, images=arrival.images, completeness=completion.completeness, hold=completion.hold
+                        )
+                    _log.info("study %s: %d images have come (%s)", key, arrival.images, completion.completeness)
                     self._on_complete()
             return 0.05 if self._arrivals else 0.5
 

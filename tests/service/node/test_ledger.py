@@ -90,8 +90,29 @@ def test_another_result_is_a_version_more_and_goes_again(ledger: Ledger):
 def test_a_study_that_grows_while_it_is_computed_is_received_again(ledger: Ledger):
     study = computing(ledger)
     ledger.receive("a")
-    ledger.done(study, results={"a": "digest"}, archives=[])
+    ledger.done(study, results={"a": "digest"}, archives=[PACS])
     assert state(ledger) is StudyState.RECEIVING
+    assert (ledger.results("a"), ledger.deliveries()) == ([], [])
+
+
+def test_a_result_is_held_back_while_more_may_come(ledger: Ledger, clock: Clock):
+    """What grows meanwhile has never had another result."""
+    ledger.receive("a")
+    ledger.complete("a", images=38, completeness="full grid", hold=2.0)
+    study = ledger.claim()
+    assert study
+    ledger.done(study, results={"a": "digest"}, archives=[PACS])
+    assert ledger.due(PACS) is None
+    clock.now += 1
+    ledger.receive("a")
+    clock.now += 5
+    assert ledger.due(PACS) is None
+    ledger.done(computing(ledger), results={"a": "other"}, archives=[PACS])
+    delivery = ledger.due(PACS)
+    assert delivery
+    assert delivery.version == 1
+    ledger.receive("a")
+    assert ledger.due(PACS)  # it may be under way
 
 
 def test_what_a_killed_node_was_computing_is_computed_again(tmp_path: Path, ledger: Ledger):

@@ -12,7 +12,9 @@ from ctpdeploy.service.node.line import Line
 
 @pytest.fixture
 def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
-    one, other = socket.socketpair()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        other = socket.create_connection(server.getsockname())
+        one, _ = server.accept()
     with one, other:
         yield one, other
 
@@ -24,6 +26,32 @@ def line(connection: socket.socket, **limits: float) -> Line:
 def test_what_is_sent_arrives(pair: tuple[socket.socket, socket.socket]):
     pair[1].sendall(bytes(range(200)))
     assert line(pair[0]).receive(200) == bytes(range(200))
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_QUICKACK"), reason="of Linux")
+def test_a_sender_that_waits_for_its_first_half_to_be_acknowledged_waits_not(
+    pair: tuple[socket.socket, socket.socket],
+):
+    """Before each piece is read the kernel is asked to acknowledge at once, which it forgets by itself."""
+    asked: list[tuple[int, ...]] = []
+
+    class Watched:
+        def __getattr__(self, name: str) -> object:
+            return getattr(pair[0], name)
+
+        def setsockopt(self, *option: int) -> None:
+            asked.append(option)
+
+        def recv(self, count: int) -> bytes:
+            asked.append(())
+            return pair[0].recv(count)
+
+    pair[1].sendall(bytes(600))
+    one = line(Watched())  # type: ignore[arg-type]
+    one.receive(100)
+    one.receive(500)
+    assert asked[::2] == len(asked) // 2 * [(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)]
+    assert asked[1::2] == len(asked) // 2 * [()]
 
 
 def test_who_hangs_up_is_no_error(pair: tuple[socket.socket, socket.socket]):

@@ -45,14 +45,15 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def test_a_study_is_complete_once(bench: Bench, scan: list[Path]):
-    bench.take(scan)
+    bench.take(scan[:39])
     bench.reception.settle()
     assert (bench.states(), bench.woken) == ([StudyState.RECEIVING], 0)
-    bench.now = 3.0
+    bench.take(scan[39:])
     bench.reception.settle()
     bench.reception.settle()
     (study,) = bench.ledger.studies()
     assert (study.state, study.images, study.completeness) == (StudyState.COMPLETE, 40, "full grid")
+    assert 1.0 < study.hold - study.changed <= 2.0
     assert bench.woken == 1
 
 
