@@ -84,7 +84,7 @@ $(RELEASE)/installed: requirements/release.txt
 WHEEL = $(RELEASE)/bin/pip wheel --quiet --no-deps --no-build-isolation
 
 wheels: $(RELEASE)/installed
-	rm -f $(DIST)/ctpdeploy-*
+	rm -rf $(DIST)/ctpdeploy-* $(DIST)/unrepaired
 	$(RELEASE)/bin/python -m build --quiet --no-isolation --sdist --outdir $(DIST)
 	HATCH_BUILD_NO_HOOKS=true $(WHEEL) --wheel-dir $(DIST) $(DIST)/ctpdeploy-*.tar.gz
 	$(WHEEL) --wheel-dir $(DIST)/unrepaired $(DIST)/ctpdeploy-*.tar.gz
