@@ -171,9 +171,8 @@ def attack_node(bundle: Path, _: list[Path], options: argparse.Namespace) -> int
     warnings.simplefilter("ignore")  # pydicom's, of what is spoiled here
     toll = run_hostile(bundle, options.work / "hostile", count=options.count, seed=options.seed)
     print(toll)
-    print(
-        f"{options.count} attacks: a good sender took {toll.slowdown:.2f} times as long; {toll.faults() or 'no faults'}."
-    )
+    slower = f"a good sender took {toll.slowdown:.2f} times as long"
+    print(f"{options.count} attacks: {slower}; {', '.join(toll.faults()) or 'no faults'}.")
     return len(toll.faults()) + (toll.slowdown > SLOWEST)
 
 

@@ -1,6 +1,5 @@
 """Nodes of the tests: studies to send them, and a node that runs in a thread."""
 
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -121,9 +120,3 @@ def until(true: Callable[[], object], *, seconds: float = 60.0) -> None:
         if time.monotonic() > end:
             raise TimeoutError("what was waited for did not come")
         time.sleep(0.02)
-
-
-def storescu(port: int, images: Sequence[Path]) -> "subprocess.CompletedProcess[str]":
-    """Send objects by DCMTK."""
-    command = ["/usr/bin/storescu", "-aet", SENDER, "-aec", NODE_TITLE, "127.0.0.1", str(port), *map(str, images)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)

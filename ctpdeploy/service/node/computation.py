@@ -2,7 +2,6 @@
 
 import logging
 import os
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -54,18 +53,6 @@ class Computation:
         self._config, self._spool, self._ledger = config, spool, ledger
         self._results, self._pipeline, self._on_result = results, pipeline, on_result
         self._archives = [str(parse_address(archive.address)) for archive in config.archives]
-
-    def run(self, stop: threading.Event, wake: threading.Event) -> None:
-        """Compute whatever is complete until it is stopped.
-
-        Args:
-            stop: set to stop when the study at work is done.
-            wake: set when there may be something to do.
-        """
-        while not stop.is_set():
-            if not self.next():
-                wake.wait(0.5)
-                wake.clear()
 
     def next(self) -> bool:
         """Compute a study; whether there was one."""

@@ -1,7 +1,6 @@
 """Courier: results to one archive, one after the other, again and again until each is there or needs a person."""
 
 import logging
-import threading
 from pathlib import Path
 from typing import Final
 
@@ -29,26 +28,18 @@ class Courier:
         archive: the way to it.
         ledger: of the node.
         results: folder of results.
+
+    Attributes:
+        address: of the archive.
     """
 
     def __init__(self, config: ArchiveConfig, archive: Archive, ledger: Ledger, results: Path) -> None:
         self._config, self._archive, self._ledger, self._results = config, archive, ledger, results
-
-    def run(self, stop: threading.Event, wake: threading.Event) -> None:
-        """Deliver whatever is due until it is stopped.
-
-        Args:
-            stop: set to stop when the result at hand is settled.
-            wake: set when there may be something to do.
-        """
-        while not stop.is_set():
-            if not self.next():
-                wake.wait(0.5)
-                wake.clear()
+        self.address = archive.address
 
     def next(self) -> bool:
         """Try to deliver a result; whether there was one."""
-        delivery = self._ledger.due(self._archive.address)
+        delivery = self._ledger.due(self.address)
         if delivery is None:
             return False
         try:

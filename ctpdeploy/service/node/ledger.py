@@ -20,6 +20,10 @@ __all__ = ["Delivery", "DeliveryState", "Ledger", "Result", "Study", "StudyState
 
 _SCHEMA: Final = 1
 
+_MOST_ENDS: Final = 10
+"""Times that a node may end while it computes a study; it is a person's then."""
+
+
 _TABLES: Final = """
 CREATE TABLE study (
   key TEXT PRIMARY KEY, state TEXT NOT NULL, images INTEGER NOT NULL DEFAULT 0,
@@ -331,9 +335,13 @@ class Ledger:
         return bool(found)
 
     def resume(self) -> None:
-        """Take up what a node that was killed was computing."""
+        """Take up what a node that was killed was computing, unless it may be the study that kills it."""
         for study in self.studies(StudyState.COMPUTING):
-            self._study(study.key, StudyState.COMPUTING, state=StudyState.COMPLETE)
+            if study.tries < _MOST_ENDS:
+                self._study(study.key, StudyState.COMPUTING, state=StudyState.COMPLETE)
+            else:
+                reason = f"The node ended {study.tries} times while it computed this study: report it with its images."
+                self.fail(study.key, reason)
 
     def _study(self, key: str, expected: StudyState | None, **values: Any) -> None:  # noqa: ANN401  of its columns
         changes = ", ".join(f"{name} = ?" for name in (*values, "changed"))

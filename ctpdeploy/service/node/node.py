@@ -7,10 +7,9 @@
     FOLDER/results/STUDY/           result of a study; STUDY-1, STUDY-2, ... where it holds several scans
 """
 
-import logging
 import os
 import threading
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +21,7 @@ from ctpdeploy.service.node.computation import Computation
 from ctpdeploy.service.node.courier import Courier
 from ctpdeploy.service.node.ledger import Ledger
 from ctpdeploy.service.node.listener import Listener
+from ctpdeploy.service.node.loop import Loop
 from ctpdeploy.service.node.reception import Reception
 from ctpdeploy.service.node.retention import Retention
 from ctpdeploy.service.node.settings import NodeConfig
@@ -29,10 +29,11 @@ from ctpdeploy.service.node.spool import Spool
 
 __all__ = ["LEDGER", "RESULTS", "SPOOL", "Node"]
 
-_log = logging.getLogger(__package__)
-
 LEDGER, SPOOL, RESULTS = "ledger.sqlite", "spool", "results"
 _LOCK: Final = "lock"
+
+_IDLE: Final = 0.5
+"""Seconds between two looks at the ledger where nothing is to be done: others may change it too."""
 
 _RETENTION_EVERY: Final = 60.0
 """Seconds between two looks at what may be removed."""
@@ -59,45 +60,39 @@ class Node:
         self._lock = _locked(folder)
         self.results = folder / RESULTS
         self.results.mkdir(exist_ok=True)
-        self._stop = threading.Event()
-        self._wakes = [threading.Event() for _ in range(1 + len(config.archives))]
         self.ledger = Ledger(folder / LEDGER)
         self.spool = Spool(folder / SPOOL, durable=durable)
         self._pipeline = Pipeline.open(config.bundle, backend=config.backend, signer=signer)
-        self.reception = Reception(config, self.spool, self.ledger, on_complete=self._wakes[0].set)
+        self.reception = Reception(config, self.spool, self.ledger, on_complete=lambda: self._computing.wake())
         self.ledger.resume()
         self.reception.recover()
         self.listener = Listener(config, self.reception)
-        self._couriers = [
+        couriers = [
             Courier(one, open_archive(one, config.listen.title), self.ledger, self.results) for one in config.archives
         ]
+        computation = Computation(
+            config, self.spool, self.ledger, self.results, self._pipeline, on_result=self._wake_couriers
+        )
+        retention = Retention(config.retention, self.spool, self.ledger, self.results, guard=self.reception.lock)
+        self._computing = Loop("computation", lambda: _IDLE * (not computation.next()))
+        self._couriers = [Loop(f"courier to {one.address}", partial(_deliver, one)) for one in couriers]
+        self._others = [Loop("arrivals", self.reception.settle), Loop("retention", partial(_retain, retention))]
 
     def run(self) -> None:
         """Run until ``stop``; networks are used in the calling thread alone."""
+        loops = [*self._couriers, *self._others]
         threads = [
-            threading.Thread(target=target, name=name, daemon=True)
-            for name, target in (
-                ("listener", self.listener.serve),
-                ("arrivals", self._settle),
-                ("retention", self._retain),
-                *(
-                    (f"courier-{number}", _bound(courier.run, self._stop, wake))
-                    for number, (courier, wake) in enumerate(zip(self._couriers, self._wakes[1:], strict=True), start=1)
-                ),
-            )
+            threading.Thread(target=self.listener.serve, name="listener", daemon=True),
+            *(threading.Thread(target=loop.run, name=loop.name, daemon=True) for loop in loops),
         ]
         for thread in threads:
             thread.start()
-        computation = Computation(
-            self.config, self.spool, self.ledger, self.results, self._pipeline, on_result=self._deliver
-        )
         try:
-            computation.run(self._stop, self._wakes[0])
+            self._computing.run()
         finally:
-            self._stop.set()
             self.listener.close()
-            for wake in self._wakes:
-                wake.set()
+            for loop in loops:
+                loop.stop()
             for thread in threads:
                 thread.join(timeout=10.0)
             self.ledger.close()
@@ -106,30 +101,20 @@ class Node:
 
     def stop(self) -> None:
         """End ``run`` when what is at work is done."""
-        self._stop.set()
-        for wake in self._wakes:
-            wake.set()
+        self._computing.stop()
 
-    def _deliver(self) -> None:
-        for wake in self._wakes[1:]:
-            wake.set()
-
-    def _settle(self) -> None:
-        wait = 0.0
-        while not self._stop.wait(wait):
-            wait = self.reception.settle()
-
-    def _retain(self) -> None:
-        keep = self.config.retention
-        retention = Retention(keep, self.spool, self.ledger, self.results, guard=self.reception.lock)
-        while True:
-            retention.apply()
-            if self._stop.wait(_RETENTION_EVERY):
-                return
+    def _wake_couriers(self) -> None:
+        for courier in self._couriers:
+            courier.wake()
 
 
-def _bound(run: Callable[[threading.Event, threading.Event], None], *events: threading.Event) -> Callable[[], None]:
-    return lambda: run(*events)
+def _deliver(courier: Courier) -> float:
+    return _IDLE * (not courier.next())
+
+
+def _retain(retention: Retention) -> float:
+    retention.apply()
+    return _RETENTION_EVERY
 
 
 def _locked(folder: Path) -> int:

@@ -22,7 +22,7 @@ from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
 
-from ctpdeploy.errors import InputError
+from ctpdeploy.errors import InputError, UsageError
 from ctpdeploy.runtime.dicom.header import Header, read_header
 from ctpdeploy.runtime.dicom.kinds import is_own_result
 from ctpdeploy.runtime.dicom.tags import PARAMETRIC_MAP, Tag
@@ -74,12 +74,17 @@ class Spool:
     Args:
         folder: of this node alone.
         durable: wait until each instance has reached the disk; without, a power failure may lose what was acknowledged.
+
+    Raises:
+        UsageError: its file system has no hard links.
+        OSError: it cannot be written.
     """
 
     def __init__(self, folder: Path, *, durable: bool = True) -> None:
         self.folder = folder
         self._incoming, self._durable = folder / _INCOMING, durable
         self._incoming.mkdir(parents=True, exist_ok=True)
+        self._require_links()
 
     def receive(self, content: bytes) -> Received:
         """Write an instance to the disk.
@@ -176,6 +181,20 @@ class Spool:
     def free(self) -> int:
         """Bytes of the disk that are free."""
         return shutil.disk_usage(self.folder).free
+
+    def _require_links(self) -> None:
+        file = self._incoming / f"{uuid4().hex}.0.{zlib.crc32(b''):08x}"
+        link = file.with_suffix(".link")
+        file.touch()
+        try:
+            os.link(file, link)
+            link.unlink()
+        except OSError as error:
+            raise UsageError(
+                f"{self.folder} is on a file system without hard links ({error.strerror}): choose a local disk."
+            ) from error
+        finally:
+            file.unlink()
 
     def _known(self, path: Path) -> Received:
         header = read_header(path)

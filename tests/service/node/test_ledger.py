@@ -125,6 +125,15 @@ def test_what_a_killed_node_was_computing_is_computed_again(tmp_path: Path, ledg
     assert study.tries == 2
 
 
+def test_a_study_that_ends_its_node_again_and_again_is_left_to_a_person(ledger: Ledger):
+    computing(ledger)
+    for _ in range(9):
+        ledger.resume()
+        assert ledger.claim()
+    ledger.resume()
+    assert (state(ledger), ledger.claim()) == (StudyState.FAILED, None)
+
+
 def test_a_try_waits_its_time(ledger: Ledger, clock: Clock):
     computing(ledger)
     ledger.postpone("a", "The disk is full.", wait=10.0)

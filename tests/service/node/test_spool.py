@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
-from ctpdeploy.errors import InputError
+from ctpdeploy.errors import InputError, UsageError
 from ctpdeploy.runtime.dicom.tags import Tag
 from ctpdeploy.service.node.spool import Kept, Spool, study_key
 
@@ -104,6 +104,16 @@ def test_results_are_made_of_images_and_never_of_results(tmp_path: Path, images:
         assert received.is_image == (path == scan[1])
         assert spool.keep(received) is Kept.NEW
     assert len(spool.images(received.key)) == 1
+
+
+def test_a_file_system_without_links_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def unsupported(*_: object) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(os, "link", unsupported)
+    with pytest.raises(UsageError, match="without hard links"):
+        Spool(tmp_path)
+    assert not list((tmp_path / "incoming").iterdir())
 
 
 def test_a_removed_study_leaves_nothing(tmp_path: Path, content: bytes):
