@@ -5,6 +5,10 @@
 #             engine of the CPU; N / 100 killed runs, N / 10 kills of a node, 5 N / 2 attacks on it; a soak
 # make lint   style, types, import contracts
 # make docs   the documents as a site, in site/
+# make wheels what an index takes, in dist/, checked and installed
+# make locks  the requirements of each extra with their hashes, in requirements/; UPGRADE=--upgrade takes later versions
+# make sbom   what an installation with EXTRAS=cpu,dicom holds, as CycloneDX, in dist/
+# make wheelhouse  all that installing with EXTRAS takes, for a machine without a network, in wheelhouse/
 
 VENV ?= .venv
 PYTHON ?= python3
@@ -14,9 +18,14 @@ WIDTH ?= 64
 CAMPAIGN ?= campaign
 N ?= 2000
 SEED ?= 1
+DIST ?= dist
+EXTRAS ?= cpu
+WHEELHOUSE ?= wheelhouse
+UPGRADE ?=
 BIN := $(VENV)/bin
+RELEASE := $(VENV)-release
 
-.PHONY: demo test bench campaign lint docs clean
+.PHONY: demo test bench campaign lint docs wheels locks sbom wheelhouse clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/installed: pyproject.toml constraints.txt hatch_build.py $(wildcard ctpdeploy/runtime/backends/native/cpp/*)
@@ -66,5 +75,57 @@ lint: $(VENV)/installed
 docs: $(VENV)/installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
+$(RELEASE)/installed: requirements/release.txt
+	$(PYTHON) -m venv $(RELEASE)
+	$(RELEASE)/bin/pip install --quiet --require-hashes --requirement $<
+	touch $@
+
+# Both wheels are made from the sdist alone, by what the lock names. Without hooks nothing is compiled. auditwheel finds
+# patchelf on the path, and dates what it writes as hatchling does: who builds again gets the same files.
+WHEEL = $(RELEASE)/bin/pip wheel --quiet --no-deps --no-build-isolation
+
+wheels: $(RELEASE)/installed
+	rm -rf $(DIST)/ctpdeploy-* $(DIST)/unrepaired
+	$(RELEASE)/bin/python -m build --quiet --no-isolation --sdist --outdir $(DIST)
+	HATCH_BUILD_NO_HOOKS=true $(WHEEL) --wheel-dir $(DIST) $(DIST)/ctpdeploy-*.tar.gz
+	$(WHEEL) --wheel-dir $(DIST)/unrepaired $(DIST)/ctpdeploy-*.tar.gz
+	PATH="$(abspath $(RELEASE)/bin):$$PATH" SOURCE_DATE_EPOCH=1580601600 \
+	  $(RELEASE)/bin/auditwheel repair --wheel-dir $(DIST) $(DIST)/unrepaired/*.whl
+	rm -r $(DIST)/unrepaired
+	$(RELEASE)/bin/auditwheel show $(DIST)/*-manylinux_*.whl
+	$(RELEASE)/bin/twine check --strict $(DIST)/*.whl $(DIST)/*.tar.gz
+	$(RELEASE)/bin/python claims/distributions.py $(DIST)
+
+# The one for developers comes first: all others have the versions that tests run with.
+COMPILE = $(RELEASE)/bin/uv pip compile --universal --generate-hashes --no-annotate --quiet $(UPGRADE) \
+  --custom-compile-command 'make locks' --constraint constraints.txt
+EVERY_EXTRA = import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"])
+
+locks: $(RELEASE)/installed
+	$(COMPILE) --group release --output-file requirements/release.txt
+	$(COMPILE) pyproject.toml --extra dev --output-file requirements/dev.txt
+	for extra in $$($(PYTHON) -c '$(EVERY_EXTRA)'); do $(COMPILE) pyproject.toml --constraint requirements/dev.txt \
+	  --extra $$extra --output-file requirements/$$extra.txt || exit 1; done
+
+COMMA := ,
+LOCKED = --require-hashes $(patsubst %,--requirement requirements/%.txt,$(subst $(COMMA), ,$(EXTRAS)))
+
+$(DIST):
+	$(MAKE) wheels
+
+sbom: $(RELEASE)/installed | $(DIST)
+	rm -rf build/sbom
+	$(PYTHON) -m venv --without-pip build/sbom
+	$(RELEASE)/bin/pip --python build/sbom/bin/python install --quiet $(LOCKED)
+	$(RELEASE)/bin/pip --python build/sbom/bin/python install --quiet --no-deps --no-index --find-links $(DIST) ctpdeploy
+	$(RELEASE)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-format JSON \
+	  --output-file $(DIST)/ctpdeploy-$(EXTRAS).cdx.json build/sbom/bin/python
+
+wheelhouse: $(RELEASE)/installed | $(DIST)
+	rm -f $(WHEELHOUSE)/*.whl
+	$(RELEASE)/bin/pip wheel --quiet --wheel-dir $(WHEELHOUSE) $(LOCKED)
+	cp $(DIST)/*.whl $(WHEELHOUSE)
+	cd $(WHEELHOUSE) && sha256sum *.whl >SHA256SUMS
+
 clean:
-	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(RELEASE) build dist wheelhouse site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -34,6 +34,7 @@ __all__ = [
     "PeerError",
     "UnknownKeyError",
     "UsageError",
+    "install_with",
     "sentence_of",
 ]
 
@@ -107,7 +108,7 @@ class MissingPackageError(BackendError, ImportError):
     """An optional package is needed and not installed."""
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"The package '{package}' is not installed: run pip install 'ctpdeploy[{extra}]'.")
+        super().__init__(f"The package '{package}' is not installed: {install_with(extra)}.")
 
 
 class OutOfMemoryError(BackendError):
@@ -128,6 +129,11 @@ class PeerError(CtpdeployError, RuntimeError):
     """Another machine, such as an archive, cannot be reached or did not take what was sent to it."""
 
     exit_code = ExitCode.PEER
+
+
+def install_with(extra: str) -> str:
+    """The remedy for what an extra brings, in words: where ctpdeploy is had from, only who installed it knows."""
+    return f"install ctpdeploy with its extra {extra}"
 
 
 def sentence_of(error: Exception) -> str:

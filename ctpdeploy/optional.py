@@ -1,4 +1,4 @@
-"""Checks for optional packages, so that a missing one ends in the command that installs it."""
+"""Checks for optional packages, so that a missing one ends in the extra that brings it."""
 
 import importlib
 import importlib.util

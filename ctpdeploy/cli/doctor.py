@@ -29,7 +29,7 @@ _WIDTH: Final = 80
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False) -> None:
-    """List what this machine can do, and the commands that install what is missing."""
+    """List what this machine can do, and what would bring what is missing."""
     findings = examine()
     if as_json:
         print_json(findings)

@@ -7,7 +7,7 @@ import typer
 
 from ctpdeploy.cli.options import AnySignature, RequiredSignature, signer_of, with_emulator
 from ctpdeploy.cli.terminal import mean_and_std, print_json, print_lines, print_table, progress, say, say_found
-from ctpdeploy.errors import BatchError
+from ctpdeploy.errors import BatchError, install_with
 
 if TYPE_CHECKING:
     from ctpdeploy.runtime import CaseRef, Pipeline
@@ -90,7 +90,7 @@ def evaluate_with_progress(pipeline: "Pipeline", cases: "list[CaseRef]", out: Pa
         words = f"{len(known)} {are} that the networks were trained or validated on"
         say(f"Warning: {words}, {known[0]} among them: such scores flatter.")
     if not ssim and summary["networks"]["global_psnr"]["n"]:
-        say("SSIM was not measured: run pip install 'ctpdeploy[evaluate]'.")
+        say(f"SSIM was not measured: {install_with('evaluate')}.")
     return summary
 
 

@@ -35,15 +35,15 @@ def test_doctor_says_what_builds_and_what_is_missing(
     monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
     assert run(["doctor", "--json"]) == ExitCode.DONE
     findings = json.loads(capsys.readouterr().out)
-    assert "pip install 'ctpdeploy[tensorrt]'" in findings["builders"]["tensorrt"]
-    assert "pip install 'ctpdeploy[rtx]'" in findings["builders"]["tensorrt-rtx"]
+    assert "install ctpdeploy with its extra tensorrt" in findings["builders"]["tensorrt"]
+    assert "install ctpdeploy with its extra rtx" in findings["builders"]["tensorrt-rtx"]
     assert all(findings["backends"][name] for name in findings["builders"])
     assert findings["gpus"]["found"] or findings["gpus"]["none_because"]
     assert run(["doctor"]) == ExitCode.DONE
     printed = capsys.readouterr().out
     assert "builder of engines" in printed
     assert max(len(line) for line in printed.splitlines()) <= 88  # the name of the system may be longer than a terminal
-    assert printed.count("ctpdeploy[tensorrt]") == 1  # a reason stands once, however many share it
+    assert " ".join(printed.split()).count("extra tensorrt.") == 1  # a reason stands once, however many share it
     assert "not ready (1)" in printed
 
 
@@ -52,7 +52,7 @@ def test_doctor_says_which_extras_are_there(monkeypatch: pytest.MonkeyPatch, cap
     assert run(["doctor", "--json"]) == ExitCode.DONE
     rooms = json.loads(capsys.readouterr().out)["rooms"]
     assert (rooms["dicom"], rooms["sign"], rooms["train"]) == (None, None, None)
-    assert "pip install 'ctpdeploy[node]'" in rooms["node"]
+    assert "install ctpdeploy with its extra node" in rooms["node"]
     assert run(["doctor"]) == ExitCode.DONE
     assert "push to archives" in capsys.readouterr().out
 

@@ -90,7 +90,7 @@ def test_a_key_that_will_not_do_is_found_before_the_work(
         assert message in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "model_signing", None)
     assert run([*arguments, str(private)]) == ExitCode.BACKEND
-    assert "pip install 'ctpdeploy[sign]'" in capsys.readouterr().err
+    assert "install ctpdeploy with its extra sign" in capsys.readouterr().err
     assert not (tmp_path / "a.ctpbundle").exists()
 
 

@@ -1,4 +1,4 @@
-"""Heads of either anatomy: tissues, shell, variety; the MNI atlas the right way round, or the pip command."""
+"""Heads of either anatomy: tissues, shell, variety; the MNI atlas the right way round, or the extra that brings it."""
 
 import numpy as np
 import pytest

@@ -5,5 +5,5 @@ import pytest
 from ctpdeploy.optional import available
 
 needs_nilearn = pytest.mark.skipif(
-    not available("nilearn"), reason="nilearn is not installed: pip install 'ctpdeploy[mni]'"
+    not available("nilearn"), reason="nilearn is not installed: install ctpdeploy with its extra mni"
 )

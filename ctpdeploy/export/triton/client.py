@@ -2,9 +2,8 @@
 
 Research use only, not for clinical use.
 
-::
+With ctpdeploy and its extra ``triton`` installed::
 
-    pip install 'ctpdeploy[triton]'
     python client.py CASE --url localhost:8001 --out results
 
 Reads, prepares and writes the case as ``ctpdeploy infer`` does. Only scaled slices go to the server.

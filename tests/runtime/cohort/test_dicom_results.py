@@ -85,7 +85,7 @@ def test_none_are_written_where_none_are_wanted(study: Path):
 
 def test_without_the_package_no_case_is_begun(study: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(writer, "available", lambda _: False)
-    with pytest.raises(MissingPackageError, match=r"ctpdeploy\[dicom\]"):
+    with pytest.raises(MissingPackageError, match="with its extra dicom"):
         infer(study, engine := Late())
     assert engine.calls == 0
     infer(study, dicom=DicomResults(wanted=False))

@@ -50,7 +50,7 @@ def unavailable_because(file: Path = LIBRARY) -> str | None:
     """Reason why the kernels cannot run here and the remedy, or None if they can."""
     remedy = "install a C++ compiler and run python -m ctpdeploy.runtime.backends.native"
     if not file.is_file():
-        return f"its kernels were not compiled when ctpdeploy was installed: {remedy}."
+        return f"this installation of ctpdeploy has no compiled kernels: {remedy}."
     try:
         library = load_library(file)
     except (OSError, AttributeError) as error:

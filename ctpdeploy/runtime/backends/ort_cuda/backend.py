@@ -3,7 +3,7 @@
 from types import ModuleType
 from typing import Final
 
-from ctpdeploy.errors import BackendError
+from ctpdeploy.errors import BackendError, install_with
 from ctpdeploy.optional import require
 from ctpdeploy.runtime.backends.backend import Backend
 from ctpdeploy.runtime.backends.cuda import PycudaDevice, Workspace
@@ -58,7 +58,7 @@ def _require() -> tuple[ModuleType, Driver]:
     if PROVIDER not in onnxruntime.get_available_providers():
         raise BackendError(
             "The onnxruntime that is installed knows no CUDA: run pip uninstall -y onnxruntime onnxruntime-gpu, then "
-            f"pip install 'ctpdeploy[{EXTRA}]'."
+            f"{install_with(EXTRA)}."
         )
     require_cuda(driver, str(getattr(onnxruntime, "cuda_version", "")), f"onnxruntime {onnxruntime.__version__}")
     return onnxruntime, driver

@@ -9,7 +9,7 @@ import io
 from types import ModuleType
 from typing import Any, Final
 
-from ctpdeploy.errors import BackendError
+from ctpdeploy.errors import BackendError, install_with
 from ctpdeploy.optional import require
 from ctpdeploy.runtime.backends.cuda.errors import failure
 from ctpdeploy.runtime.backends.ort_cpu import session_options
@@ -50,8 +50,7 @@ def open_session(onnx: bytes, stream: int, *, memory: int) -> Any:  # noqa: ANN4
         reason = str(error)
     if missing:
         raise BackendError(
-            f"{named(onnxruntime)} does not find all of CUDA and cuDNN ({missing}): "
-            f"run pip install --upgrade 'ctpdeploy[{EXTRA}]'."
+            f"{named(onnxruntime)} does not find all of CUDA and cuDNN ({missing}): {install_with(EXTRA)}."
         )
     raise failure(named(onnxruntime), "does not open the whole network on the GPU", reason)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Final, TypeAlias
 
-from ctpdeploy.errors import BackendError, MissingPackageError, UsageError
+from ctpdeploy.errors import BackendError, MissingPackageError, UsageError, install_with
 from ctpdeploy.optional import require
 from ctpdeploy.runtime.backends.cuda.driver import probe
 from ctpdeploy.runtime.backends.packages import refusal_of
@@ -73,7 +73,7 @@ def load(package: TensorRTPackage) -> ModuleType:
     Raises:
         BackendError: it is not installed, does not load, or has another version.
     """
-    again = f"run pip uninstall -y {' '.join(package.packages)}, then pip install 'ctpdeploy[{package.extra}]'."
+    again = f"run pip uninstall -y {' '.join(package.packages)}, then {install_with(package.extra)}."
     try:
         module = require(package.module, extra=package.extra)
     except MissingPackageError:

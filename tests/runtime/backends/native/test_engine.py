@@ -41,7 +41,7 @@ def test_what_runs(bundle_folder: Path):
 def test_without_the_library(tmp_path: Path):
     reason = library.unavailable_because(tmp_path / "libkernels.so")
     assert reason is not None
-    assert "not compiled when ctpdeploy was installed: install a C++ compiler and run python -m" in reason
+    assert "has no compiled kernels: install a C++ compiler and run python -m" in reason
 
 
 def test_a_library_of_another_system_or_version(tmp_path: Path):

@@ -88,6 +88,6 @@ def test_what_ncnn_refuses(bundle: Bundle, monkeypatch: pytest.MonkeyPatch):
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch):
     assert unavailable_because() is None
     monkeypatch.setitem(sys.modules, "ncnn", None)
-    assert unavailable_because() == "The package 'ncnn' is not installed: run pip install 'ctpdeploy[ncnn]'."
+    assert unavailable_because() == "The package 'ncnn' is not installed: install ctpdeploy with its extra ncnn."
     with pytest.raises(MissingPackageError):
         network.ncnn_package()

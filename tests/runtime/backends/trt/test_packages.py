@@ -36,7 +36,7 @@ def block(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
 @pytest.mark.parametrize(("name", "extra"), [("tensorrt", "tensorrt"), ("tensorrt-rtx", "rtx")])
 def test_a_missing_package_ends_in_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch, name: str, extra: str):
     block(monkeypatch, TENSORRT_PACKAGES[name].module)
-    with pytest.raises(MissingPackageError, match=rf"pip install 'ctpdeploy\[{extra}\]'"):
+    with pytest.raises(MissingPackageError, match=rf"install ctpdeploy with its extra {extra}"):
         load(TENSORRT_PACKAGES[name])
 
 
@@ -55,7 +55,7 @@ def test_a_package_that_does_not_fit_is_refused(
 ):
     install(monkeypatch, tmp_path, "tensorrt", code)
     with pytest.raises(
-        BackendError, match=message + r".*pip uninstall -y tensorrt .*pip install 'ctpdeploy\[tensorrt\]'"
+        BackendError, match=message + r".*pip uninstall -y tensorrt .*install ctpdeploy with its extra tensorrt"
     ):
         load(TENSORRT_PACKAGES["tensorrt"])
 
@@ -80,7 +80,7 @@ def test_without_a_driver_the_portable_package_builds_and_the_other_does_not(
 
 def test_the_package_asked_for_or_nothing(monkeypatch: pytest.MonkeyPatch):
     block(monkeypatch, "tensorrt", "tensorrt_rtx")
-    with pytest.raises(BackendError, match=r"No engine of tensorrt can be built here\. .*\[tensorrt\]"):
+    with pytest.raises(BackendError, match=r"No engine of tensorrt can be built here\. .*with its extra tensorrt"):
         choose_package("tensorrt")
     with pytest.raises(UsageError, match="'openvino': choose tensorrt or tensorrt-rtx"):
         choose_package("openvino")

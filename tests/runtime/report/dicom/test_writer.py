@@ -53,7 +53,7 @@ def test_a_study_that_went_away_is_refused(read_layout: Callable[..., Case], tmp
 def test_without_the_package_its_command_is_named(monkeypatch: pytest.MonkeyPatch):
     require_dicom()
     monkeypatch.setattr(writer, "available", lambda _: False)
-    with pytest.raises(MissingPackageError, match=r"pip install 'ctpdeploy\[dicom\]'"):
+    with pytest.raises(MissingPackageError, match=r"install ctpdeploy with its extra dicom"):
         require_dicom()
     assert optional.available("highdicom")
 

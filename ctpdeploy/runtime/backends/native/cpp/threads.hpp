@@ -11,6 +11,14 @@
 
 #include "images.hpp"
 
+// The first version of this function in libstdc++ in the place of that of GCC 12, which it would be where GCC is newer
+// than 11: the one thing for which a library compiled there would ask for systems of 2022.
+#if defined(__GLIBCXX__) && defined(__linux__) && defined(__x86_64__)
+#define CTP_WAIT "_ZNSt18condition_variable4waitERSt11unique_lockISt5mutexE"
+__asm__(".symver " CTP_WAIT ", " CTP_WAIT "@GLIBCXX_3.4.11");
+#undef CTP_WAIT
+#endif
+
 namespace ctp {
 
 // Threads that wait for work. One call at a time uses them.
