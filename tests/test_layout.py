@@ -98,6 +98,9 @@ TOGETHER: dict[str, tuple[str, ...]] = {
         *("runtime/backends/reference_path.py", "runtime/data/finding.py", "runtime/data/prediction.py"),
         *("runtime/data/slices.py", "runtime/io/arrays.py"),
     ),
+    # what the audit trail writes down, and what a page shows
+    "service/node/test_audit.py": ("service/node/events.py",),
+    "service/node/page/test_app.py": ("service/node/page/subject.py",),
     # what an archive says is seen in what is made of it
     "service/test_delivery.py": ("service/archive.py",),
     "service/test_push.py": ("service/pynetdicom_quietly.py",),

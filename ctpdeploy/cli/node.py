@@ -1,5 +1,6 @@
 """``ctpdeploy node``: what a node has, and what a person does about it."""
 
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -36,21 +37,27 @@ def node(
 
     Example: ctpdeploy node status /etc/ctpdeploy/node.toml
     """
+    from ctpdeploy.service.node.audit import Audit
+    from ctpdeploy.service.node.events import Act, Event, Peer
     from ctpdeploy.service.node.ledger import Ledger, StudyState
     from ctpdeploy.service.node.node import LEDGER, RESULTS, SPOOL
     from ctpdeploy.service.node.retention import purge
     from ctpdeploy.service.node.settings import load_node_config
     from ctpdeploy.service.node.spool import Spool
 
-    folder = Path(load_node_config(settings).folder)
+    config = load_node_config(settings)
+    folder = Path(config.folder)
     if not (folder / LEDGER).is_file():
         raise InputError(f"{folder} holds no ledger of a node: start it once by ctpdeploy serve {settings}.")
     ledger = Ledger(folder / LEDGER)
+    note = Audit(folder, config.listen.title).note
     if action == "status":
         _show(ledger, study, as_json)
     elif action == "retry":
         keys = [study] if study else [one.key for one in ledger.studies()]
         found = [key for key in keys if ledger.retry(_known(ledger, key).key)]
+        for key in found:
+            note(Event(act=Act.RETRIED, study=key, peer=Peer(_account())))
         say(f"{len(found)} {'study is' if len(found) == 1 else 'studies are'} tried again.")
     else:
         if study is None:
@@ -58,7 +65,18 @@ def node(
         if _known(ledger, study).state in (StudyState.RECEIVING, StudyState.COMPUTING):
             raise UsageError(f"The study {study} is at work: remove it when it is done, or has failed.")
         purge(study, Spool(folder / SPOOL), ledger, folder / RESULTS)
+        note(Event(act=Act.REMOVED, study=study, peer=Peer(_account())))
         say(f"The study {study} is removed.")
+
+
+def _account() -> str:
+    """The account of the person, for the audit trail."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a numeric user, as in a container
+        return str(os.getuid())
 
 
 def _known(ledger: "Ledger", key: str) -> "Study":

@@ -41,10 +41,12 @@ def serve(
         return
     from ctpdeploy.service.node.node import Node
 
-    log_to_stderr()
+    log_to_stderr(as_json=config.log == "json")
     node = Node(config, signer=signer_of(require_signature, no_require_signature))
     listen = config.listen
     say(f"{listen.title} listens on {listen.host}:{node.listener.port}. {INTENDED_USE}")
+    if node.page:
+        say(f"Its page is at {node.page.address}.")
     try:
         node.run()
     except Interruption:
@@ -63,9 +65,12 @@ def _check(config: "NodeConfig") -> None:
     from ctpdeploy.service.c_store import DicomArchive
     from ctpdeploy.service.node.archives import open_archive
     from ctpdeploy.service.node.listener import server_context
+    from ctpdeploy.service.node.page.server import read_token
 
     listen, complete, keep = config.listen, config.complete, config.retention
     server_context(listen)
+    if config.page.token_file:
+        read_token(config.page.token_file)
     with Bundle.open(config.bundle) as bundle:
         networks = f"{bundle.sha256[:12]}, {bundle.signature}"
     tls = "TLS" if listen.tls_certificate else "no TLS"
@@ -93,6 +98,10 @@ def _check(config: "NodeConfig") -> None:
         print_lines(f"Delivers {what} to {archive.address} by {archive.protocol}, {answer}.")
     if not config.archives:
         print_lines("Delivers nothing: results stay in its folder.")
+    page = config.page
+    if page.port is not None:
+        who = "who shows the token, and lets them try again what failed" if page.token_file else "everybody there"
+        print_lines(f"Shows a page on {page.host}:{page.port} to {who}.")
     print_lines(INTENDED_USE)
     if silent:
         raise PeerError(" ".join(silent))

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,10 +90,10 @@ def log_to(file: Path) -> None:
     _log_by(handler)
 
 
-def log_to_stderr() -> None:
-    """Print what the packages log, a line each with its date, as services do."""
+def log_to_stderr(*, as_json: bool = False) -> None:
+    """Print what the packages log, a line each with its date, as services do; as text, or as JSON for programs."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Printable(_LINE))
+    handler.setFormatter(_Json() if as_json else _Printable(_LINE))
     _log_by(handler)
 
 
@@ -108,6 +109,16 @@ class _Printable(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
         return printable(super().format(record))
+
+
+class _Json(logging.Formatter):
+    """A line of the log, for a program."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        words = {"time": when, "level": record.levelname, "logger": record.name, "message": record.getMessage()}
+        return json.dumps(words | ({"traceback": self.formatException(record.exc_info)} if record.exc_info else {}))
 
 
 class _LogFile(logging.FileHandler):

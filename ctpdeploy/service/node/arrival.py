@@ -52,13 +52,18 @@ class Arrival:
     Args:
         config: how long to wait.
         alone: whether the images are all that is used, so that nothing else of a study need come.
+
+    Attributes:
+        last: when the last image came, s of the clock of ``add``.
+        images: that have come.
+        patients: ID and name of each that they name.
     """
 
     def __init__(self, config: CompleteConfig, *, alone: bool = False) -> None:
         self._config, self._alone = config, alone
         self._series: dict[str, _Series] = {}
         self._senders: set[Hashable] = set()
-        self._last = self._longest = 0.0
+        self.last = self._longest = 0.0
         self.images = 0
         self.patients: set[tuple[str, str]] = set()
 
@@ -71,8 +76,8 @@ class Arrival:
             sender: the connection that it came by.
         """
         if self.images:
-            self._longest = max(self._longest, at - self._last)
-        self._last = at
+            self._longest = max(self._longest, at - self.last)
+        self.last = at
         self.images += 1
         self._senders.add(sender)
         self._series.setdefault(header.text(Tag.SERIES), _Series()).add(header)
@@ -88,7 +93,7 @@ class Arrival:
         gone = not self._senders
         if over_time and all(series.counted for series in over_time) and (gone or self._alone):
             return Completion(Completeness.COUNTED)
-        silence, pause = now - self._last, _PATIENCE * self._longest
+        silence, pause = now - self.last, _PATIENCE * self._longest
         if over_time and all(series.full for series in over_time) and gone and silence >= pause:
             return Completion(Completeness.FULL, max(self._config.settle_s - silence, 0.0))
         return Completion(Completeness.QUIET) if silence >= max(self._config.quiet_s, pause) else None

@@ -16,6 +16,7 @@ from ctpdeploy.runtime.pipeline import Pipeline
 from ctpdeploy.runtime.report.writers import REPORT
 from ctpdeploy.service.address import parse_address
 from ctpdeploy.service.node.arrival import Completeness
+from ctpdeploy.service.node.events import Act, Event, Note, nobody_notes
 from ctpdeploy.service.node.ledger import Ledger, Result, Study, StudyState
 from ctpdeploy.service.node.settings import NodeConfig
 from ctpdeploy.service.node.spool import Spool
@@ -38,6 +39,7 @@ class Computation:
         results: folder of results.
         pipeline: opened in the thread that calls ``next``.
         on_result: called when there are new results.
+        note: takes down what happens.
     """
 
     def __init__(
@@ -49,9 +51,10 @@ class Computation:
         pipeline: Pipeline,
         *,
         on_result: Callable[[], None] = lambda: None,
+        note: Note = nobody_notes,
     ) -> None:
         self._config, self._spool, self._ledger = config, spool, ledger
-        self._results, self._pipeline, self._on_result = results, pipeline, on_result
+        self._results, self._pipeline, self._on_result, self._note = results, pipeline, on_result, note
         self._archives = [str(parse_address(archive.address)) for archive in config.archives]
 
     def next(self) -> bool:
@@ -74,6 +77,7 @@ class Computation:
         if not any(case.has_scan for case in cases):
             reason = next((case.fault for case in cases), "None of its objects is an image.")
             self._ledger.fail(study.key, _without(folder, reason), state=StudyState.NO_SCAN)
+            self._note(Event(act=Act.NO_SCAN, study=study.key, images=study.images))
             return
         earlier = {result.name: result for result in self._ledger.results(study.key)}
         cases = [
@@ -97,16 +101,19 @@ class Computation:
             reason=" ".join(f"{one.case}: {_without(folder, one.refusal)}" for one in refused),
         )
         self._on_result()
+        since = self._ledger.now() - study.last
+        self._note(Event(act=Act.COMPUTED, study=study.key, images=study.images, since_last_image=since))
         _log.info("study %s: %d results, %d refused", study.key, len(outcomes) - len(refused), len(refused))
 
     def _fail(self, study: Study, error: Exception, reason: str) -> None:
-        may_pass = not isinstance(error, InputError | UsageError)
-        if may_pass and study.tries <= len(_WAITS):
+        again = not isinstance(error, InputError | UsageError) and study.tries <= len(_WAITS)
+        if again:
             self._ledger.postpone(study.key, reason, wait=_WAITS[study.tries - 1])
             _log.warning("study %s: try %d failed (%s)", study.key, study.tries, type(error).__name__)
         else:
             self._ledger.fail(study.key, reason)
             _log.warning("study %s: failed (%s)", study.key, type(error).__name__)
+        self._note(Event(act=Act.NOT_COMPUTED, study=study.key, images=study.images, tries=study.tries, again=again))
 
 
 def _without(folder: Path, sentence: str) -> str:

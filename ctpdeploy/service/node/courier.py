@@ -6,6 +6,7 @@ from typing import Final
 
 from ctpdeploy.service.archive import Archive, TransientError
 from ctpdeploy.service.delivery import Patience
+from ctpdeploy.service.node.events import Act, Event, Note, Peer, nobody_notes
 from ctpdeploy.service.node.ledger import Delivery, DeliveryState, Ledger
 from ctpdeploy.service.node.settings import ArchiveConfig
 from ctpdeploy.service.push import push_results
@@ -28,13 +29,17 @@ class Courier:
         archive: the way to it.
         ledger: of the node.
         results: folder of results.
+        note: takes down what happens.
 
     Attributes:
         address: of the archive.
     """
 
-    def __init__(self, config: ArchiveConfig, archive: Archive, ledger: Ledger, results: Path) -> None:
+    def __init__(
+        self, config: ArchiveConfig, archive: Archive, ledger: Ledger, results: Path, *, note: Note = nobody_notes
+    ) -> None:
         self._config, self._archive, self._ledger, self._results = config, archive, ledger, results
+        self._note = note
         self.address = archive.address
 
     def next(self) -> bool:
@@ -46,9 +51,10 @@ class Courier:
             reason, may_pass = self._push(delivery)
         except Exception as error:  # noqa: BLE001  of this result alone
             reason, may_pass = f"Unexpected {type(error).__name__} ({error}).", False
+        again = may_pass and self._ledger.now() - delivery.made < self._config.give_up_days * _DAY
         if not reason:
             self._ledger.settle(delivery, DeliveryState.DELIVERED)
-        elif may_pass and self._ledger.now() - delivery.made < self._config.give_up_days * _DAY:
+        elif again:
             wait = min(_FIRST_WAIT * 2 ** min(delivery.tries, 20), _LONGEST_WAIT)
             self._ledger.settle(delivery, DeliveryState.WAITING, reason, wait=wait)
         else:
@@ -58,7 +64,20 @@ class Courier:
             "result %s, version %d: try %d %s", delivery.result, delivery.version, delivery.tries + 1,
             "failed" if reason else "delivered",
         )  # fmt: skip
+        self._note(self._event(delivery, delivered=not reason, again=again))
         return True
+
+    def _event(self, delivery: Delivery, *, delivered: bool, again: bool) -> Event:
+        result = self._ledger.result(delivery.result)
+        study = self._ledger.study(result.study) if result else None
+        return Event(
+            act=Act.DELIVERED if delivered else Act.NOT_DELIVERED,
+            study=study.key if study else "",
+            peer=Peer(self.address),
+            tries=delivery.tries + 1,
+            since_last_image=self._ledger.now() - study.last if study and delivered else None,
+            again=again and not delivered,
+        )
 
     def _push(self, delivery: Delivery) -> tuple[str, bool]:
         """Why a result is not in the archive, empty where it is, and whether it may be later."""

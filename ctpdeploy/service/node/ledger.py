@@ -28,7 +28,8 @@ _TABLES: Final = """
 CREATE TABLE study (
   key TEXT PRIMARY KEY, state TEXT NOT NULL, images INTEGER NOT NULL DEFAULT 0,
   completeness TEXT NOT NULL DEFAULT '', hold REAL NOT NULL DEFAULT 0, tries INTEGER NOT NULL DEFAULT 0,
-  due REAL NOT NULL DEFAULT 0, reason TEXT NOT NULL DEFAULT '', received REAL NOT NULL, changed REAL NOT NULL
+  due REAL NOT NULL DEFAULT 0, reason TEXT NOT NULL DEFAULT '', received REAL NOT NULL, last REAL NOT NULL DEFAULT 0,
+  changed REAL NOT NULL
 ) STRICT;
 CREATE TABLE result (
   name TEXT PRIMARY KEY, study TEXT NOT NULL REFERENCES study (key) ON DELETE CASCADE, version INTEGER NOT NULL,
@@ -78,6 +79,7 @@ class Study:
         due: when the next is, s since 1970.
         reason: why it failed, or has no scan.
         received: when its first instance came, s since 1970.
+        last: when the last of its images had come; 0 where it is not complete.
         changed: when its state did.
     """
 
@@ -90,6 +92,7 @@ class Study:
     due: float
     reason: str
     received: float
+    last: float
     changed: float
 
 
@@ -199,8 +202,16 @@ class Ledger:
                 (key, StudyState.RECEIVING, now),
             )
 
-    def complete(self, key: str, *, images: int, completeness: str, hold: float = 0.0) -> None:
-        """A study that was being received is complete; its results may leave after some seconds."""
+    def complete(self, key: str, *, images: int, completeness: str, hold: float = 0.0, ago: float = 0.0) -> None:
+        """A study that was being received is complete.
+
+        Args:
+            key: of it.
+            images: that it has.
+            completeness: how it is known.
+            hold: s after which its results may leave.
+            ago: s since the last of its images.
+        """
         self._study(
             key,
             StudyState.RECEIVING,
@@ -208,6 +219,7 @@ class Ledger:
             images=images,
             completeness=completeness,
             hold=self._clock() + hold,
+            last=self._clock() - ago,
             tries=0,
             due=0.0,
         )
@@ -288,9 +300,14 @@ class Ledger:
 
     # results and deliveries
 
-    def results(self, study: str) -> list[Result]:
-        """The results of a study."""
-        return [Result(**row) for row in self._rows("result", "WHERE study = ? ORDER BY name", (study,))]
+    def results(self, study: str | None = None) -> list[Result]:
+        """The results of a study, or of all."""
+        where, parameters = ("ORDER BY name", ()) if study is None else ("WHERE study = ? ORDER BY name", (study,))
+        return [Result(**row) for row in self._rows("result", where, parameters)]
+
+    def result(self, name: str) -> Result | None:
+        """A result; None where it is not known."""
+        return next((Result(**row) for row in self._rows("result", "WHERE name = ?", (name,))), None)
 
     def due(self, archive: str) -> Delivery | None:
         """The next delivery to an archive whose time has come; None where there is none."""

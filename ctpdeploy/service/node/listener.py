@@ -8,13 +8,15 @@ from socketserver import BaseServer
 from typing import TYPE_CHECKING, Any, Final
 
 from ctpdeploy.errors import CtpdeployError, InputError, UsageError
+from ctpdeploy.printable import printable
+from ctpdeploy.service.node.events import Act, Event, Note, Peer, nobody_notes
 from ctpdeploy.service.node.line import Line
 from ctpdeploy.service.node.reception import FullError, OtherInstanceError, Reception
 from ctpdeploy.service.node.settings import LimitConfig, ListenConfig, NodeConfig
 from ctpdeploy.service.pynetdicom_quietly import pynetdicom
 
 if TYPE_CHECKING:
-    from pynetdicom.events import Event
+    from pynetdicom.events import Event as PeerEvent
     from pynetdicom.transport import ThreadedAssociationServer
 
 __all__ = ["Listener", "server_context"]
@@ -37,19 +39,20 @@ class Listener:
     Args:
         config: of the node.
         reception: what is received goes to.
+        note: takes down who is refused.
 
     Raises:
         MissingPackageError: pynetdicom is not installed.
         UsageError: the port cannot be listened on, or a certificate cannot be used.
     """
 
-    def __init__(self, config: NodeConfig, reception: Reception) -> None:
+    def __init__(self, config: NodeConfig, reception: Reception, *, note: Note = nobody_notes) -> None:
         pynetdicom()
         from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, _config, evt
         from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
         _config.UNRESTRICTED_STORAGE_SERVICE = False
-        self._config, self._reception = config, reception
+        self._config, self._reception, self._note = config, reception, note
         self._lines: dict[Any, Line] = {}
         entity = AE(ae_title=config.listen.title)
         for context in AllStoragePresentationContexts:
@@ -66,10 +69,11 @@ class Listener:
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_C_ECHO, self._echo),
             (evt.EVT_CONN_CLOSE, self._closed),
+            (evt.EVT_REJECTED, self._refused),
         ]
         tls = server_context(config.listen)
         place = (config.listen.host, config.listen.port)
-        server_class = _server_of(config)
+        server_class = _server_of(config, note)
         try:
             self._server = entity.make_server(
                 place, ae_title=config.listen.title, evt_handlers=handlers, ssl_context=tls,
@@ -100,7 +104,7 @@ class Listener:
         for line in list(self._lines.values()):
             line.close()
 
-    def _open(self, event: "Event") -> None:
+    def _open(self, event: "PeerEvent") -> None:
         end: Any = event.assoc.dul.socket
         limits = self._config.limits
         end.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -108,14 +112,18 @@ class Listener:
         self._lines[event.assoc] = line
         end.recv = line.receive
 
-    def _store(self, event: "Event") -> int:
+    def _store(self, event: "PeerEvent") -> int:
         if not self._is_let_in(event):
+            self._refused(event)
             return NOT_AUTHORISED
         self._lines[event.assoc].next_message()
         request: Any = event.request
         try:
             self._reception.take(
-                event.encoded_dataset(), sender=event.assoc, instance=str(request.AffectedSOPInstanceUID)
+                event.encoded_dataset(),
+                sender=event.assoc,
+                instance=str(request.AffectedSOPInstanceUID),
+                peer=_peer(event),
             )
         except OtherInstanceError:
             return DUPLICATE
@@ -128,15 +136,18 @@ class Listener:
             return CANNOT_UNDERSTAND
         return SUCCESS
 
-    def _echo(self, event: "Event") -> int:
+    def _echo(self, event: "PeerEvent") -> int:
         return SUCCESS if self._is_let_in(event) else NOT_AUTHORISED
 
-    def _closed(self, event: "Event") -> None:
+    def _closed(self, event: "PeerEvent") -> None:
         if line := self._lines.pop(event.assoc, None):
             line.close()
         self._reception.leave(event.assoc)
 
-    def _is_let_in(self, event: "Event") -> bool:
+    def _refused(self, event: "PeerEvent") -> None:
+        self._note(Event(act=Act.REFUSED, peer=_peer(event)))
+
+    def _is_let_in(self, event: "PeerEvent") -> bool:
         """Whether the title belongs to the address: both alone have been looked at."""
         requestor = event.assoc.requestor
         address, title = _address(requestor.address), requestor.ae_title.strip()
@@ -168,6 +179,11 @@ def server_context(config: ListenConfig) -> ssl.SSLContext | None:
     return context
 
 
+def _peer(event: "PeerEvent") -> Peer:
+    requestor = event.assoc.requestor
+    return Peer(printable(requestor.ae_title.strip()), requestor.address or "")
+
+
 def _no_password() -> bytes:
     raise ValueError("a key with a password")
 
@@ -178,7 +194,7 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     return getattr(found, "ipv4_mapped", None) or found
 
 
-def _server_of(config: NodeConfig) -> "type[ThreadedAssociationServer]":
+def _server_of(config: NodeConfig, note: Note) -> "type[ThreadedAssociationServer]":
     """A server that hangs up on addresses of no sender, and on those that have too many connections."""
     from pynetdicom.transport import ThreadedAssociationServer
 
@@ -196,10 +212,12 @@ def _server_of(config: NodeConfig) -> "type[ThreadedAssociationServer]":
             host = client_address[0]
             if not any(_address(host) in network for network in networks):
                 _log.warning("a connection from an address of no sender was refused")
+                note(Event(act=Act.REFUSED, peer=Peer(address=host)))
                 return False
             open_now = [one.requestor.address for one in self.active_associations]
             if len(open_now) >= limits.connections or open_now.count(host) >= limits.connections_of_sender:
                 _log.warning("a connection more than a sender may have was refused")
+                note(Event(act=Act.REFUSED, peer=Peer(address=host)))
                 return False
             return True
 

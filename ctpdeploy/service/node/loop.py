@@ -19,10 +19,14 @@ class Loop:
     Args:
         name: of it, in logs.
         step: does what there is to do, and returns the seconds after which it is worth looking again.
+
+    Attributes:
+        fault: what went wrong in the last step; empty where nothing did.
     """
 
     def __init__(self, name: str, step: Callable[[], float]) -> None:
         self.name, self._step = name, step
+        self.fault = ""
         self._stop, self._wake = threading.Event(), threading.Event()
 
     def run(self) -> None:
@@ -30,8 +34,10 @@ class Loop:
         while not self._stop.is_set():
             try:
                 wait = self._step()
+                self.fault = ""
             except Exception as error:  # noqa: BLE001  the next step may go well
-                _log.error("%s: unexpected %s (%s)", self.name, type(error).__name__, error)
+                self.fault = f"unexpected {type(error).__name__} ({error})"
+                _log.error("%s: %s", self.name, self.fault)
                 wait = _AFTER_A_FAILURE
             if wait:
                 self._wake.wait(wait)

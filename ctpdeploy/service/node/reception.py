@@ -14,6 +14,7 @@ from ctpdeploy.errors import CtpdeployError, InputError
 from ctpdeploy.runtime.dicom.header import Header
 from ctpdeploy.runtime.dicom.tags import Tag
 from ctpdeploy.service.node.arrival import Arrival
+from ctpdeploy.service.node.events import Act, Event, Note, Peer, nobody_notes
 from ctpdeploy.service.node.ledger import Ledger, StudyState
 from ctpdeploy.service.node.settings import NodeConfig
 from ctpdeploy.service.node.spool import Kept, Received, Spool
@@ -47,8 +48,10 @@ class Reception:
         ledger: of the node.
         on_complete: called when a study is complete.
         clock: s, that only goes forward.
+        note: takes down what happens.
 
     Attributes:
+        received: objects kept since it was made, each once.
         lock: held while an instance gets its place.
     """
 
@@ -60,9 +63,11 @@ class Reception:
         *,
         on_complete: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
+        note: Note = nobody_notes,
     ) -> None:
         self._config, self._spool, self._ledger, self._clock = config, spool, ledger, clock
-        self._on_complete = on_complete
+        self._on_complete, self._note = on_complete, note
+        self.received = 0
         self.lock = threading.Lock()
         self._arrivals: dict[str, Arrival] = {}
 
@@ -78,13 +83,14 @@ class Reception:
                 self._ledger.receive(key)
                 self._arrivals[key] = self._arrived(key)
 
-    def take(self, content: bytes, *, sender: Hashable, instance: str = "") -> None:
+    def take(self, content: bytes, *, sender: Hashable, instance: str = "", peer: Peer | None = None) -> None:
         """Keep an instance.
 
         Args:
             content: of a DICOM file.
             sender: the connection that it comes by.
             instance: its SOP Instance UID, where the sender has named it beside the object.
+            peer: who the sender is.
 
         Raises:
             InputError: it is no object of a series, or of another UID than its sender says.
@@ -98,7 +104,7 @@ class Reception:
         try:
             if instance and received.header.text(Tag.SOP_INSTANCE) != instance:
                 raise InputError("The object has another UID than its sender says.")
-            self._keep(received, sender)
+            self._keep(received, sender, peer)
         finally:
             self._spool.discard(received)
 
@@ -120,10 +126,16 @@ class Reception:
                     del self._arrivals[key]
                     if len(arrival.patients) > 1:
                         self._ledger.refuse(key, _TWO_PATIENTS)
+                        self._note(Event(act=Act.NOT_COMPUTED, study=key, images=arrival.images))
                     else:
                         self._ledger.complete(
-                            key, images=arrival.images, completeness=completion.completeness, hold=completion.hold
+                            key,
+                            images=arrival.images,
+                            completeness=completion.completeness,
+                            hold=completion.hold,
+                            ago=self._clock() - arrival.last,
                         )
+                        self._note(Event(act=Act.COMPLETE, study=key, images=arrival.images))
                     _log.info("study %s: %d images have come (%s)", key, arrival.images, completion.completeness)
                     self._on_complete()
             return 0.05 if self._arrivals else 0.5
@@ -143,17 +155,19 @@ class Reception:
         arrival.leave(None)
         return arrival
 
-    def _keep(self, received: Received, sender: Hashable) -> None:
+    def _keep(self, received: Received, sender: Hashable, peer: Peer | None) -> None:
         key = received.key
         with self.lock:
             arrival = self._arrivals.get(key)
             if arrival and arrival.images >= self._config.limits.study_images:
                 raise FullError("The study has more instances than any scan.")
             kept = self._spool.keep(received)
+            self.received += kept is Kept.NEW
             if kept is Kept.NEW and (received.is_image or self._ledger.study(key) is None):
                 if arrival is None:  # its first, or the first after a result
                     self._ledger.receive(key)
                     arrival = self._arrivals[key] = self._arrived(key, but=received.header)
+                    self._note(Event(act=Act.RECEIVING, study=key, peer=peer))
                 if received.is_image:
                     arrival.add(received.header, at=self._clock(), sender=sender)
         if kept is Kept.OTHER:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from ctpdeploy.runtime.cohort.places import EARLIER
+from ctpdeploy.service.node.events import Act, Event, Note, nobody_notes
 from ctpdeploy.service.node.ledger import DeliveryState, Ledger, Study, StudyState
 from ctpdeploy.service.node.settings import RetentionConfig
 from ctpdeploy.service.node.spool import Spool
@@ -32,6 +33,10 @@ class Retention:
         results: folder of results.
         guard: held while a study is removed, so that no image comes to it.
         clock: s since 1970.
+        note: takes down what happens.
+
+    Attributes:
+        used: bytes of images and results, when it last looked.
     """
 
     def __init__(
@@ -43,9 +48,11 @@ class Retention:
         *,
         guard: AbstractContextManager[object] | None = None,
         clock: Callable[[], float] = time.time,
+        note: Note = nobody_notes,
     ) -> None:
         self._config, self._spool, self._ledger, self._results, self._clock = config, spool, ledger, results, clock
-        self._guard = guard or nullcontext()
+        self._guard, self._note = guard or nullcontext(), note
+        self.used = 0
 
     def apply(self) -> list[str]:
         """Remove what is too old or too much; what failed or waits is never removed.
@@ -63,6 +70,7 @@ class Retention:
         while kept and total > self._config.gigabytes * _GB:
             total -= self._size(kept[0])
             removed.append(kept.pop(0))
+        self.used = total
         return [study.key for study in removed if self._remove(study)]
 
     def _remove(self, study: Study) -> bool:
@@ -70,7 +78,8 @@ class Retention:
             if self._ledger.study(study.key) != study:  # it has grown meanwhile
                 return False
             purge(study.key, self._spool, self._ledger, self._results)
-            return True
+        self._note(Event(act=Act.REMOVED, study=study.key))
+        return True
 
     def _is_delivered(self, study: Study) -> bool:
         return all(one.state is DeliveryState.DELIVERED for one in self._ledger.deliveries(study=study.key))

@@ -15,6 +15,7 @@ __all__ = [
     "LimitConfig",
     "ListenConfig",
     "NodeConfig",
+    "PageConfig",
     "RetentionConfig",
     "SenderConfig",
     "load_node_config",
@@ -169,6 +170,36 @@ class RetentionConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PageConfig:
+    """The page of the node, its metrics and its health (:mod:`ctpdeploy.service.node.page`).
+
+    Attributes:
+        port: 0 for any that is free; without one there is no page.
+        host: IP address to listen on.
+        names: further names by which it is asked, as that of a proxy before it.
+        token_file: file with the token that every request must show; empty for none, and nobody can change anything.
+    """
+
+    port: int | None = None
+    host: str = "127.0.0.1"
+    names: tuple[str, ...] = ()
+    token_file: str = ""
+
+    def __post_init__(self) -> None:
+        if self.port is not None and not 0 <= self.port <= 65535:
+            raise UsageError(f"'port' of [page] is {self.port}: it must be 1 to 65535, or 0 for any that is free.")
+        try:
+            address = ipaddress.ip_address(self.host)
+        except ValueError as error:
+            raise UsageError(f"'host' of [page] is '{self.host}': give an IP address, as 127.0.0.1.") from error
+        if not address.is_loopback and not self.token_file:
+            raise UsageError(
+                f"Everybody who reaches {self.host} would see the page: give a token_file in [page], or host = "
+                '"127.0.0.1".'
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class NodeConfig:
     """A node.
 
@@ -183,6 +214,8 @@ class NodeConfig:
         complete: when a study is.
         limits: of senders.
         retention: of what is settled.
+        page: to look at.
+        log: of ``ctpdeploy serve`` on stderr, as lines of text or of JSON.
     """
 
     bundle: str = ""
@@ -195,6 +228,8 @@ class NodeConfig:
     complete: CompleteConfig = field(default_factory=CompleteConfig)
     limits: LimitConfig = field(default_factory=LimitConfig)
     retention: RetentionConfig = field(default_factory=RetentionConfig)
+    page: PageConfig = field(default_factory=PageConfig)
+    log: Literal["text", "json"] = "text"
 
 
 def load_node_config(file: Path) -> NodeConfig:
@@ -227,6 +262,7 @@ def load_node_config(file: Path) -> NodeConfig:
             tls_key=path(listen.tls_key),
             tls_ca=path(listen.tls_ca),
         ),
+        page=replace(config.page, token_file=path(config.page.token_file)),
         archives=tuple(
             replace(
                 one,
