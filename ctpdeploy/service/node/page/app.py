@@ -31,8 +31,11 @@ from ctpdeploy.service.node.settings import PageConfig
 
 __all__ = ["page_app"]
 
-_ASSETS: Final = {"/": ("index.html", "text/html"), "/page.css": ("page.css", "text/css")} | {
-    "/page.js": ("page.js", "text/javascript")
+_ASSETS: Final = {
+    "/": ("index.html", "text/html"),
+    "/page.css": ("page.css", "text/css"),
+    "/page.js": ("page.js", "text/javascript"),
+    "/page.svg": ("page.svg", "image/svg+xml"),
 }
 
 _SHOWN: Final = {OVERVIEW: "image/png", REPORT: "application/json"}

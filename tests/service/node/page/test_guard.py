@@ -27,7 +27,7 @@ def visit(scene: Any) -> Open:
     return opened
 
 
-ADDRESSES = ("/", "/page.css", "/page.js", "/board", "/metrics", "/health", "/nothing")
+ADDRESSES = ("/", "/page.css", "/page.js", "/page.svg", "/board", "/metrics", "/health", "/nothing")
 
 
 @pytest.mark.parametrize("address", ADDRESSES)

@@ -74,7 +74,7 @@ function summary(study) {
     make("span", { text: when(study.received) }),
     badge(study.state, STATES[study.state]),
     make("span", { cls: "faint", text: study.key }),
-    make("span", { text: study.images ? `${many(study.images, "image")}${lesion}` : "" }),
+    make("span", { text: study.reason || (study.images ? `${many(study.images, "image")}${lesion}` : "") }),
     marks(study));
 }
 
@@ -101,11 +101,11 @@ function result(one, alone) {
       ["lesion", one.volume_ml === null ? "–" : `${one.volume_ml.toFixed(1)} ml`],
       ["notices", one.notices.join(" ")],
     ]),
+    ...section("Findings", one.findings.map((found) =>
+      make("li", {}, badge(found.severity, SEVERITIES[found.severity]), found.sentence))),
     make("a", { cls: "overview", href: picture, target: "_blank", rel: "noopener" },
       make("img", { src: picture, alt: alternative, loading: "lazy" })),
     make("a", { href: `${place}/report.json`, target: "_blank", rel: "noopener", text: "report.json" }),
-    ...section("Findings", one.findings.map((found) =>
-      make("li", {}, badge(found.severity, SEVERITIES[found.severity]), found.sentence))),
     ...section("Deliveries", one.deliveries.map(delivery)),
   ];
 }
@@ -126,6 +126,7 @@ function inside(study, changeable) {
   return make("div", { cls: "inside" },
     facts("facts", [
       ["complete by", study.completeness || "not yet"],
+      ["images", study.images || "–"],
       ["last image", study.last ? when(study.last) : "–"],
       ["changed", when(study.changed)],
       ...(study.tries > 1 ? [["tries", study.tries]] : []),
