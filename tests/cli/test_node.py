@@ -1,5 +1,6 @@
 """``ctpdeploy node``: what there is, tried again or removed, by a name that is nobody's."""
 
+import getpass
 import json
 from pathlib import Path
 
@@ -72,6 +73,10 @@ def test_retry_takes_what_failed(settings: Path, capsys: pytest.CaptureFixture[s
     ledger.close()
     assert run(["node", "retry", str(settings), "good"]) == ExitCode.DONE
     assert "0 studies are tried again." in capsys.readouterr().err
+    lines = [json.loads(line) for line in (settings.parent / "var" / "audit.jsonl").read_text().splitlines()]
+    assert {one["objects"][0]["study_digest"] for one in lines} == {"late", "bad"}
+    assert lines[0]["what"] == "study tried again by a person"
+    assert lines[0]["participants"][1]["user"] == getpass.getuser()
 
 
 def test_purge_removes_a_study_and_its_result(settings: Path):
@@ -85,6 +90,8 @@ def test_purge_removes_a_study_and_its_result(settings: Path):
     assert run(["node", "purge", str(settings), "good"]) == ExitCode.USAGE
     assert run(["node", "purge", str(settings)]) == ExitCode.USAGE
     assert (results / "good").is_dir()
+    (line,) = (settings.parent / "var" / "audit.jsonl").read_text().splitlines()
+    assert json.loads(line)["event"]["meaning"] == "DICOM Study Deleted"
 
 
 def test_what_is_not_there_is_said(settings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

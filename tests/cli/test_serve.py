@@ -1,9 +1,11 @@
 """``ctpdeploy serve``: what it would do, in words, and that a signal ends it well."""
 
+import logging
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,15 @@ from ctpdeploy.errors import ExitCode
 
 # pynetdicom 3.0.4 leaves the socket of a connection that failed to the garbage collector
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture(autouse=True)
+def _log() -> Iterator[None]:
+    """The handlers that serve adds to the log are taken away again."""
+    logger = logging.getLogger("ctpdeploy")
+    handlers, level = logger.handlers[:], logger.level
+    yield
+    logger.handlers[:], logger.level = handlers, level
 
 
 def write_settings(folder: Path, bundle: Path, archive: str) -> Path:
@@ -50,6 +61,19 @@ def test_check_names_an_archive_that_does_not_answer(
     assert "PACS@127.0.0.1:9" in printed.err
 
 
+def test_check_says_who_sees_the_page(tmp_path: Path, bundle_folder: Path, capsys: pytest.CaptureFixture[str]):
+    with dicom_node(Node(), classes=[str(Verification)]) as archive:
+        settings = write_settings(tmp_path, bundle_folder, f"ARCHIVE@127.0.0.1:{archive.port}")
+        settings.write_text(settings.read_text() + "[page]\nport = 8043\n")
+        assert run(["serve", str(settings), "--check"]) == ExitCode.DONE
+        assert "Shows a page on 127.0.0.1:8043 to everybody there." in capsys.readouterr().out
+        settings.write_text(settings.read_text() + 'token_file = "token"\n')
+        assert run(["serve", str(settings), "--check"]) == ExitCode.USAGE
+        (tmp_path / "token").write_text("a token of enough letters")
+        assert run(["serve", str(settings), "--check"]) == ExitCode.DONE
+    assert "to who shows the token" in capsys.readouterr().out
+
+
 def test_settings_that_no_node_can_run_by_end_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (tmp_path / "node.toml").write_text("")
     assert run(["serve", str(tmp_path / "node.toml")]) == ExitCode.USAGE
@@ -61,12 +85,13 @@ def test_settings_that_no_node_can_run_by_end_in_a_sentence(tmp_path: Path, caps
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it(tmp_path: Path, bundle_folder: Path, number: signal.Signals):
     settings = write_settings(tmp_path, bundle_folder, "PACS@127.0.0.1:9")
+    settings.write_text(f'log = "json"\n{settings.read_text()}[page]\nport = 0\n')
     command = [sys.executable, "-m", "ctpdeploy", "serve", str(settings)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with (tmp_path / "log").open("w") as log:
         child = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         try:
-            until(lambda: "listens on" in (tmp_path / "log").read_text())
+            until(lambda: "Its page is at http://127.0.0.1:" in (tmp_path / "log").read_text())
             child.send_signal(number)
             assert child.wait(timeout=60) == 128 + number
         finally:

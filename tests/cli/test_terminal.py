@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from ctpdeploy.cli import run
-from ctpdeploy.cli.terminal import first_process, log_to, mean_and_std, print_json, print_table, say, say_found
+from ctpdeploy.cli.terminal import (
+    first_process,
+    log_to,
+    log_to_stderr,
+    mean_and_std,
+    print_json,
+    print_table,
+    say,
+    say_found,
+)
 from ctpdeploy.errors import ExitCode
 
 
@@ -126,3 +135,18 @@ def test_a_line_of_the_log_is_one_line_and_commands_nothing(tmp_path: Path):
     logging.getLogger("ctpdeploy").info("of %s", "a\x1b[31m\nINFO b")
     (_, line) = (tmp_path / "audit.log").read_text().splitlines()
     assert line.endswith("of a\ufffd[31m\ufffdINFO b")
+
+
+def test_the_log_of_a_service_is_text_or_json(capsys: pytest.CaptureFixture[str]):
+    logger = logging.getLogger("ctpdeploy")
+    before = logger.handlers[:]
+    try:
+        log_to_stderr(as_json=True)
+        logging.getLogger("ctpdeploy.service").warning("a study of %d images\nand more", 40)
+    finally:
+        for handler in set(logger.handlers) - set(before):
+            logger.removeHandler(handler)
+        logger.setLevel(logging.NOTSET)
+    line = json.loads(capsys.readouterr().err)
+    assert (line["level"], line["logger"]) == ("WARNING", "ctpdeploy.service")
+    assert line["message"] == "a study of 40 images\nand more"

@@ -114,7 +114,6 @@ class Listener:
 
     def _store(self, event: "PeerEvent") -> int:
         if not self._is_let_in(event):
-            self._refused(event)
             return NOT_AUTHORISED
         self._lines[event.assoc].next_message()
         request: Any = event.request
@@ -151,10 +150,13 @@ class Listener:
         """Whether the title belongs to the address: both alone have been looked at."""
         requestor = event.assoc.requestor
         address, title = _address(requestor.address), requestor.ae_title.strip()
-        return any(
+        known = any(
             sender.title.strip() == title and address in ipaddress.ip_network(sender.address)
             for sender in self._config.senders
         )
+        if not known:
+            self._refused(event)
+        return known
 
 
 def server_context(config: ListenConfig) -> ssl.SSLContext | None:

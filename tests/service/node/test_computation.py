@@ -13,6 +13,7 @@ from ctpdeploy.runtime.data.prediction import EngineInfo, Provenance
 from ctpdeploy.runtime.data.slices import SliceBatch, SliceOutputs
 from ctpdeploy.runtime.preprocess.preprocess import PreprocessConfig
 from ctpdeploy.service.node.computation import Computation
+from ctpdeploy.service.node.events import Act, Event
 from ctpdeploy.service.node.ledger import Ledger, Study, StudyState
 from ctpdeploy.service.node.settings import ArchiveConfig
 from ctpdeploy.service.node.spool import Spool
@@ -45,13 +46,14 @@ class Bench:
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.engine, self.now = Engine(), 1000.0
+        self.notes: list[Event] = []
         self.results = folder / "results"
         self.results.mkdir()
         self.spool = Spool(folder / "spool", durable=False)
         self.ledger = Ledger(folder / "ledger.sqlite", clock=lambda: self.now)
         config = node_config(folder, archives=(ArchiveConfig(address=PACS),), **settings)
         pipeline = Pipeline(self.engine, PreprocessConfig(slice_shape=(64, 64)), BUNDLE)
-        self.computation = Computation(config, self.spool, self.ledger, self.results, pipeline)
+        self.computation = Computation(config, self.spool, self.ledger, self.results, pipeline, note=self.notes.append)
 
     def receive(self, images: list[Path], *, completeness: str = "full grid") -> str:
         key = ""
@@ -97,6 +99,19 @@ def test_a_complete_study_becomes_a_result_for_every_archive(bench: Bench, image
     assert not bench.computation.next()
 
 
+def test_a_result_and_what_is_none_are_noted(bench: Bench, images: list[Path]):
+    bench.engine.breaks = 1
+    key = bench.receive(images)
+    bench.computation.next()
+    bench.now += 10
+    bench.computation.next()
+    count = len(bench.spool.images(key))
+    assert bench.notes == [
+        Event(act=Act.NOT_COMPUTED, study=key, images=count, tries=1, again=True),
+        Event(act=Act.COMPUTED, study=key, images=count, since_last_image=10.0),
+    ]
+
+
 def test_silence_is_said(bench: Bench, images: list[Path]):
     key = bench.receive(images, completeness="silence")
     bench.computation.next()
@@ -134,6 +149,7 @@ def test_a_study_without_a_scan_is_no_failure(bench: Bench, images: list[Path], 
     study = bench.study(key)
     assert study.state is StudyState.NO_SCAN
     assert study.reason.startswith("The study holds no CT perfusion series")
+    assert [one.act for one in bench.notes] == [Act.NO_SCAN]
     assert not bench.ledger.deliveries()
 
 
@@ -143,6 +159,7 @@ def test_a_scan_that_cannot_be_used_fails_with_its_reason(bench: Bench, scan: li
     study = bench.study(key)
     assert (study.state, study.tries) == (StudyState.FAILED, 1)
     assert study.reason.startswith("series 101: the image at")
+    assert [(one.act, one.again) for one in bench.notes] == [(Act.NOT_COMPUTED, False)]
     assert not bench.results.joinpath(key).exists()
 
 

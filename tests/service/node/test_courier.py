@@ -11,6 +11,7 @@ from ctpdeploy.errors import PeerError
 from ctpdeploy.service import Instance, Outcome
 from ctpdeploy.service.archive import TransientError
 from ctpdeploy.service.node.courier import Courier
+from ctpdeploy.service.node.events import Act, Event, Peer
 from ctpdeploy.service.node.ledger import Delivery, DeliveryState, Ledger
 from ctpdeploy.service.node.settings import ArchiveConfig
 from ctpdeploy.service.statuses import outcome_of_status
@@ -41,10 +42,11 @@ class Bench:
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.now, self.box = 1000.0, Box()
+        self.notes: list[Event] = []
         self.ledger = Ledger(folder / "ledger.sqlite", clock=lambda: self.now)
         self.folder = write_result(folder, "a")
         config = ArchiveConfig(address=BOX, **settings)
-        self.courier = Courier(config, self.box, self.ledger, folder)
+        self.courier = Courier(config, self.box, self.ledger, folder, note=self.notes.append)
         self.result("digest")
 
     def result(self, digest: str) -> None:
@@ -90,6 +92,19 @@ def test_an_archive_that_is_down_is_tried_later_and_later(bench: Bench, answer: 
     assert (bench.delivery().state, bench.delivery().reason) == (DeliveryState.DELIVERED, "")
 
 
+def test_each_try_is_noted(bench: Bench):
+    bench.box.answer = 0xA700
+    bench.courier.next()
+    bench.now += 10
+    bench.box.answer = 0
+    bench.courier.next()
+    box = Peer(BOX)
+    assert bench.notes == [
+        Event(act=Act.NOT_DELIVERED, study="a", peer=box, tries=1, again=True),
+        Event(act=Act.DELIVERED, study="a", peer=box, tries=2, since_last_image=10.0),
+    ]
+
+
 def test_what_is_never_taken_is_left_to_a_person(tmp_path: Path):
     bench = Bench(tmp_path, give_up_days=0.05)
     bench.box.answer = TransientError("No connection.")
@@ -112,6 +127,7 @@ def test_what_is_refused_for_good_is_not_tried_again(bench: Bench, answer: int |
     assert bench.ledger.retry("a")
     bench.courier.next()
     assert bench.delivery().state is DeliveryState.DELIVERED
+    assert [one.again for one in bench.notes] == [False]
 
 
 def test_a_result_that_is_not_whole_does_not_leave(bench: Bench):

@@ -95,6 +95,26 @@ def test_a_study_that_grows_while_it_is_computed_is_received_again(ledger: Ledge
     assert (ledger.results("a"), ledger.deliveries()) == ([], [])
 
 
+def test_results_are_found_by_their_names(ledger: Ledger, clock: Clock):
+    for key in "ab":
+        clock.now += 10
+        ledger.done(computing(ledger, key), results={f"{key}-1": "one", f"{key}-2": "two"}, archives=[])
+    assert [result.name for result in ledger.results()] == ["a-1", "a-2", "b-1", "b-2"]
+    assert [result.name for result in ledger.results("b")] == ["b-1", "b-2"]
+    found = ledger.result("b-2")
+    assert found
+    assert (found.study, found.digest) == ("b", "two")
+    assert ledger.result("b") is None
+
+
+def test_it_is_known_when_the_last_image_came(ledger: Ledger, clock: Clock):
+    ledger.receive("a")
+    clock.now += 100
+    ledger.complete("a", images=40, completeness="silence", ago=30.0)
+    (study,) = ledger.studies()
+    assert (clock.now - study.last, study.last - study.received) == (30.0, 70.0)
+
+
 def test_a_result_is_held_back_while_more_may_come(ledger: Ledger, clock: Clock):
     """What grows meanwhile has never had another result."""
     ledger.receive("a")

@@ -19,6 +19,7 @@ from support.nodes import NODE_TITLE, calling, node_config, send_images, until
 
 from ctpdeploy.errors import UsageError
 from ctpdeploy.service.node import listener
+from ctpdeploy.service.node.events import Act, Event, Peer
 from ctpdeploy.service.node.ledger import Ledger, StudyState
 from ctpdeploy.service.node.listener import Listener
 from ctpdeploy.service.node.reception import Reception
@@ -34,7 +35,8 @@ class Heard:
         self.ledger = Ledger(folder / "ledger.sqlite")
         self.spool = Spool(folder / "spool", durable=False)
         self.reception = Reception(config, self.spool, self.ledger)
-        self.listener = Listener(config, self.reception)
+        self.notes: list[Event] = []
+        self.listener = Listener(config, self.reception, note=self.notes.append)
         self.port = self.listener.port
         self._thread = threading.Thread(target=self.listener.serve)
         self._thread.start()
@@ -93,6 +95,8 @@ def test_who_is_not_is_not(heard: Heard, scan: list[Path]):
     assert echo(heard.port, called="OTHER") == "rejected"
     assert send_images(heard.port, scan[:1], title="CT9") == []
     assert heard.kept() == []
+    noted = Event(act=Act.REFUSED, peer=Peer("CT9", "127.0.0.1"))
+    assert heard.notes == [noted, Event(act=Act.REFUSED, peer=Peer("CT1", "127.0.0.1")), noted]
 
 
 def test_a_title_from_the_address_of_another_is_told_that_it_may_not(tmp_path: Path, scan: list[Path]):
@@ -103,6 +107,7 @@ def test_a_title_from_the_address_of_another_is_told_that_it_may_not(tmp_path: P
         assert echo(heard.port, title="CT1") == 0x0124
         assert send_images(heard.port, scan[:1], title="CT1") == [0x0124]
         assert heard.kept() == []
+        assert heard.notes == [Event(act=Act.REFUSED, peer=Peer("CT1", "127.0.0.1"))] * 2
 
 
 def test_an_address_of_no_sender_is_hung_up_on(tmp_path: Path):
@@ -112,6 +117,7 @@ def test_an_address_of_no_sender_is_hung_up_on(tmp_path: Path):
         socket.create_connection(("127.0.0.1", heard.port), timeout=5) as stranger,
     ):
         assert stranger.recv(1) == b""
+        assert heard.notes == [Event(act=Act.REFUSED, peer=Peer(address="127.0.0.1"))]
 
 
 def test_an_address_of_ipv4_that_comes_by_ipv6_is_known():

@@ -12,11 +12,13 @@ from ctpdeploy.service.node.loop import Loop
 def test_a_step_that_fails_is_not_the_last(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
     monkeypatch.setattr(module, "_AFTER_A_FAILURE", 0.01)
     steps: list[int] = []
+    faults: list[str] = []
 
     def step() -> float:
         steps.append(len(steps))
         if len(steps) == 1:
             raise OSError(28, "No space left on device")
+        faults.append(one.fault)
         if len(steps) == 3:
             one.stop()
         return 0.0
@@ -25,6 +27,7 @@ def test_a_step_that_fails_is_not_the_last(monkeypatch: pytest.MonkeyPatch, capl
     one.run()
     assert steps == [0, 1, 2]
     assert "arrivals: unexpected OSError" in caplog.text
+    assert faults == ["unexpected OSError ([Errno 28] No space left on device)", ""]
 
 
 def test_who_waits_is_woken_and_ends():

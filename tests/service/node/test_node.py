@@ -2,22 +2,25 @@
 
 import gzip
 import json
+import socket
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
 
 import pytest
 from pydicom import dcmread
 from pydicom.filereader import read_dataset
 from support.archives import Node as Archive
 from support.archives import dicom_node
-from support.nodes import node_config, running_node, send_images, until
+from support.nodes import SENDER, node_config, running_node, send_images, until
 
 from ctpdeploy.errors import UsageError
 from ctpdeploy.runtime import Pipeline, find_cases, infer_cases
 from ctpdeploy.service.node import Node, StudyState
 from ctpdeploy.service.node.ledger import DeliveryState
-from ctpdeploy.service.node.settings import ArchiveConfig
+from ctpdeploy.service.node.settings import ArchiveConfig, PageConfig
 
 
 def settled(node: Node) -> bool:
@@ -91,6 +94,48 @@ def test_an_archive_that_is_down_gets_its_results_when_it_is_back(
             down.answer = lambda *_: 0x0000
             until(lambda: settled(node))
     assert len(archive.received) > 0
+
+
+def test_a_node_is_looked_at_and_keeps_account(tmp_path: Path, bundle_folder: Path, images: list[Path]):
+    config = node_config(tmp_path / "node", bundle=str(bundle_folder), page=PageConfig(port=0))
+    with running_node(config) as node:
+        assert node.page
+        address = node.page.address
+        with urlopen(f"{address}health", timeout=10) as answer:
+            assert json.load(answer)["healthy"]
+        assert send_images(node.listener.port, images[:1], title="CT9") == []
+        send_images(node.listener.port, images)
+        until(lambda: node.ledger.studies() and settled(node))
+        with urlopen(f"{address}metrics", timeout=10) as answer:
+            metrics = answer.read().decode()
+        (study,) = node.ledger.studies()
+        node._others[0].stop()
+        until(lambda: node.faults())
+        with pytest.raises(HTTPError, match="503") as refused:
+            urlopen(f"{address}health", timeout=10)
+        assert json.load(refused.value)["faults"] == ["The thread 'arrivals' has ended."]
+    with pytest.raises(URLError):
+        urlopen(f"{address}health", timeout=10)
+    assert f"ctpdeploy_node_images_received_total {len(set(images))}" in metrics
+    assert "ctpdeploy_node_seconds_to_result_count 1" in metrics
+    text = (tmp_path / "node" / "audit.jsonl").read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert [line["what"] for line in lines] == [
+        "node started", "association refused", "study receiving", "study complete", "result made", "node stopped",
+    ]  # fmt: skip
+    assert [line["objects"] for line in lines[2:5]] == [[{"study_digest": study.key}]] * 3
+    assert (lines[2]["participants"][1]["user"], lines[2]["participants"][1]["address"]) == (SENDER, "127.0.0.1")
+    patient = dcmread(images[0])
+    for private in (patient.PatientName, patient.PatientID, patient.StudyInstanceUID):
+        assert str(private) not in text + metrics
+
+
+def test_a_port_of_the_page_that_is_taken_ends_it(tmp_path: Path, bundle_folder: Path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        page = PageConfig(port=taken.getsockname()[1])
+        config = node_config(tmp_path / "node", bundle=str(bundle_folder), page=page)
+        with pytest.raises(UsageError, match="for the page"):
+            Node(config)
 
 
 def test_a_folder_is_of_one_node(tmp_path: Path, bundle_folder: Path):

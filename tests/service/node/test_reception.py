@@ -8,6 +8,7 @@ from pydicom import dcmread
 from support.nodes import node_config
 
 from ctpdeploy.errors import InputError
+from ctpdeploy.service.node.events import Act, Event, Peer
 from ctpdeploy.service.node.ledger import Ledger, StudyState
 from ctpdeploy.service.node.reception import Reception
 from ctpdeploy.service.node.settings import CompleteConfig
@@ -17,20 +18,23 @@ from ctpdeploy.service.node.spool import Spool
 class Bench:
     def __init__(self, folder: Path) -> None:
         self.folder, self.now, self.woken = folder, 0.0, 0
+        self.notes: list[Event] = []
         self.ledger = Ledger(folder / "ledger.sqlite")
         self.spool = Spool(folder / "spool", durable=False)
         self.reception = self.open()
 
     def open(self) -> Reception:
         config = node_config(self.folder, complete=CompleteConfig(settle_s=2.0, quiet_s=30.0))
-        return Reception(config, self.spool, self.ledger, on_complete=self.wake, clock=lambda: self.now)
+        return Reception(
+            config, self.spool, self.ledger, on_complete=self.wake, clock=lambda: self.now, note=self.notes.append
+        )
 
     def wake(self) -> None:
         self.woken += 1
 
     def take(self, images: list[Path], *, sender: str = "a") -> None:
         for path in images:
-            self.reception.take(path.read_bytes(), sender=sender)
+            self.reception.take(path.read_bytes(), sender=sender, peer=Peer(sender))
         self.reception.leave(sender)
 
     def states(self) -> list[StudyState]:
@@ -55,6 +59,20 @@ def test_a_study_is_complete_once(bench: Bench, scan: list[Path]):
     assert (study.state, study.images, study.completeness) == (StudyState.COMPLETE, 40, "full grid")
     assert 1.0 < study.hold - study.changed <= 2.0
     assert bench.woken == 1
+
+
+def test_what_comes_is_noted_and_counted(bench: Bench, scan: list[Path]):
+    bench.take(scan)
+    bench.take(scan[:3])
+    bench.now += 1.5
+    bench.reception.settle()
+    (study,) = bench.ledger.studies()
+    assert bench.notes == [
+        Event(act=Act.RECEIVING, study=study.key, peer=Peer("a")),
+        Event(act=Act.COMPLETE, study=study.key, images=40),
+    ]
+    assert bench.reception.received == 40
+    assert study.changed - study.last == pytest.approx(1.5, abs=0.5)
 
 
 def test_images_sent_again_start_nothing(bench: Bench, scan: list[Path]):
@@ -105,6 +123,7 @@ def test_two_patients_under_one_study_have_no_result(bench: Bench, scan: list[Pa
     assert study.state is StudyState.FAILED
     assert study.reason.startswith("Its images name two patients")
     assert bench.ledger.claim() is None
+    assert [one.act for one in bench.notes] == [Act.RECEIVING, Act.NOT_COMPUTED]
 
 
 def test_an_object_of_another_uid_than_its_sender_says_is_refused(bench: Bench, scan: list[Path]):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ctpdeploy.service.node.events import Act, Event
 from ctpdeploy.service.node.ledger import DeliveryState, Ledger, StudyState
 from ctpdeploy.service.node.retention import Retention, purge
 from ctpdeploy.service.node.settings import RetentionConfig
@@ -18,6 +19,8 @@ BOX = "BOX@127.0.0.1:104"
 class Bench:
     def __init__(self, folder: Path) -> None:
         self.folder, self.now = folder, 0.0
+        self.notes: list[Event] = []
+        self.used = 0
         self.ledger = Ledger(folder / "ledger.sqlite", clock=lambda: self.now)
         self.spool = Spool(folder / "spool", durable=False)
         self.results = folder / "results"
@@ -38,8 +41,11 @@ class Bench:
         self.ledger.settle(delivery, DeliveryState.DELIVERED if delivered else DeliveryState.FAILED)
 
     def apply(self, **config: float) -> list[str]:
-        retention = Retention(RetentionConfig(**config), self.spool, self.ledger, self.results, clock=lambda: self.now)
-        return retention.apply()
+        settings, note = RetentionConfig(**config), self.notes.append
+        retention = Retention(settings, self.spool, self.ledger, self.results, clock=lambda: self.now, note=note)
+        removed = retention.apply()
+        self.used = retention.used
+        return removed
 
     def left(self) -> set[str]:
         named = {study.key for study in self.ledger.studies()}
@@ -64,6 +70,15 @@ def test_what_is_settled_goes_when_it_is_old(bench: Bench):
     assert bench.left() == {"b"}
     assert not (bench.results / "a").exists()
     assert not bench.spool.study("a").exists()
+
+
+def test_what_goes_is_noted_and_what_stays_is_measured(bench: Bench):
+    bench.study("a")
+    bench.now = 3 * DAY
+    bench.study("b")
+    bench.apply(days=2)
+    assert bench.notes == [Event(act=Act.REMOVED, study="a")]
+    assert bench.used == 2 * MB
 
 
 def test_what_is_too_much_goes_from_the_oldest_on(bench: Bench):

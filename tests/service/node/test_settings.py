@@ -34,6 +34,13 @@ def test_a_file_says_what_a_node_does(tmp_path: Path):
     assert config.listen.host == "127.0.0.1"
 
 
+def test_there_is_a_page_where_it_has_a_port(tmp_path: Path):
+    assert load(tmp_path, GOOD).page.port is None
+    page = load(tmp_path, GOOD + '[page]\nport = 8043\nhost = "::"\ntoken_file = "token"\n').page
+    assert (page.port, page.host, page.token_file) == (8043, "::", str(tmp_path / "token"))
+    assert load(tmp_path, GOOD + "[page]\nport = 8043\n").page.host == "127.0.0.1"
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -52,6 +59,10 @@ def test_a_file_says_what_a_node_does(tmp_path: Path):
         (GOOD + '[listen]\ntls_ca = "ca.pem"\n', "a node shows a certificate"),
         (GOOD + "[listen]\ntitel = 1\n", "did you mean 'title'"),
         (GOOD.replace("only =", "ony ="), "did you mean 'only'"),
+        (GOOD + "[page]\nport = 99999\n", r"'port' of \[page\] is 99999"),
+        (GOOD + '[page]\nport = 8043\nhost = "everywhere"\n', "give an IP address"),
+        (GOOD + '[page]\nport = 8043\nhost = "0.0.0.0"\n', "would see the page: give a token_file"),
+        ('log = "xml"\n' + GOOD, "choose one of text, json"),
     ],
 )
 def test_what_no_node_can_run_by_is_refused(tmp_path: Path, text: str, sentence: str):
