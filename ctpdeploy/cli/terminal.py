@@ -89,11 +89,16 @@ def log_to(file: Path) -> None:
     _log_by(handler)
 
 
-def log_to_stderr() -> None:
-    """Print what the packages log, a line each with its date, as services do."""
+@contextmanager
+def log_to_stderr() -> Iterator[None]:
+    """Print what the packages log meanwhile, a line each with its date, as services do."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Printable(_LINE))
     _log_by(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger("ctpdeploy").removeHandler(handler)
 
 
 def _log_by(handler: logging.Handler) -> None:
