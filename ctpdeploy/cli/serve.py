@@ -41,17 +41,17 @@ def serve(
         return
     from ctpdeploy.service.node.node import Node
 
-    log_to_stderr(as_json=config.log == "json")
-    node = Node(config, signer=signer_of(require_signature, no_require_signature))
-    listen = config.listen
-    say(f"{listen.title} listens on {listen.host}:{node.listener.port}. {INTENDED_USE}")
-    if node.page:
-        say(f"Its page is at {node.page.address}.")
-    try:
-        node.run()
-    except Interruption:
-        say("Stopped. What was received is kept, and is gone on with at the next start.")
-        raise
+    with log_to_stderr(as_json=config.log == "json"):
+        node = Node(config, signer=signer_of(require_signature, no_require_signature))
+        listen = config.listen
+        say(f"{listen.title} listens on {listen.host}:{node.listener.port}. {INTENDED_USE}")
+        if node.page:
+            say(f"Its page is at {node.page.address}.")
+        try:
+            node.run()
+        except Interruption:
+            say("Stopped. What was received is kept, and is gone on with at the next start.")
+            raise
 
 
 def _check(config: "NodeConfig") -> None:

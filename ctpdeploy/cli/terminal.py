@@ -90,11 +90,16 @@ def log_to(file: Path) -> None:
     _log_by(handler)
 
 
-def log_to_stderr(*, as_json: bool = False) -> None:
-    """Print what the packages log, a line each with its date, as services do; as text, or as JSON for programs."""
+@contextmanager
+def log_to_stderr(*, as_json: bool = False) -> Iterator[None]:
+    """Print what the packages log meanwhile, a line each with its date, as services do; as text, or as JSON."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if as_json else _Printable(_LINE))
     _log_by(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger("ctpdeploy").removeHandler(handler)
 
 
 def _log_by(handler: logging.Handler) -> None:

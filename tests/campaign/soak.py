@@ -1,6 +1,7 @@
 """The soak: many cases through one process, whose memory, descriptors and threads may not grow with them."""
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,13 +33,13 @@ class Reading:
 
     @classmethod
     def now(cls, cases: int, process: int | str = "self") -> "Reading":
-        """Of a process; of this one if none is given."""
+        """Of a process, all threads that the system knows; of this one, if none is given, Python's."""
         place = Path("/proc") / str(process)
         return cls(
             cases=cases,
             rss_mb=int((place / "statm").read_text().split()[1]) * PAGE / 2**20,
             descriptors=len(list((place / "fd").iterdir())),
-            threads=len(list((place / "task").iterdir())),
+            threads=threading.active_count() if process == "self" else len(list((place / "task").iterdir())),
         )
 
 

@@ -1,11 +1,9 @@
 """``ctpdeploy serve``: what it would do, in words, and that a signal ends it well."""
 
-import logging
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,15 +16,6 @@ from ctpdeploy.errors import ExitCode
 
 # pynetdicom 3.0.4 leaves the socket of a connection that failed to the garbage collector
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
-
-
-@pytest.fixture(autouse=True)
-def _log() -> Iterator[None]:
-    """The handlers that serve adds to the log are taken away again."""
-    logger = logging.getLogger("ctpdeploy")
-    handlers, level = logger.handlers[:], logger.level
-    yield
-    logger.handlers[:], logger.level = handlers, level
 
 
 def write_settings(folder: Path, bundle: Path, archive: str) -> Path:

@@ -138,15 +138,12 @@ def test_a_line_of_the_log_is_one_line_and_commands_nothing(tmp_path: Path):
 
 
 def test_the_log_of_a_service_is_text_or_json(capsys: pytest.CaptureFixture[str]):
-    logger = logging.getLogger("ctpdeploy")
-    before = logger.handlers[:]
-    try:
-        log_to_stderr(as_json=True)
-        logging.getLogger("ctpdeploy.service").warning("a study of %d images\nand more", 40)
-    finally:
-        for handler in set(logger.handlers) - set(before):
-            logger.removeHandler(handler)
-        logger.setLevel(logging.NOTSET)
+    log = logging.getLogger("ctpdeploy.service")
+    with log_to_stderr(as_json=True):
+        log.warning("a study of %d images\nand more", 40)
     line = json.loads(capsys.readouterr().err)
     assert (line["level"], line["logger"]) == ("WARNING", "ctpdeploy.service")
     assert line["message"] == "a study of 40 images\nand more"
+    with log_to_stderr():
+        log.warning("one\ntwo")
+    assert capsys.readouterr().err.endswith("WARNING ctpdeploy.service: one\ufffdtwo\n")

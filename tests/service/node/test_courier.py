@@ -127,7 +127,7 @@ def test_what_is_refused_for_good_is_not_tried_again(bench: Bench, answer: int |
     assert bench.ledger.retry("a")
     bench.courier.next()
     assert bench.delivery().state is DeliveryState.DELIVERED
-    assert [one.again for one in bench.notes] == [False]
+    assert [(one.act, one.again) for one in bench.notes] == [(Act.NOT_DELIVERED, False), (Act.DELIVERED, False)]
 
 
 def test_a_result_that_is_not_whole_does_not_leave(bench: Bench):
