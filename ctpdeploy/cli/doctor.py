@@ -18,7 +18,7 @@ PACKAGES: Final = ("numpy", "scipy", "nibabel", "pillow", "torch", "onnx", "onnx
 """Beside those of the backends."""
 ROOMS: Final = {
     "dicom": ("DICOM studies and objects", ("pydicom", "highdicom", "gdcm")),
-    "node": ("push to archives", ("pydicom", "pynetdicom")),
+    "node": ("push to archives", ("pydicom", "pynetdicom", "starlette", "uvicorn")),
     "sign": ("signatures", ("model_signing",)),
     "train": ("training and export", ("torch", "onnx", "onnxscript")),
 }

@@ -89,17 +89,21 @@ class Audit:
 
     def note(self, event: Event) -> None:
         """Write an event down; what cannot be written is logged, and is no reason for a node to stop."""
-        with self._lock:
-            now, times = self._clock(), 1
-            if event.act is Act.REFUSED and (times := self._refusals(event, now)) == 0:
-                return
+        try:
+            with self._lock:
+                now, times = self._clock(), 1
+                if event.act is Act.REFUSED and (times := self._refusals(event, now)) == 0:
+                    return
+                descriptor = self._append(self._message(event, now, times))
             try:
-                self._append(self._message(event, now, times), wait=event.act in _NOBODY_WAITS)
-            except OSError as error:
-                self.fault = f"The audit trail {self._file} cannot be written ({error.strerror})."
-                _log.error("%s", self.fault)
-            else:
-                self.fault = ""
+                if event.act in _NOBODY_WAITS:  # nor for the disk here, where the others go on
+                    os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            self.fault = ""
+        except OSError as error:
+            self.fault = f"The audit trail {self._file} cannot be written ({error.strerror})."
+            _log.error("%s", self.fault)
 
     def _refusals(self, event: Event, now: float) -> int:
         """How many refusals of an address a line is to speak of; 0 where it is for a later one to say."""
@@ -111,7 +115,8 @@ class Audit:
         self._refused[address] = (now, 0) if is_time else (last, held + 1)
         return held + 1 if is_time else 0
 
-    def _append(self, message: dict[str, Any], *, wait: bool) -> None:
+    def _append(self, message: dict[str, Any]) -> int:
+        """Write a line; returns the open file."""
         line = json.dumps(message, ensure_ascii=True).encode() + b"\n"
         if self._file.exists() and self._file.stat().st_size + len(line) > _FULL:
             name = f"{datetime.fromtimestamp(self._clock(), UTC):audit-%Y%m%dT%H%M%S.%fZ.jsonl}"
@@ -120,10 +125,10 @@ class Audit:
         try:
             if os.write(descriptor, line) < len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            if wait:
-                os.fsync(descriptor)
-        finally:
+        except OSError:
             os.close(descriptor)
+            raise
+        return descriptor
 
     def _message(self, event: Event, now: float, times: int) -> dict[str, Any]:
         code, action, outcome = _MESSAGES[event.act]
