@@ -58,7 +58,16 @@ def test_it_answers_to_its_names(visit: Open, host: str):
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.example", "evil.example:8043", "127.0.0.1.evil.example", "", "127.0.0.1@evil.example", "10.0.0.1", "["],
+    [
+        "evil.example",
+        "evil.example:8043",
+        "127.0.0.1.evil.example",
+        "evil-localhost",
+        "",
+        "127.0.0.1@evil.example",
+        "10.0.0.1",
+        "[",
+    ],
 )
 def test_another_name_is_none_of_its(visit: Open, host: str):
     """As where a name of another site has come to stand for this machine."""

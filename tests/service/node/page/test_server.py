@@ -25,6 +25,16 @@ def server(scene: Any) -> Iterator[PageServer]:
     assert not made.thread.is_alive()
 
 
+@pytest.fixture
+def hasty(scene: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[PageServer]:
+    """A server that waits for nobody."""
+    monkeypatch.setattr("ctpdeploy.service.node.page.server._SECONDS", 0.3)
+    made = PageServer(PageConfig(port=0), scene.subject)
+    made.start()
+    yield made
+    made.close()
+
+
 def test_it_answers_on_its_port(server: PageServer):
     with urlopen(f"{server.address}health", timeout=10) as answer:
         assert answer.status == 200
@@ -52,23 +62,29 @@ def test_a_server_that_never_ran_is_closed(scene: Any):
     made.close()
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET / HT", b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nGET"])
-def test_who_says_nothing_is_hung_up_on(scene: Any, monkeypatch: pytest.MonkeyPatch, sent: bytes):
-    monkeypatch.setattr("ctpdeploy.service.node.page.server._SECONDS", 0.3)
-    server = PageServer(PageConfig(port=0), scene.subject)
-    server.start()
+@pytest.mark.parametrize("sent", [b"", b"GET / HT"])
+def test_who_says_nothing_is_hung_up_on(hasty: PageServer, sent: bytes):
+    with socket.create_connection(("127.0.0.1", hasty.port), timeout=20) as line:
+        line.sendall(sent)
+        assert rest_of(line) == b""
+
+
+def test_who_falls_silent_in_a_second_request_is_hung_up_on_too(hasty: PageServer):
+    with socket.create_connection(("127.0.0.1", hasty.port), timeout=20) as line:
+        line.sendall(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert b"200 OK" in line.recv(4096)
+        line.sendall(b"GET")
+        assert b"HTTP" not in rest_of(line)
+
+
+def rest_of(line: socket.socket) -> bytes:
+    taken = b""
     try:
-        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as line:
-            line.sendall(sent)
-            taken = b""
-            try:
-                while piece := line.recv(4096):
-                    taken += piece
-            except ConnectionResetError:
-                pass
-            assert (b"200 OK" in taken) == (len(sent) > 10)
-    finally:
-        server.close()
+        while piece := line.recv(4096):
+            taken += piece
+    except ConnectionResetError:
+        pass
+    return taken
 
 
 def test_headers_without_end_are_refused(server: PageServer):
