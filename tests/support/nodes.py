@@ -15,7 +15,17 @@ from ctpdeploy.runtime.dicom.tags import Tag
 from ctpdeploy.service.node import Node, NodeConfig
 from ctpdeploy.service.node.settings import CompleteConfig, ListenConfig, SenderConfig
 
-__all__ = ["NODE_TITLE", "SENDER", "calling", "images_of", "node_config", "running_node", "send_images", "until"]
+__all__ = [
+    "NODE_TITLE",
+    "SENDER",
+    "calling",
+    "images_of",
+    "node_config",
+    "running_node",
+    "send_all",
+    "send_images",
+    "until",
+]
 
 NODE_TITLE, SENDER = "CTPDEPLOY", "CT1"
 
@@ -78,6 +88,7 @@ def send_images(port: int, images: Sequence[Path], *, title: str = SENDER, calle
 
     entity = AE(ae_title=title)
     entity.connection_timeout = entity.acse_timeout = 5
+    entity.dimse_timeout = 10
     sets = [dcmread(path) for path in images]
     for kind in dict.fromkeys((str(one.SOPClassUID), str(one.file_meta.TransferSyntaxUID)) for one in sets):
         entity.add_requested_context(*kind)
@@ -85,6 +96,21 @@ def send_images(port: int, images: Sequence[Path], *, title: str = SENDER, calle
         if not association.is_established:
             return []
         return [_status(association, one) for one in sets]
+
+
+def send_all(port: int, images: Sequence[Path]) -> None:
+    """Send objects as scanners do: what was not acknowledged is sent again.
+
+    Raises:
+        TimeoutError: some never was.
+    """
+    left = list(images)
+    for _ in range(5):
+        statuses = send_images(port, left)
+        left = [path for path, status in zip(left, statuses, strict=True) if status] if statuses else left
+        if not left:
+            return
+    raise TimeoutError(f"{len(left)} objects were never acknowledged")
 
 
 def _status(association: Any, one: Dataset) -> int:

@@ -14,7 +14,7 @@ from pydicom import dcmread
 from pydicom.filereader import read_dataset
 from support.archives import Node as Archive
 from support.archives import dicom_node
-from support.nodes import SENDER, node_config, running_node, send_images, until
+from support.nodes import SENDER, node_config, running_node, send_all, send_images, until
 
 from ctpdeploy.errors import UsageError
 from ctpdeploy.runtime import Pipeline, find_cases, infer_cases
@@ -39,7 +39,7 @@ def test_what_a_scanner_sends_is_in_the_archive_as_infer_makes_it(
     with dicom_node(Archive()) as archive:
         config = node_config(tmp_path / "node", bundle=str(bundle_folder), **archive_at(archive.port))
         with running_node(config) as node:
-            assert set(send_images(node.listener.port, images)) == {0}
+            send_all(node.listener.port, images)
             until(lambda: node.ledger.deliveries() and settled(node))
             (study,) = node.ledger.studies()
             result = node.results / study.key
@@ -70,9 +70,9 @@ def test_a_node_that_stops_goes_on_at_its_next_start(tmp_path: Path, bundle_fold
     with dicom_node(Archive()) as archive:
         config = node_config(tmp_path / "node", bundle=str(bundle_folder), **archive_at(archive.port))
         with running_node(config) as node:
-            send_images(node.listener.port, scan[:20])
+            send_all(node.listener.port, scan[:20])
         with running_node(config) as node:
-            send_images(node.listener.port, scan[20:])
+            send_all(node.listener.port, scan[20:])
             until(lambda: node.ledger.deliveries() and settled(node))
             (study,) = node.ledger.studies()
             assert [result.images for result in node.ledger.results(study.key)] == [40]
@@ -86,7 +86,7 @@ def test_an_archive_that_is_down_gets_its_results_when_it_is_back(
     with dicom_node(down) as archive:
         config = node_config(tmp_path / "node", bundle=str(bundle_folder), **archive_at(archive.port))
         with running_node(config) as node:
-            send_images(node.listener.port, scan)
+            send_all(node.listener.port, scan)
             until(lambda: any(one.tries for one in node.ledger.deliveries()))
             (delivery,) = node.ledger.deliveries()
             assert delivery.state is DeliveryState.WAITING
@@ -104,7 +104,7 @@ def test_a_node_is_looked_at_and_keeps_account(tmp_path: Path, bundle_folder: Pa
         with urlopen(f"{address}health", timeout=10) as answer:
             assert json.load(answer)["healthy"]
         assert send_images(node.listener.port, images[:1], title="CT9") == []
-        send_images(node.listener.port, images)
+        send_all(node.listener.port, images)
         metrics = ""
 
         def counted() -> bool:
